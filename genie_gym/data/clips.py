@@ -1,0 +1,126 @@
+"""Windows of consecutive frames cut from a recording's episodes: at random to train on, in order to validate."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from genie_gym.data.recording import Recording
+from genie_gym.errors import DataError
+
+__all__ = ["Clips"]
+
+Batch = dict[str, np.ndarray]
+
+
+class Clips:
+    """All windows of `length` frames that fit into the chosen episodes.
+
+    Args:
+        recording: where the episodes come from.
+        length: frames in a window, at least 2.
+        indices: the episodes to use (one side of `split`); all by default.
+        ends: False leaves out the last step of episodes that the game ended, for emulators whose last frame is already
+            the next episode's first.
+        in_memory: loads all frames once, as uint8; for small recordings.
+
+    Raises:
+        DataError: no episode is long enough, or the memory is too small for `in_memory`.
+
+    A batch is a dict of arrays, b windows in each:
+        frames      uint8 (b, length, h, w, 3)
+        actions     int64 (b, length - 1): actions[:, t] leads from frames[:, t] to frames[:, t + 1]
+        rewards     float32 (b, length - 1)
+        terminated  bool (b, length - 1): True where that action ended the episode
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        length: int,
+        indices: Sequence[int] | np.ndarray | None = None,
+        *,
+        ends: bool = True,
+        in_memory: bool = False,
+    ):
+        if length < 2:
+            raise DataError(f"a window needs at least 2 frames, got length {length}")
+        self.recording, self.length = recording, length
+        self._indices = np.arange(len(recording)) if indices is None else np.asarray(indices, np.int64)
+        self._steps = [recording.steps(int(index)) for index in self._indices]
+        kept = np.array([len(actions) + 1 - (done and not ends) for actions, _, done in self._steps], np.int64)
+        self._windows = np.maximum(kept - length + 1, 0)  # windows that fit into each episode
+        self._last = np.cumsum(self._windows)
+        if not len(self):
+            longest = recording.lengths[self._indices].max(initial=0)
+            raise DataError(
+                f"no window of {length} frames fits: the longest of {len(self._indices)} episode(s) in "
+                f"{recording.folder} has {longest} frames; use shorter windows or record longer episodes"
+            )
+        self._loaded = self._load() if in_memory else None
+
+    def __len__(self) -> int:
+        """The number of different windows."""
+        return int(self._last[-1]) if len(self._last) else 0
+
+    def sample(self, rng: np.random.Generator, batch: int) -> Batch:
+        """Draws `batch` windows, each of all windows equally likely."""
+        picks = rng.integers(len(self), size=batch)
+        episodes = np.searchsorted(self._last, picks, side="right")
+        starts = picks - (self._last - self._windows)[episodes]
+        return self._batch(list(zip(episodes.tolist(), starts.tolist(), strict=True)))
+
+    def in_order(self, batch: int) -> Iterator[Batch]:
+        """Every episode cut into windows that do not overlap (a rest shorter than a window is left out), in order.
+
+        The last batch may be smaller; the batches are the same each time.
+        """
+        places = [
+            (episode, start)
+            for episode, windows in enumerate(self._windows.tolist())
+            for start in range(0, windows, self.length)
+        ]
+        for start in range(0, len(places), batch):
+            yield self._batch(places[start : start + batch])
+
+    def _batch(self, places: list[tuple[int, int]]) -> Batch:
+        windows = [self._window(episode, start) for episode, start in places]
+        return {key: np.stack([window[key] for window in windows]) for key in windows[0]}
+
+    def _window(self, episode: int, start: int) -> Batch:
+        actions, rewards, done = self._steps[episode]
+        span = slice(start, start + self.length - 1)
+        terminated = np.zeros(self.length - 1, bool)
+        terminated[-1] = done and span.stop == len(actions)
+        return {
+            "frames": self._frames(episode, start),
+            "actions": actions[span],
+            "rewards": rewards[span],
+            "terminated": terminated,
+        }
+
+    def _frames(self, episode: int, start: int) -> np.ndarray:
+        if self._loaded is not None:
+            return self._loaded[episode][start : start + self.length]
+        return self.recording.frames(int(self._indices[episode]), start, start + self.length)
+
+    def _load(self) -> list[np.ndarray]:
+        first = self.recording.frames(int(self._indices[0]), 0, 1)
+        needed = int(self.recording.lengths[self._indices].sum()) * first.nbytes
+        free = _free_memory()
+        if free is not None and needed > 0.9 * free:  # leave a tenth for the rest of the program
+            raise DataError(
+                f"in_memory=True needs {needed:,} bytes for the frames of {self.recording.folder}, "
+                f"{free:,} are free; leave it off to read windows from disk"
+            )
+        lengths = self.recording.lengths
+        return [self.recording.frames(int(index), 0, int(lengths[index])) for index in self._indices]
+
+
+def _free_memory() -> int | None:
+    """Bytes a program can take without swapping; None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)

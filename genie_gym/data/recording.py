@@ -1,0 +1,113 @@
+"""Reading a recording: its header, its episodes, and any part of one."""
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from genie_gym.data.episode import Episode
+from genie_gym.data.storage import Storage, open_shard, read_group
+from genie_gym.errors import DataError
+
+__all__ = ["Recording", "episode_lengths"]
+
+OPEN_SHARDS = 64  # far below the usual limit of 1,024 open files a process
+
+
+def episode_lengths(folder: str | Path) -> tuple[dict[str, int], list[str]]:
+    """What is in a folder: the number of frames T of each episode by id, and one line for each shard skipped."""
+    places, skipped = Storage(folder).scan()
+    return {name: length for name, (_, length) in places.items()}, skipped
+
+
+class Recording:
+    """The episodes in a folder, in order of their ids; files are opened when first read, in each process anew.
+
+    Attributes:
+        header: the content of recording.json (game, actions, frame_skip, runs).
+        ids: the episodes' ids.
+        lengths: int64 (episodes,), the number of frames T of each.
+        report: one line for each shard that was skipped because it is torn or foreign; each was also warned of.
+
+    Raises:
+        DataError: the folder is missing, holds no episode, or is of another format or a newer version.
+    """
+
+    def __init__(self, folder: str | Path):
+        self._storage = Storage(folder)
+        self.header: dict[str, Any] = self._storage.read_header()
+        self._places, self.report = self._storage.scan()
+        if not self._places:
+            raise DataError(
+                f"no readable episode in {self.folder} ({len(self.report)} shard(s) skipped); record some with: "
+                f"genie-gym collect {self.header['game'].get('name', 'GAME')}"
+            )
+        self.ids = list(self._places)
+        self.lengths = np.array([length for _, length in self._places.values()], np.int64)
+        self._open: OrderedDict[Path, h5py.File] = OrderedDict()
+        self._process = os.getpid()
+
+    @property
+    def folder(self) -> Path:
+        return self._storage.folder
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Episode:
+        """One whole episode; DataError where its shard cannot be read."""
+        return self._read(index, read_group)
+
+    def episodes(self) -> Iterator[Episode]:
+        """All episodes, one after the other."""
+        return (self[index] for index in range(len(self)))
+
+    def frames(self, index: int, start: int, stop: int) -> np.ndarray:
+        """uint8 (stop - start, h, w, 3): a part of one episode, reading only the chunks it lies in."""
+        return self._read(index, lambda group: group["frames"][start:stop])
+
+    def steps(self, index: int) -> tuple[np.ndarray, np.ndarray, bool]:
+        """One episode without its frames: actions int64 (T - 1,), rewards float32 (T - 1,), terminated."""
+        return self._read(
+            index, lambda group: (group["actions"][()], group["rewards"][()], bool(group.attrs["terminated"]))
+        )
+
+    def close(self) -> None:
+        """Closes the files opened so far; they open again when needed."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def _read(self, index: int, reader: Any) -> Any:
+        name = self.ids[index]
+        path = self._places[name][0]
+        try:
+            return reader(self._shard(path)[name])
+        except FileNotFoundError:  # packed into another shard since the folder was scanned
+            return reader(self._shard(self._find_again(name))[name])
+        except (OSError, RuntimeError, KeyError) as error:
+            message = f"episode {name} in {path} cannot be read ({error}); delete that file to go on without it"
+            raise DataError(message) from error
+
+    def _find_again(self, name: str) -> Path:
+        places, _ = self._storage.scan()
+        self._places.update({key: place for key, place in places.items() if key in self._places})
+        if name not in places:
+            raise DataError(f"episode {name} has gone from {self.folder} since the recording was opened")
+        return places[name][0]
+
+    def _shard(self, path: Path) -> h5py.File:
+        if self._process != os.getpid():  # HDF5 files must not be shared across a fork
+            self._open, self._process = OrderedDict(), os.getpid()
+        if path not in self._open:
+            self._open[path] = open_shard(path)
+            if len(self._open) > OPEN_SHARDS:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(path)
+        return self._open[path]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_open": OrderedDict()}
