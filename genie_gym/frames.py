@@ -3,12 +3,17 @@
 Everywhere else a picture is uint8 (..., height, width, 3), and a model's picture is float (..., 3, height, width) in [0, 1].
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 from einops import rearrange
+
+if TYPE_CHECKING:  # a process that only plays a game needs no torch
+    import torch
 
 __all__ = ["beside", "enlarge", "from_model", "square", "strip", "to_model", "write_gif", "write_png"]
 
@@ -39,6 +44,8 @@ def to_model(frames: torch.Tensor) -> torch.Tensor:
 
 def from_model(frames: torch.Tensor) -> torch.Tensor:
     """float (..., 3, h, w) to uint8 (..., h, w, 3), rounded to the nearest value and clipped."""
+    import torch
+
     return rearrange((frames.float() * 255).round().clamp(0, 255).to(torch.uint8), "... c h w -> ... h w c")
 
 

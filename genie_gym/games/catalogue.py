@@ -1,0 +1,129 @@
+"""Every game that can be named, and the way from what a person types to its GameSpec; no emulator is imported."""
+
+import difflib
+from collections import defaultdict
+from functools import cache
+from importlib import resources
+
+from genie_gym.errors import GameError
+from genie_gym.games.spec import Action, GameSpec
+from genie_gym.games.toy import TOY
+
+__all__ = ["find", "names", "short_titles"]
+
+# The main action button of each console: jump, shoot or confirm in most of its games (RetroAct's ACTION_PRIMARY).
+_PRIMARY = {
+    "32x": "B",
+    "Arcade": "B",
+    "Atari2600": "BUTTON",
+    "GameBoy": "A",
+    "Genesis": "C",
+    "N64": "A",
+    "Nes": "A",
+    "Saturn": "B",
+    "Sms": "A",
+    "Snes": "B",
+}
+
+# Games whose reduced actions differ from their console's: main button, and the directions that do something.
+_OVERRIDES = {"Airstriker-Genesis": ("B", ("RIGHT", "LEFT"))}
+
+_DIRECTIONS = ("RIGHT", "LEFT", "UP", "DOWN")
+_MOVES = (Action("NOOP"), *(Action(side, (side,), (side.lower(),)) for side in _DIRECTIONS))
+_FIRE = Action("PRIMARY", ("D",), ("z",))
+_PLATFORM = (
+    *_MOVES,  # UP jumps, so that a jump to the side needs two keys at once
+    Action("RIGHT+UP", ("RIGHT", "UP"), ("right", "up")),
+    Action("LEFT+UP", ("LEFT", "UP"), ("left", "up")),
+)
+_PROCGEN = {
+    "BigFish": _MOVES,
+    "BossFight": (*_MOVES, _FIRE),
+    "CaveFlyer": (*_PLATFORM, _FIRE),
+    "Chaser": _MOVES,
+    "Climber": _PLATFORM,
+    "CoinRun": _PLATFORM,
+    "Dodgeball": (*_MOVES, _FIRE),
+    "FruitBot": (*_MOVES[:3], _FIRE),
+    "Heist": _MOVES,
+    "Jumper": _PLATFORM,
+    "Leaper": _MOVES,
+    "Maze": _MOVES,
+    "Miner": _MOVES,
+    "Ninja": (*_PLATFORM, _FIRE),
+    "Plunder": (*_MOVES[:3], _FIRE),
+    "StarPilot": (*_MOVES, _FIRE),
+}
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Canonical names of all games: stable-retro's, procgen's and the toy; sorted."""
+    listed = resources.files("genie_gym.games").joinpath("retro_games.txt").read_text().split()
+    return tuple(sorted([*listed, *(f"{title}-Procgen" for title in _PROCGEN), TOY.name]))
+
+
+@cache
+def short_titles() -> dict[str, str]:
+    """Title to canonical name, for the titles that only one system has (in any spelling of case)."""
+    return {_split(found[0])[0]: found[0] for found in _by_title().values() if len(found) == 1}
+
+
+def find(name: str) -> GameSpec:
+    """The game of that name.
+
+    Args:
+        name: "Airstriker-Genesis", "Airstriker-Genesis-v0", or "Airstriker" where one system alone has the title; case
+            does not matter.
+
+    Raises:
+        GameError: no such game, or a title that several systems have; the message lists what was probably meant.
+
+    >>> find("airstriker").name
+    'Airstriker-Genesis'
+    """
+    wanted = name.removeprefix("GenieRedux/").removesuffix("-v0").lower()
+    if exact := _by_lower().get(wanted):
+        return _spec(exact)
+    found = _by_title().get(wanted, [])
+    if len(found) > 1:
+        raise GameError(f"{name!r} exists on several systems. Say which: {', '.join(found)}.")
+    if not found:
+        raise GameError(_unknown(name, wanted))
+    return _spec(found[0])
+
+
+@cache
+def _by_lower() -> dict[str, str]:
+    return {name.lower(): name for name in names()}
+
+
+@cache
+def _by_title() -> dict[str, list[str]]:
+    titles = defaultdict(list)
+    for name in names():
+        titles[_split(name)[0].lower()].append(name)
+    return dict(titles)
+
+
+def _split(name: str) -> tuple[str, str]:
+    title, _, system = name.rpartition("-")
+    return title, system
+
+
+def _unknown(name: str, wanted: str) -> str:
+    close = difflib.get_close_matches(wanted, [*_by_lower(), *_by_title()], n=3)
+    meant = dict.fromkeys(guess for key in close for guess in _by_title().get(key) or [_by_lower()[key]])
+    hint = f"Did you mean {' or '.join(list(meant)[:3])}? " if meant else ""
+    return f"Unknown game {name!r}. {hint}`genie-gym games` lists all of them."
+
+
+def _spec(name: str) -> GameSpec:
+    title, system = _split(name)
+    if name == TOY.name:
+        return TOY
+    if system == "Procgen":
+        return GameSpec(name, title, system, _PROCGEN[title], frame_skip=1, noop_max=0)
+    button, directions = _OVERRIDES.get(name, (_PRIMARY[system], _DIRECTIONS))
+    moves = (action for action in _MOVES if action.meaning == "NOOP" or action.meaning in directions)
+    return GameSpec(name, title, system, (*moves, Action("PRIMARY", (button,), ("z",))))

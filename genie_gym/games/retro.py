@@ -1,0 +1,125 @@
+"""Console games through stable-retro; their ROMs lie in the user's own folder, never in stable-retro's."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from genie_gym import paths
+from genie_gym.errors import GameError, MissingExtraError
+from genie_gym.games.spec import GameSpec
+
+__all__ = ["RetroGame", "import_retro", "rom_path"]
+
+
+def import_retro() -> ModuleType:
+    """stable-retro, knowing where the user's ROMs lie; raises MissingExtraError where it is not installed.
+
+    The folder is known to one process only, so every process that plays passes through here.
+    """
+    try:
+        import stable_retro
+    except ImportError as error:
+        raise MissingExtraError("Console games need stable-retro: `pip install genie_gym[retro]`.") from error
+    integrations = stable_retro.data.Integrations
+    integrations.clear_custom_paths()  # the folder may have changed since
+    integrations.add_custom_path(str(paths.roms_dir().resolve()))
+    return stable_retro
+
+
+def rom_path(game: str) -> Path | None:
+    """The ROM file of a game, imported or bundled with stable-retro, found without importing the emulator."""
+    package = find_spec("stable_retro")
+    if package is None or package.origin is None:
+        return None
+    bundled = Path(package.origin).parent / "data" / "stable"
+    for folder in (paths.roms_dir(), bundled):
+        for file in folder.glob(f"{game}-v0/rom.*"):
+            if file.suffix not in {".sha", ".md", ".json", ".tmp"} or file.stat().st_size > 10_000:
+                return file
+    return None
+
+
+class RetroGame(gym.Env[np.ndarray, np.int64]):
+    """One console game, frame by frame: uint8 (height, width, 3) pictures, one action for each of the spec's.
+
+    A process holds at most one; close it before opening another.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 60}
+    render_mode = "rgb_array"
+
+    def __init__(self, game: GameSpec, random_start: bool = True):
+        self.game = game
+        self._random_start = random_start
+        self._retro = import_retro()
+        self._emulator = self._open()
+        self._inttype = self._retro.data.Integrations.CUSTOM
+        self._buttons = np.stack([self._held(action.buttons) for action in game.actions])
+        self._default_state = self._emulator.statename.removesuffix(".state")
+        self.observation_space = self._emulator.observation_space
+        self.action_space = gym.spaces.Discrete(len(game.actions))
+
+    @property
+    def states(self) -> list[str]:
+        """Names of the savestates an episode can start from; those for two players are left out."""
+        found = self._retro.data.list_states(f"{self.game.name}-v0", self._inttype)
+        return [state for state in found if "2Player" not in state] or found
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+        """Loads the savestate `options["state"]`, else a random one, else the game's default."""
+        super().reset(seed=seed)
+        state = (options or {}).get("state") or self._draw_state()
+        self._load(state)
+        picture, info = self._emulator.reset()
+        return picture, {**info, "state": state}
+
+    def step(self, action: int | np.integer) -> tuple[np.ndarray, float, bool, bool, dict]:
+        """One frame (1/60 s) with the action's buttons held."""
+        return self._emulator.step(self._buttons[action])
+
+    def render(self) -> np.ndarray:
+        """The present picture, uint8 (height, width, 3)."""
+        return self._emulator.render()
+
+    def close(self) -> None:
+        """Frees the process for another game."""
+        self._emulator.close()
+
+    def _open(self) -> Any:
+        if rom_path(self.game.name) is None:
+            ale = " (or `--ale` for those that ale-py brings)" if self.game.system == "Atari2600" else ""
+            raise GameError(
+                f"No ROM of {self.game.name} in {paths.roms_dir()}. Bring it in: `genie-gym roms import PATH`{ale}."
+            )
+        try:
+            return self._retro.make(
+                f"{self.game.name}-v0",
+                inttype=self._retro.data.Integrations.CUSTOM,
+                use_restricted_actions=self._retro.Actions.ALL,
+                render_mode="rgb_array",
+            )
+        except RuntimeError as error:
+            raise GameError(
+                f"{self.game.name} did not start: {error}. One process holds one emulator: close() the other game "
+                "first, or give each its own process (gymnasium.vector.AsyncVectorEnv)."
+            ) from error
+
+    def _held(self, names: tuple[str, ...]) -> np.ndarray:
+        """Button names to the emulator's mask, uint8 (buttons,)."""
+        present = self._emulator.buttons
+        if unknown := [name for name in names if name not in present]:
+            raise GameError(f"{self.game.system} has no button {unknown[0]!r}; it has {[b for b in present if b]}.")
+        return np.array([button in names for button in present], np.uint8)
+
+    def _draw_state(self) -> str:
+        return str(self.np_random.choice(self.states)) if self._random_start else self._default_state
+
+    def _load(self, state: str) -> None:
+        known = self._retro.data.list_states(f"{self.game.name}-v0", self._inttype)
+        if state not in known:
+            raise GameError(f"{self.game.name} has no savestate {state!r}; it has {', '.join(known)}.")
+        self._emulator.load_state(state, self._inttype)
