@@ -1,0 +1,211 @@
+"""Collecting episodes of a real game over worker processes, each with its own emulator."""
+
+import itertools
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from genie_gym import data, games, paths
+from genie_gym.errors import ConfigError
+from genie_gym.pipeline.policies import Policy, make_policy
+from genie_gym.pipeline.workers import Crew, Job
+
+__all__ = ["CollectReport", "collect"]
+
+
+@dataclass(frozen=True)
+class CollectReport:
+    """What a collection brought.
+
+    Attributes:
+        folder: where the episodes are.
+        episodes, steps: new in this call.
+        total_episodes, total_steps: of this policy and seed in the folder, earlier calls included.
+        seconds: wall time of this call.
+        interrupted: Ctrl-C ended it before the target.
+        skipped: one line for each torn shard met in the folder.
+    """
+
+    folder: Path
+    episodes: int
+    steps: int
+    total_episodes: int
+    total_steps: int
+    seconds: float
+    interrupted: bool = False
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def frames_per_second(self) -> float:
+        """Agent steps a second, over all workers."""
+        return self.steps / self.seconds
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.episodes:,} episodes, {self.steps:,} steps in {self.seconds:.0f} s "
+            f"({self.frames_per_second:,.0f} frames/s); {self.total_steps:,} steps now in {self.folder}"
+        )
+        return text + ("; interrupted: the same command goes on from here" if self.interrupted else "")
+
+
+def collect(
+    game: str,
+    *,
+    steps: int | None = None,
+    episodes: int | None = None,
+    workers: int | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    policy: str | Policy = "random",
+    max_steps: int = 1000,
+    progress: bool = True,
+) -> CollectReport:
+    """Plays a game until the folder holds so many steps or episodes of this policy and seed; a second call goes on.
+
+    Args:
+        game: canonical name, "Airstriker-Genesis".
+        steps, episodes: the target, one of the two; the last episodes are played to their end, so `steps` is passed.
+        workers: processes, one emulator in each; as many as there are cores by default.
+        out: folder of the recording; the game's own folder in the user's data by default.
+        seed: episode i is determined by (seed, i) and the policy.
+        policy: "random", "sticky", or a callable as in `genie_gym.pipeline.policies.Policy` (it must pickle).
+        max_steps: an episode is truncated after so many actions.
+        progress: shows a bar with the time left and frames/s.
+
+    Raises:
+        ConfigError: an option is out of range, or the policy is unknown.
+        GameError: the game is unknown or does not start.
+        DataError: the folder cannot be written or holds another game.
+
+    Scripts must call it under `if __name__ == "__main__":`, because the worker processes import the script.
+    """
+    _check_options(steps=steps, episodes=episodes, workers=workers, max_steps=max_steps)
+    if (steps is None) == (episodes is None):
+        raise ConfigError(f"give either steps or episodes as the target, got steps={steps} and episodes={episodes}")
+    job = _make_job(game, out, seed, policy, max_steps)
+    data.RecordingWriter(job.folder, job.header).close()  # complains about the folder before any emulator starts
+    data.pack(job.folder)
+    count = _Count(job, steps, episodes)
+    with _Bar(count, shown=progress) as bar:
+        interrupted = _run(job, count, bar, workers or os.cpu_count() or 1)
+    data.pack(job.folder)
+    return count.report(interrupted)
+
+
+def _check_options(**options: int | None) -> None:
+    for name, value in options.items():
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} must be at least 1, got {value}")
+
+
+def _make_job(game: str, out: str | Path | None, seed: int, policy: str | Policy, max_steps: int) -> Job:
+    spec = games.find(game)
+    name, policy = make_policy(policy)
+    header = {
+        "game": spec.to_dict(),
+        "actions": spec.meanings,
+        "frame_skip": spec.frame_skip,
+        "policy": name,
+        "seed": seed,
+        "max_steps": max_steps,
+    }
+    return Job(spec.name, Path(out or paths.data_dir(spec.name)), header, name, policy, seed, max_steps)
+
+
+def _run(job: Job, count: "_Count", bar: "_Bar", workers: int) -> bool:
+    """Lets the crew play until the target is reached; True where Ctrl-C came first."""
+    if count.reached():
+        return False
+    try:
+        with Crew(job, workers) as crew:
+            for worker, kind, number in crew.events():
+                if kind == "steps":
+                    bar.advance(number)
+                elif kind == "ready":
+                    count.add(number)
+                    bar.advance(0)
+                    crew.order(worker, count.next_index())
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+class _Count:
+    """What this policy and seed have in the folder, what is being played, and what to play next."""
+
+    def __init__(self, job: Job, steps: int | None, episodes: int | None):
+        lengths, self._skipped = data.episode_lengths(job.folder)
+        own = job.episode_id(0).removesuffix("000000")
+        mine = {name: length for name, length in lengths.items() if name.startswith(own)}
+        self._job, self.target_steps, self.target_episodes = job, steps, episodes
+        self._old_episodes, self._old_steps = len(mine), sum(mine.values()) - len(mine)
+        self.episodes, self.steps, self._playing = self._old_episodes, self._old_steps, 0
+        self._indices = (index for index in itertools.count() if job.episode_id(index) not in mine)
+        self._started = time.monotonic()
+
+    def reached(self) -> bool:
+        if self.target_steps is not None:
+            return self.steps >= self.target_steps
+        return self.episodes + self._playing >= (self.target_episodes or 0)
+
+    def next_index(self) -> int | None:
+        """The next episode to play, None where the target is reached."""
+        if self.reached():
+            return None
+        self._playing += 1
+        return next(self._indices)
+
+    def add(self, steps: int) -> None:
+        """Notes that a worker stored an episode of so many steps; 0 means that it only just started."""
+        if steps:
+            self.episodes, self.steps, self._playing = self.episodes + 1, self.steps + steps, self._playing - 1
+
+    def report(self, interrupted: bool) -> CollectReport:
+        return CollectReport(
+            self._job.folder,
+            self.episodes - self._old_episodes,
+            self.steps - self._old_steps,
+            self.episodes,
+            self.steps,
+            time.monotonic() - self._started,
+            interrupted,
+            tuple(self._skipped),
+        )
+
+
+class _Speed(ProgressColumn):
+    """Frames a second of the task so far."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.fields['frames'] / task.elapsed:,.0f} frames/s" if task.elapsed else "")
+
+
+class _Bar:
+    """A progress bar counting steps or episodes, whichever is the target."""
+
+    def __init__(self, count: _Count, shown: bool):
+        self._count, self._frames = count, 0
+        self._steps_seen = count.steps
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}/{task.total:,.0f}"))
+        self._progress = Progress(*columns, _Speed(), TimeRemainingColumn(), disable=not shown)
+        unit, total = ("episodes", count.target_episodes) if count.target_episodes else ("steps", count.target_steps)
+        self._task = self._progress.add_task(unit, total=total, completed=self._done(), frames=0)
+
+    def __enter__(self) -> "_Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def advance(self, steps: int) -> None:
+        self._frames += steps
+        self._steps_seen += steps
+        self._progress.update(self._task, completed=self._done(), frames=self._frames)
+
+    def _done(self) -> int:
+        return self._count.episodes if self._count.target_episodes else self._steps_seen
