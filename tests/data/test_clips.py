@@ -1,0 +1,102 @@
+"""Windows are exact cuts of the episodes, equally likely, and complete when asked for in order."""
+
+import numpy as np
+import pytest
+
+from genie_gym import data
+from genie_gym.data import clips as clips_module
+from genie_gym.errors import DataError
+
+LENGTH = 16
+
+
+def check_window(batch: dict, row: int, episodes: list[data.Episode]) -> tuple[int, int]:
+    """Compares one window with the episode it says it is from; returns the episode and the start."""
+    start, seed = (int(value) for value in batch["frames"][row, 0, 0, 0, :2])
+    episode, length = episodes[seed], batch["frames"].shape[1]
+    np.testing.assert_array_equal(batch["frames"][row], episode.frames[start : start + length])
+    np.testing.assert_array_equal(batch["actions"][row], episode.actions[start : start + length - 1])
+    np.testing.assert_array_equal(batch["rewards"][row], episode.rewards[start : start + length - 1])
+    ended = [episode.terminated and step == len(episode) - 2 for step in range(start, start + length - 1)]
+    np.testing.assert_array_equal(batch["terminated"][row], ended)
+    return seed, start
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_samples_are_exact_cuts(recorded, in_memory):
+    recording, episodes = recorded
+    clips = data.Clips(recording, LENGTH, in_memory=in_memory)
+    batch = clips.sample(np.random.default_rng(0), 64)
+    assert {key: (value.shape, value.dtype.name) for key, value in batch.items()} == {
+        "frames": ((64, 16, 64, 64, 3), "uint8"),
+        "actions": ((64, 15), "int64"),
+        "rewards": ((64, 15), "float32"),
+        "terminated": ((64, 15), "bool"),
+    }
+    for row in range(64):
+        check_window(batch, row, episodes)
+
+
+def test_every_window_is_equally_likely(recorded):
+    recording, episodes = recorded
+    clips = data.Clips(recording, LENGTH, in_memory=True)
+    windows = {(seed, start) for seed, e in enumerate(episodes) for start in range(len(e) - LENGTH + 1)}
+    assert len(clips) == len(windows)
+    draws, rng = 60 * len(windows), np.random.default_rng(0)
+    counts = dict.fromkeys(windows, 0)
+    for _ in range(draws // 60):
+        batch = clips.sample(rng, 60)
+        for start, seed in batch["frames"][:, 0, 0, 0, :2].tolist():
+            counts[seed, start] += 1
+    chi_square = sum((count - 60) ** 2 / 60 for count in counts.values())
+    freedom = len(windows) - 1
+    assert abs(chi_square - freedom) < 4 * np.sqrt(2 * freedom)
+
+
+def test_same_generator_same_batch(recorded):
+    clips = data.Clips(recorded[0], LENGTH)
+    one, other = (clips.sample(np.random.default_rng(5), 8) for _ in range(2))
+    for key in one:
+        np.testing.assert_array_equal(one[key], other[key])
+
+
+def test_in_order_covers_all_without_overlap(recorded):
+    recording, episodes = recorded
+    clips = data.Clips(recording, LENGTH)
+    batches = list(clips.in_order(4))
+    found = [check_window(batch, row, episodes) for batch in batches for row in range(len(batch["frames"]))]
+    wanted = [(seed, k * LENGTH) for seed, episode in enumerate(episodes) for k in range(len(episode) // LENGTH)]
+    assert found == wanted
+    assert [len(batch["frames"]) for batch in batches[:-1]] == [4] * (len(batches) - 1)
+
+
+def test_indices_choose_episodes(recorded):
+    recording, episodes = recorded
+    batch = data.Clips(recording, LENGTH, [1, 4]).sample(np.random.default_rng(0), 50)
+    assert {check_window(batch, row, episodes)[0] for row in range(50)} == {1, 4}
+
+
+def test_without_ends(recorded):
+    recording, episodes = recorded
+    clips = data.Clips(recording, 8, ends=False)
+    batch = clips.sample(np.random.default_rng(0), 300)
+    assert not batch["terminated"].any()
+    assert len(clips) == sum(len(e) - e.terminated - 7 for e in episodes)
+
+
+def test_ends_are_met(recorded):
+    batch = data.Clips(recorded[0], 20, [0]).sample(np.random.default_rng(0), 1)
+    assert batch["terminated"][0].tolist() == [False] * 18 + [True]
+
+
+def test_too_long_windows(recorded):
+    with pytest.raises(DataError, match=r"no window of 64 frames fits.*has 55 frames"):
+        data.Clips(recorded[0], 64)
+    with pytest.raises(DataError, match="at least 2 frames, got length 1"):
+        data.Clips(recorded[0], 1)
+
+
+def test_in_memory_asks_for_memory_first(recorded, monkeypatch):
+    monkeypatch.setattr(clips_module, "_free_memory", lambda: 1_000_000)
+    with pytest.raises(DataError, match=r"needs 2,764,800 bytes .* 1,000,000 are free"):
+        data.Clips(recorded[0], LENGTH, in_memory=True)

@@ -1,0 +1,41 @@
+"""An episode refuses arrays that do not fit together."""
+
+import numpy as np
+import pytest
+
+from genie_gym import data
+from genie_gym.errors import DataError
+
+
+def arrays(frames: int = 4, actions: int = 3, rewards: int = 3) -> dict:
+    return {
+        "frames": np.zeros((frames, 8, 8, 3), np.uint8),
+        "actions": np.zeros(actions, np.int64),
+        "rewards": np.zeros(rewards, np.float32),
+    }
+
+
+def test_accepts_what_fits():
+    episode = data.Episode(**arrays(), terminated=True)
+    assert len(episode) == 4
+    assert episode.info == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (arrays(actions=4), "4 frames need 3 actions"),
+        (arrays(rewards=2), "4 frames need 3 rewards .* got 2"),
+        (arrays(frames=1, actions=0, rewards=0), "at least 2 frames, got 1"),
+        ({"frames": np.zeros((4, 8, 8, 3), np.float32)}, "frames must be uint8 .* got float32"),
+        ({"frames": np.zeros((4, 8, 8, 1), np.uint8)}, r"shape \(T, height, width, 3\), got \(4, 8, 8, 1\)"),
+        ({"frames": np.zeros((4, 8, 8), np.uint8)}, "4 dimension"),
+        ({"actions": np.zeros(3, np.int32)}, "actions must be int64 .* got int32"),
+        ({"actions": np.array([0, -1, 0])}, "not be negative, got -1"),
+        ({"actions": [0, 0, 0]}, "numpy array, got list"),
+        ({"rewards": np.zeros(3)}, "rewards must be float32 .* got float64"),
+    ],
+)
+def test_refuses_what_does_not_fit(change: dict, words: str):
+    with pytest.raises(DataError, match=words):
+        data.Episode(**arrays() | change)

@@ -1,0 +1,172 @@
+"""What goes into a recording comes out again, and damage is reported rather than fatal."""
+
+import json
+import multiprocessing
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from genie_gym import data
+from genie_gym.errors import DataError
+
+
+def test_round_trip_is_exact(recorded, assert_same):
+    recording, episodes = recorded
+    assert len(recording) == len(episodes)
+    assert recording.lengths.tolist() == [len(episode) for episode in episodes]
+    assert recording.report == []
+    for read, written in zip(recording.episodes(), episodes, strict=True):
+        assert_same(read, written)
+
+
+def test_layout_on_disk_is_the_documented_one(recorded):
+    recording, episodes = recorded
+    (shard,) = recording.folder.glob("*.h5")
+    with h5py.File(shard) as file:
+        assert file.attrs["format"] == "genie_gym.recording"
+        frames = file["toy-005"]["frames"]
+        assert (frames.compression, frames.compression_opts, frames.chunks) == ("gzip", 4, (16, 64, 64, 3))
+        assert file["toy-005"].attrs["length"] == len(episodes[5])
+    header = json.loads((recording.folder / "recording.json").read_text())
+    assert (header["game"], header["frame_skip"]) == ({"name": "Toy-Numpy"}, 4)
+    assert header["runs"][0]["policy"] == "random"
+    assert header["runs"][0]["versions"]["h5py"] == h5py.__version__
+
+
+def test_parts_of_an_episode(recorded):
+    recording, episodes = recorded
+    np.testing.assert_array_equal(recording.frames(3, 10, 30), episodes[3].frames[10:30])
+    actions, rewards, terminated = recording.steps(4)
+    np.testing.assert_array_equal(actions, episodes[4].actions)
+    np.testing.assert_array_equal(rewards, episodes[4].rewards)
+    assert terminated
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.95])
+def test_torn_shard_is_skipped_with_a_warning_naming_it(recorded, make_episode, header, share):
+    recording, _ = recorded
+    with data.RecordingWriter(recording.folder, header) as writer:
+        writer.append(make_episode(7))
+    (torn,) = recording.folder.glob("shard-*.h5")
+    torn.write_bytes(torn.read_bytes()[: int(share * torn.stat().st_size)])
+    with pytest.warns(UserWarning, match=torn.name):
+        rest = data.Recording(recording.folder)
+    assert rest.ids == ["toy-007"]
+    assert len(rest.report) == 1
+    assert torn.name in rest.report[0]
+
+
+def test_damage_inside_a_shard_names_the_file(recorded):
+    recording, _ = recorded
+    (shard,) = recording.folder.glob("shard-*.h5")
+    content = bytearray(shard.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 100_000] = bytes(100_000)
+    shard.write_bytes(content)
+    with pytest.raises(DataError, match=f"{shard.name}.*delete that file"):
+        list(data.Recording(recording.folder).episodes())
+
+
+def test_missing_folder_says_what_to_type(tmp_path):
+    with pytest.raises(DataError, match="genie-gym collect Airstriker-Genesis"):
+        data.Recording(tmp_path / "Airstriker-Genesis")
+
+
+def test_empty_recording_says_what_to_type(tmp_path, header):
+    data.RecordingWriter(tmp_path, header).close()
+    with pytest.raises(DataError, match=r"no readable episode .* genie-gym collect Toy-Numpy"):
+        data.Recording(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "cannot be read"),
+        ("[1]", "no recording header"),
+        ('{"format": "zarr"}', "not of a genie_gym recording"),
+        ('{"format": "genie_gym.recording", "version": 99}', "version 99.*pip install -U"),
+    ],
+)
+def test_foreign_header(recorded, content, words):
+    folder = recorded[0].folder
+    (folder / "recording.json").write_text(content)
+    with pytest.raises(DataError, match=words):
+        data.Recording(folder)
+
+
+def test_foreign_shard_is_skipped(recorded):
+    folder = recorded[0].folder
+    with h5py.File(folder / "shard-foreign.h5", "w") as file:
+        file["frames"] = np.zeros(3)
+    with pytest.warns(UserWarning, match=r"shard-foreign.h5"):
+        assert len(data.Recording(folder)) == 6
+
+
+def test_packing_under_an_open_recording(tmp_path, header, make_episode, assert_same):
+    writer = data.RecordingWriter(tmp_path, header)
+    for seed in range(3):
+        writer.append(make_episode(seed))
+    recording = data.Recording(tmp_path)
+    recording.frames(0, 0, 2)
+    writer.close()
+    assert [path.name[:5] for path in tmp_path.glob("*.h5")] == ["shard"]
+    assert_same(recording[1], make_episode(1))
+
+
+def test_an_episode_in_two_shards_counts_once(recorded, make_episode, header):
+    folder = recorded[0].folder
+    data.RecordingWriter(folder, header).append(make_episode(2))
+    assert len(list(folder.glob("*.h5"))) == 2
+    assert len(data.Recording(folder)) == 6
+
+
+def test_more_shards_than_may_be_open(tmp_path, header, make_episode):
+    writer = data.RecordingWriter(tmp_path, header)
+    for seed in range(70):
+        writer.append(make_episode(seed, 2))
+    recording = data.Recording(tmp_path)
+    assert [episode.info["seed"] for episode in recording.episodes()] == list(range(70))
+    assert len(recording._open) == 64
+
+
+def _frames_in_child(recording: data.Recording, queue) -> None:
+    queue.put(recording.frames(2, 0, 20))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_reading_in_child_processes(recorded, method):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} on this system")
+    recording, episodes = recorded
+    recording.frames(0, 0, 2)  # a file is open before the child starts
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    child = context.Process(target=_frames_in_child, args=(recording, queue))
+    child.start()
+    np.testing.assert_array_equal(queue.get(timeout=60), episodes[2].frames[:20])
+    child.join()
+    np.testing.assert_array_equal(recording.frames(0, 0, 2), episodes[0].frames[:2])
+
+
+def test_pickled_recording_holds_no_open_file(recorded):
+    recording, episodes = recorded
+    recording.frames(0, 0, 2)
+    copy = pickle.loads(pickle.dumps(recording))
+    recording.close()
+    np.testing.assert_array_equal(copy.frames(0, 0, 2), episodes[0].frames[:2])
+
+
+def test_read_only_folder(recorded, tmp_path):
+    copy = Path(shutil.copytree(recorded[0].folder, tmp_path / "copy"))
+    for path in (*copy.iterdir(), copy):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    assert len(data.Recording(copy)[0]) == 20
+    if os.geteuid() != 0:  # root may write anywhere
+        with pytest.raises(DataError, match="permissions"):
+            data.RecordingWriter(copy, {"game": {"name": "Toy-Numpy"}, "actions": ["NOOP", "LEFT", "RIGHT"], "seed": 9})
+    copy.chmod(0o755)

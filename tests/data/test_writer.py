@@ -1,0 +1,162 @@
+"""Nothing that was appended is lost: not to a kill, not to a full disk, not to a second writer."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import pytest
+
+from genie_gym import data
+from genie_gym.errors import DataError
+
+# Appends episodes of noise for ever, naming each as soon as `append` returns; packs after every third.
+ENDLESS = """
+import sys
+import numpy as np
+from genie_gym import data
+from genie_gym.data import writer
+writer.EPISODES_PER_SHARD = 3
+folder, name = sys.argv[1:]
+recorder = data.RecordingWriter(folder, {"game": {"name": "Toy-Numpy"}, "actions": ["A"]})
+rng = np.random.default_rng(0)
+for index in range(10_000):
+    frames = rng.integers(0, 256, (50, 64, 64, 3), np.uint8)
+    frames[:, 0, 0, 0] = index % 256
+    steps = np.zeros(49, np.int64), np.zeros(49, np.float32)
+    print(recorder.append(data.Episode(frames, *steps, info={"id": f"{name}-{index:05d}"})), flush=True)
+"""
+
+# Allows no file above 300 kB, as a full disk would: a short episode fits, a long one does not.
+LIMITED = """
+import resource, signal, sys
+import numpy as np
+from genie_gym import data
+from genie_gym.errors import DataError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+def episode(length, name):
+    frames = np.random.default_rng(0).integers(0, 256, (length, 64, 64, 3), np.uint8)
+    return data.Episode(frames, np.zeros(length - 1, np.int64), np.zeros(length - 1, np.float32), info={"id": name})
+recorder = data.RecordingWriter(sys.argv[1], {"game": {"name": "Toy-Numpy"}, "actions": ["A"]})
+recorder.append(episode(10, "short"))
+recorder.append(episode(15, "short-too"))
+for failing in (lambda: recorder.append(episode(100, "long")), recorder.close):
+    try:
+        failing()
+    except DataError as error:
+        print(error)
+"""
+
+
+def start(script: str, *args: str) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    command = [sys.executable, "-c", script, *args]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def kill_after(process: subprocess.Popen, first_seconds: float) -> list[str]:
+    """The ids a writer announced until it was killed, a moment after the first."""
+    assert process.stdout is not None
+    names = [process.stdout.readline().strip()]
+    time.sleep(first_seconds)
+    process.send_signal(signal.SIGKILL)
+    names += process.stdout.read().split()
+    process.wait()
+    assert process.returncode == -signal.SIGKILL
+    return names
+
+
+def test_killed_writers_lose_nothing_they_announced(tmp_path):
+    """Two writers at once, killed at several moments; a kill may tear the last line of what they print, never a file."""
+    announced: set[str] = set()
+    for run, moment in enumerate((0.05, 0.21, 0.4)):
+        processes = [start(ENDLESS, str(tmp_path), f"run{run}-{worker}") for worker in range(2)]
+        for process in processes:
+            announced.update(kill_after(process, moment))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a torn shard would warn
+        recording = data.Recording(tmp_path)
+        for name, episode in zip(recording.ids, recording.episodes(), strict=True):
+            assert (episode.frames[:, 0, 0, 0] == int(name[-5:]) % 256).all()
+    assert announced <= set(recording.ids)
+    assert len(recording) <= len(announced) + 6  # at most the one between `append` and `print`, for each writer
+    assert len(announced) > 12
+
+
+def test_pack_gathers_what_a_kill_left(tmp_path, make_episode, assert_same, header):
+    writer = data.RecordingWriter(tmp_path, header)
+    for seed in range(5):
+        writer.append(make_episode(seed))
+    aside = tmp_path / ".episode-x.h5.1234.aside"
+    aside.write_bytes(b"half")
+    os.utime(aside, (0, 0))
+    fresh = tmp_path / ".episode-y.h5.1234.aside"  # another writer may be at it right now
+    fresh.write_bytes(b"half")
+    torn = tmp_path / "episode-torn.h5"
+    torn.write_bytes(b"torn")
+    data.pack(tmp_path)
+    assert not aside.exists()
+    assert fresh.exists()
+    assert len(list(tmp_path.glob("shard-*.h5"))) == 1
+    assert list(tmp_path.glob("episode-*.h5")) == [torn]
+    with pytest.warns(UserWarning, match=r"episode-torn.h5"):
+        recording = data.Recording(tmp_path)
+    for seed, episode in enumerate(recording.episodes()):
+        assert_same(episode, make_episode(seed))
+
+
+def test_full_disk(tmp_path):
+    process = start(LIMITED, str(tmp_path))
+    printed, _ = process.communicate(timeout=120)
+    appending, packing = printed.splitlines()
+    for line in (appending, packing):
+        assert "bytes free in" in line
+        assert str(tmp_path) in line
+        assert "intact" in line
+    assert "episode-long.h5" in appending
+    recording = data.Recording(tmp_path)
+    assert recording.ids == ["short", "short-too"]
+    assert [len(episode) for episode in recording.episodes()] == [10, 15]
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_second_run_joins_the_header(tmp_path, header, make_episode):
+    for policy in ("random", "sticky", "random"):
+        with data.RecordingWriter(tmp_path, header | {"policy": policy}) as writer:
+            writer.append(make_episode(0))
+    runs = data.Recording(tmp_path).header["runs"]
+    assert [run["policy"] for run in runs] == ["random", "sticky"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"game": {"name": "Pong-Atari2600"}}, "holds episodes of Toy-Numpy, not Pong-Atari2600"),
+        ({"actions": ["A"]}, "recorded with actions"),
+        ({"frame_skip": 1}, "recorded with frame_skip 4, not 1"),
+        ({"game": "Toy-Numpy"}, "`game` .a dict"),
+    ],
+)
+def test_another_game_is_refused(recorded, header, change, words):
+    with pytest.raises(DataError, match=words):
+        data.RecordingWriter(recorded[0].folder, header | change)
+
+
+def test_bad_ids_and_infos(tmp_path, header, make_episode):
+    writer = data.RecordingWriter(tmp_path, header)
+    episode = make_episode(0, 3)
+    episode.info["id"] = "../elsewhere"
+    with pytest.raises(DataError, match=r"\.\./elsewhere"):
+        writer.append(episode)
+    episode.info.update(id="good", thing=object())
+    with pytest.raises(DataError, match="JSON values, got object"):
+        writer.append(episode)
+
+
+def test_folder_that_is_a_file(tmp_path, header):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot write"):
+        data.RecordingWriter(tmp_path / "file", header)
