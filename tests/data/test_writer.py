@@ -52,7 +52,7 @@ for failing in (lambda: recorder.append(episode(100, "long")), recorder.close):
 
 
 def start(script: str, *args: str) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", script, *args]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
@@ -70,7 +70,7 @@ def kill_after(process: subprocess.Popen, first_seconds: float) -> list[str]:
 
 
 def test_killed_writers_lose_nothing_they_announced(tmp_path):
-    """Two writers at once, killed at several moments; a kill may tear the last line of what they print, never a file."""
+    """Two writers at once, killed at several moments."""
     announced: set[str] = set()
     for run, moment in enumerate((0.05, 0.21, 0.4)):
         processes = [start(ENDLESS, str(tmp_path), f"run{run}-{worker}") for worker in range(2)]
