@@ -32,7 +32,7 @@ def play_episode(
     """
     if start := getattr(policy, "start", None):
         assert isinstance(env.action_space, gym.spaces.Discrete)
-        # Gymnasium seeds the game's generator with `seed` alone: with the same stream, actions would echo the game's luck.
+        # Gymnasium seeds the game with `seed` alone; from the same stream, actions would echo the game's luck.
         start(int(env.action_space.n), np.random.default_rng([seed, 1]))
     frame, _ = env.reset(seed=seed)
     frames, actions, rewards = [np.array(frame)], [], []

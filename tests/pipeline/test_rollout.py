@@ -1,0 +1,33 @@
+"""An episode is the game as it was played: the same seed replays it, and actions lie between the right frames."""
+
+import numpy as np
+
+from genie_gym import games
+from genie_gym.pipeline.policies import RandomPolicy
+from genie_gym.pipeline.rollout import episode_seed, play_episode
+
+
+def test_replaying_the_actions_gives_the_same_episode():
+    env = games.make("Toy-Numpy")
+    episode = play_episode(env, RandomPolicy(), seed=5, max_steps=60)
+    frame, _ = env.reset(seed=5)
+    np.testing.assert_array_equal(frame, episode.frames[0])
+    for step, action in enumerate(episode.actions):
+        frame, reward, terminated, _, _ = env.step(action)
+        np.testing.assert_array_equal(frame, episode.frames[step + 1])
+        assert np.float32(reward) == episode.rewards[step]
+        assert terminated == (episode.terminated and step == len(episode.actions) - 1)
+
+
+def test_step_limit_truncates():
+    steps: list[int] = []
+    episode = play_episode(games.make("Toy-Numpy"), lambda frame: 0, seed=0, max_steps=7, on_steps=steps.append)
+    assert len(episode.actions) == 7
+    assert (episode.terminated, episode.truncated) == (False, True)
+    assert sum(steps) == 7
+
+
+def test_episode_seeds_do_not_meet():
+    seeds = {episode_seed(seed, index) for seed in range(20) for index in range(500)}
+    assert len(seeds) >= 9_999  # 10,000 draws of 31 bits meet 0.02 times on average
+    assert all(0 <= seed < 2**31 for seed in seeds)
