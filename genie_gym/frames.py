@@ -1,12 +1,12 @@
 """Pictures: the only code that resizes, tiles, or moves between uint8 and float, channels last and channels first.
 
-Everywhere else a picture is uint8 (..., height, width, 3), and a model's picture is float (..., 3, height, width) in [0, 1].
+Everywhere else a picture is uint8 (..., height, width, 3); a model's picture is float (..., 3, height, width), 0 to 1.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
 import numpy as np
@@ -78,7 +78,7 @@ def beside(*clips: np.ndarray, gap: int = 2) -> np.ndarray:
     return np.stack([strip(np.stack(frames), gap=gap) for frames in zip(*clips, strict=True)])
 
 
-def write_gif(path: str | Path, frames: np.ndarray, fps: float = 15) -> None:
+def write_gif(path: str | Path | BinaryIO, frames: np.ndarray, fps: float = 15) -> None:
     """Writes uint8 (t, h, w, 3) as a looping GIF."""
     import imageio.v3 as imageio
 

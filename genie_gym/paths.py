@@ -7,7 +7,7 @@ __all__ = ["data_dir", "home", "roms_dir", "weights_dir"]
 
 
 def home() -> Path:
-    """The folder everything is kept in: `$GENIE_GYM_HOME`, else `$XDG_DATA_HOME/genie_gym`, else `~/.local/share/genie_gym`."""
+    """The folder of everything: `$GENIE_GYM_HOME`, else `$XDG_DATA_HOME/genie_gym`, else `~/.local/share/genie_gym`."""
     if chosen := os.environ.get("GENIE_GYM_HOME"):
         return Path(chosen).expanduser()
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"

@@ -1,0 +1,31 @@
+"""The moving average of a model's weights, which predicts better than the weights themselves while they still jump."""
+
+import copy
+
+import torch
+from torch import nn
+
+__all__ = ["WeightAverage"]
+
+
+class WeightAverage:
+    """Follows a model's parameters by an exponential average; buffers (such as codes) are copied.
+
+    Attributes:
+        model: the averaged copy, in eval mode.
+    """
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.decay = decay
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+
+    def to(self, device: torch.device) -> None:
+        self.model.to(device)
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Moves the average by (1 - decay) towards the model."""
+        for average, current in zip(self.model.parameters(), model.parameters(), strict=True):
+            average.lerp_(current, 1 - self.decay)
+        for average, current in zip(self.model.buffers(), model.buffers(), strict=True):
+            average.copy_(current)

@@ -1,0 +1,237 @@
+"""The one training loop: any module whose forward takes a batch and returns (loss, metrics) is fitted by it."""
+
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from genie_gym.errors import ConfigError
+from genie_gym.fit.average import WeightAverage
+from genie_gym.fit.report import Reporter
+from genie_gym.fit.state import load_state, numpy_stream, save_state
+from genie_gym.precision import resolve
+
+__all__ = ["FitConfig", "FitReport", "fit"]
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How long and how fast.
+
+    Attributes:
+        steps: optimiser steps in all, or None to go by `minutes`.
+        minutes: time in all, over all resumed pieces; the learning rate then follows the clock.
+        batch: clips a step (a device).
+        accumulate: steps of `batch` clips summed into one optimiser step.
+        lr: peak learning rate of AdamW.
+        final_lr: share of `lr` left at the end of the cosine.
+        warmup: steps of linear warm-up; Adam's second moments are noise before.
+        weight_decay: of AdamW, on matrices only.
+        betas: of AdamW; 0.99 rather than 0.999 because fits are short.
+        clip: largest gradient norm.
+        average: decay of the moving average of the weights, which is what is validated and kept.
+        precision: "auto", "float32" or "bfloat16".
+        log_every, validate_every: in steps.
+        save_every: in seconds.
+        seed: of everything random.
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+    batch: int = 8
+    accumulate: int = 1
+    lr: float = 1e-3
+    final_lr: float = 0.02
+    warmup: int = 100
+    weight_decay: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.99)
+    clip: float = 1.0
+    average: float = 0.99
+    precision: str = "auto"
+    log_every: int = 20
+    validate_every: int = 500
+    save_every: float = 120.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.minutes is None):
+            raise ConfigError("give either steps or minutes, not both and not neither")
+        if min(self.batch, self.accumulate) < 1:
+            raise ConfigError(f"batch and accumulate must be 1 or more; got {self.batch} and {self.accumulate}")
+
+
+@dataclass
+class FitReport:
+    """How a fit ended: optimiser steps and seconds in all, the last validation, and whether it came to its end."""
+
+    steps: int
+    seconds: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    finished: bool = True
+
+
+def fit(
+    model: nn.Module,
+    sample: Callable[[np.random.Generator, int], Batch],
+    validate: Callable[[nn.Module], dict[str, Any]],
+    config: FitConfig,
+    folder: Path,
+    name: str = "fit",
+) -> FitReport:
+    """Fits a model in place, going on from `folder` if an earlier call stopped there.
+
+    After it the model holds the averaged weights, in eval mode. Ctrl-C (or SIGTERM) saves and returns a report with
+    `finished=False`; the same call goes on from there, to the bit.
+
+    Args:
+        model: forward(batch) -> (scalar loss, dict of scalars).
+        sample: draws a batch of the given size with the given generator, on any device.
+        validate: figures of the averaged model over the whole validation set; a value may also be a uint8 clip
+            (t, h, w, 3), shown in TensorBoard.
+        config: how long and how fast.
+        folder: for the state and TensorBoard's events.
+        name: what the progress line calls it.
+    """
+    torch.manual_seed(config.seed)
+    fabric = _fabric(config)
+    average = WeightAverage(model, config.average)
+    average.to(fabric.device)
+    bare, optimizer = model, _optimizer(model, config)
+    model, optimizer = fabric.setup(model, optimizer)
+    path, progress = folder / "state.safetensors", {"step": 0, "seconds": 0.0, "numpy": None, "metrics": {}}
+    if path.exists():
+        progress = load_state(path, bare, average.model, optimizer)
+    rng = numpy_stream(progress["numpy"], config.seed + fabric.global_rank)
+    run = _Run(config, fabric, progress["step"], progress["seconds"], progress["metrics"])
+
+    def save() -> None:
+        if fabric.is_global_zero:
+            state = {
+                "step": run.step,
+                "seconds": run.seconds(),
+                "numpy": rng.bit_generator.state,
+                "metrics": run.metrics,
+            }
+            save_state(path, bare, average.model, optimizer, state)
+
+    with Reporter(folder, name, enabled=fabric.is_global_zero) as reporter, _stop_signal() as stop:
+        while not run.done() and not stop:
+            metrics = _step(run, model, optimizer, lambda: sample(rng, config.batch))
+            average.update(bare)
+            if run.step % config.log_every == 0:
+                reporter.log(run.step, run.share(), run.seconds(), metrics)
+            if run.step % config.validate_every == 0:
+                run.metrics = reporter.validation(run.step, validate(average.model))
+            if run.due():
+                save()
+        if not stop:
+            run.metrics = reporter.validation(run.step, validate(average.model))
+        save()
+    bare.load_state_dict(average.model.state_dict())
+    bare.eval()
+    return FitReport(run.step, run.seconds(), run.metrics, finished=not stop)
+
+
+class _Run:
+    """Where a fit stands on its way from 0 to 1."""
+
+    def __init__(self, config: FitConfig, fabric: Fabric, step: int, seconds: float, metrics: dict[str, float]):
+        self.config, self.fabric, self.step, self.metrics = config, fabric, step, metrics
+        self._before, self._since = seconds, time.monotonic()
+        self._saved = self._since
+
+    def seconds(self) -> float:
+        return self._before + time.monotonic() - self._since
+
+    def share(self) -> float:
+        """The part of the way that lies behind, 0 to 1."""
+        if self.config.steps is not None:
+            return self.step / max(self.config.steps, 1)
+        return self.seconds() / (60 * self.config.minutes)
+
+    def done(self) -> bool:
+        return self.share() >= 1
+
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        now = time.monotonic()
+        if now - self._saved < self.config.save_every:
+            return False
+        self._saved = now
+        return True
+
+    def lr(self) -> float:
+        c = self.config
+        cosine = 0.5 * (1 + math.cos(math.pi * min(self.share(), 1)))
+        return c.lr * min(1, (self.step + 1) / max(c.warmup, 1)) * (c.final_lr + (1 - c.final_lr) * cosine)
+
+
+def _step(run: _Run, model: Any, optimizer: Any, sample: Callable[[], Batch]) -> dict[str, float]:
+    """One optimiser step over `accumulate` batches; returns the metrics of the last."""
+    model.train()
+    for group in optimizer.param_groups:
+        group["lr"] = run.lr()
+    optimizer.zero_grad()
+    count = run.config.accumulate
+    for i in range(count):
+        batch = run.fabric.to_device(sample())
+        with run.fabric.no_backward_sync(model, enabled=i < count - 1):
+            loss, metrics = model(batch)
+            run.fabric.backward(loss / count)
+    run.fabric.clip_gradients(model, optimizer, max_norm=run.config.clip, error_if_nonfinite=False)
+    optimizer.step()
+    run.step += 1
+    if run.step % run.config.log_every:
+        return {}
+    return {"loss": loss.item(), "lr": run.lr()} | {name: float(value) for name, value in metrics.items()}
+
+
+def _fabric(config: FitConfig) -> Fabric:
+    """One device, or those that torchrun started this process for."""
+    nodes, local = os.environ.get("GROUP_WORLD_SIZE", "1"), os.environ.get("LOCAL_WORLD_SIZE", "1")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    precision = "bf16-mixed" if resolve(config.precision, device) == torch.bfloat16 else "32-true"
+    return Fabric(accelerator=device, devices=int(local), num_nodes=int(nodes), precision=precision)
+
+
+def _optimizer(model: nn.Module, config: FitConfig) -> torch.optim.AdamW:
+    """AdamW that decays matrices but neither norms nor biases."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=config.betas)
+
+
+@contextmanager
+def _stop_signal() -> Iterator[list[int]]:
+    """A list that is empty until Ctrl-C or SIGTERM; the second Ctrl-C interrupts at once."""
+    received: list[int] = []
+
+    def receive(number: int, frame: Any) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    try:
+        before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread, where Python handles no signals
+        before = {}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,123 @@
+"""Which clips and which frozen parts feed each model: the tokenizer first, then the dynamics on its tokens.
+
+Shapes: b clips, t frames, n tokens a frame.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange, reduce
+from torch import Tensor, nn
+
+from genie_gym.data import Clips
+from genie_gym.fit.loop import FitConfig, FitReport, fit
+from genie_gym.frames import beside, from_model, to_model
+from genie_gym.models.dynamics import Dynamics
+from genie_gym.models.tokenizer import Tokenizer
+from genie_gym.precision import autocast, resolve
+
+__all__ = ["fit_dynamics", "fit_tokenizer", "token_batch"]
+
+
+def fit_tokenizer(model: Tokenizer, train: Clips, held_out: Clips, config: FitConfig, folder: Path) -> FitReport:
+    """Fits the tokenizer to reconstruct clips; validates PSNR over all held-out windows."""
+
+    def sample(rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
+        return {"frames": to_model(torch.from_numpy(train.sample(rng, batch)["frames"]))}
+
+    def validate(average: nn.Module) -> dict[str, Any]:
+        device = next(average.parameters()).device
+        errors, used, clip = [], [], None
+        with torch.no_grad(), autocast(resolve(config.precision, device), device):
+            for batch in held_out.in_order(16):
+                frames = to_model(torch.from_numpy(batch["frames"])).to(device)
+                tokens = average.encode(frames)
+                seen = average.decode(tokens).clamp(0, 1)
+                errors.append(reduce((seen - frames).square(), "b t c h w -> (b t)", "mean").cpu())
+                used.append(tokens.flatten().cpu())
+                clip = beside(batch["frames"][0], from_model(seen[0]).cpu().numpy()) if clip is None else clip
+        mse = torch.cat(errors).clamp(min=1e-6)
+        return {"psnr": (-10 * mse.log10()).mean(), "codes": len(torch.cat(used).unique()), "real_and_seen": clip}
+
+    return fit(model, sample, validate, config, folder, name="tokenizer")
+
+
+def fit_dynamics(
+    model: Dynamics, tokenizer: Tokenizer, train: Clips, held_out: Clips, config: FitConfig, folder: Path, length: int
+) -> FitReport:
+    """Fits the dynamics on the tokens of a frozen tokenizer.
+
+    Args:
+        train: windows of `length` frames or more; half of the batches start at a window's first frame, the others
+            later in it, as a dream is long past its prompt most of the time.
+        length: frames of a training clip.
+    """
+    tokenizer.eval().requires_grad_(False)
+    model.adopt_codebook(tokenizer.codebook.codes)
+
+    def sample(rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
+        start = int(rng.integers(train.length - length + 1)) if rng.random() < 0.5 else 0
+        return token_batch(tokenizer, train.sample(rng, batch), start, start + length, config.precision)
+
+    def validate(average: nn.Module) -> dict[str, Any]:
+        return _mean_metrics(average, tokenizer, held_out, config)
+
+    return fit(model, sample, validate, config, folder, name="dynamics")
+
+
+@torch.no_grad()
+def token_batch(
+    tokenizer: Tokenizer, batch: dict[str, np.ndarray], start: int, stop: int, precision: str = "auto"
+) -> dict[str, Tensor]:
+    """Encodes whole windows and cuts frames start .. stop - 1 out of them, as Dynamics.forward wants them."""
+    device = tokenizer.codebook.codes.device
+    pixels = torch.from_numpy(batch["frames"]).to(device)
+    frames = to_model(pixels)
+    with autocast(resolve(precision, device), device):
+        tokens = tokenizer.encode(frames)
+    led = {
+        "actions": _shifted(torch.from_numpy(batch["actions"]), -1),
+        "rewards": _shifted(torch.from_numpy(batch["rewards"]), 0),
+        "ends": _shifted(torch.from_numpy(batch["terminated"]), 0),
+    }
+    led["actions"][:, start] = -1  # a clip does not know what led to its first frame
+    everything = {"tokens": tokens, "changed": _changed(pixels, tokenizer.config.patch)} | led
+    return {name: value[:, start:stop].to(device) for name, value in everything.items()}
+
+
+def _shifted(steps: Tensor, first: float) -> Tensor:
+    """From "what the step after frame t brought" (b, t - 1) to "what led to frame t" (b, t)."""
+    return torch.cat([torch.full_like(steps[:, :1], first), steps], 1)
+
+
+def _changed(pixels: Tensor, patch: int, threshold: int = 5) -> Tensor:
+    """Tokens over pixels that changed since the frame before: uint8 (b, t, h, w, 3) to bool (b, t, n)."""
+    change = (pixels[:, 1:].int() - pixels[:, :-1].int()).abs().amax(-1)
+    change = torch.cat([torch.zeros_like(change[:, :1]), change], 1)
+    largest = reduce(change, "b t (h p) (w q) -> b t h w", "max", p=patch, q=patch)
+    return rearrange(largest > threshold, "b t h w -> b t (h w)")
+
+
+@torch.no_grad()
+def _mean_metrics(model: nn.Module, tokenizer: Tokenizer, held_out: Clips, config: FitConfig) -> dict[str, float]:
+    """The model's own metrics over all held-out windows, with the same masks at each validation."""
+    device = next(model.parameters()).device
+    state, totals, weights = torch.get_rng_state(), {}, 0
+    torch.manual_seed(config.seed)
+    for batch in _in_order(tokenizer, held_out, config):
+        with autocast(resolve(config.precision, device), device):
+            _, metrics = model(batch)
+        size = len(batch["tokens"])
+        weights += size
+        for name, value in metrics.items():
+            totals[name] = totals.get(name, 0.0) + size * float(value)
+    torch.set_rng_state(state)
+    return {name: value / weights for name, value in totals.items()}
+
+
+def _in_order(tokenizer: Tokenizer, clips: Clips, config: FitConfig) -> Iterator[dict[str, Tensor]]:
+    for batch in clips.in_order(16):
+        yield token_batch(tokenizer, batch, 0, clips.length, config.precision)

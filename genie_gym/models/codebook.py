@@ -1,0 +1,70 @@
+"""The codebook of the tokenizer: nearest code by cosine similarity, moved by averages, kept alive."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["Codebook"]
+
+
+class Codebook(nn.Module):
+    """Vector quantisation on the unit sphere (van den Oord et al. 2017; cosine codes as in Yu et al. 2022).
+
+    Codes follow an exponential average of the encodings that chose them. Codes that nobody chooses are replaced by
+    encodings of the current batch, a few a step: replacing many at once moves the targets faster than the decoder
+    can follow.
+
+    Attributes:
+        codes: float (size, dim), unit rows.
+        usage: float (size,), running count of encodings a step that chose each code.
+    """
+
+    codes: Tensor
+    usage: Tensor
+    started: Tensor
+
+    def __init__(self, size: int, dim: int, decay: float = 0.99, revive: int = 8, idle: float = 0.05):
+        super().__init__()
+        self.decay, self.revive, self.idle = decay, revive, idle
+        self.register_buffer("codes", F.normalize(torch.randn(size, dim), dim=-1))
+        self.register_buffer("usage", torch.ones(size))
+        self.register_buffer("started", torch.tensor(False))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Quantises encodings.
+
+        Args:
+            x: float (..., dim), any length.
+
+        Returns:
+            codes (..., dim) with straight-through gradients, tokens int64 (...), commitment loss (scalar).
+        """
+        x = F.normalize(x.float(), dim=-1)
+        if self.training and not self.started:
+            self._start(x)
+        tokens = (x @ self.codes.T).argmax(-1)
+        codes = self.codes[tokens]
+        if self.training:
+            self._follow(x.detach().flatten(0, -2), tokens.flatten())
+        return x + (codes - x).detach(), tokens, F.mse_loss(x, codes)
+
+    @torch.no_grad()
+    def _start(self, x: Tensor) -> None:
+        """Starts the codes at encodings of the first batch."""
+        flat = x.flatten(0, -2)
+        self.codes.copy_(flat[torch.randint(len(flat), (len(self.codes),), device=flat.device)])
+        self.started.fill_(True)
+
+    @torch.no_grad()
+    def _follow(self, x: Tensor, tokens: Tensor) -> None:
+        """Moves each code towards the mean of its encodings, then revives a few idle ones."""
+        chosen = torch.bincount(tokens, minlength=len(self.codes)).to(x.dtype)
+        sums = torch.zeros_like(self.codes).index_add_(0, tokens, x)
+        means = F.normalize(sums / chosen.clamp(min=1)[:, None], dim=-1)
+        rate = torch.where(chosen > 0, 1 - self.decay, 0.0)[:, None]
+        self.codes.copy_(F.normalize(torch.lerp(self.codes, means, rate), dim=-1))
+        self.usage.lerp_(chosen, 1 - self.decay)
+        idle = (self.usage < self.idle).nonzero().flatten()
+        idle = idle[torch.randperm(len(idle), device=idle.device)[: self.revive]]
+        self.codes[idle] = x[torch.randint(len(x), (len(idle),), device=x.device)]
+        self.usage[idle] = 1.0

@@ -1,0 +1,192 @@
+"""GenieRedux-G dynamics: masked prediction of the next frame's tokens from the past and the true action (section 4).
+
+Shapes: b clips, t frames, n tokens a frame, d width, k codes, c width of a code.
+
+This is the *unshifted* form of MaskGIT: the frame to be predicted is in the input, hidden, together with the action
+that leads to it, so several sampling steps refine one another. (The authors' released code is shifted: there slot t
+holds frame t and predicts t + 1, and all sampling steps of a single frame see the same input.)
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from genie_gym.models.cache import Cache
+from genie_gym.models.heads import OutcomeHeads
+from genie_gym.models.maskgit import random_masks
+from genie_gym.models.transformer import Frames, SpaceTimeTransformer, TransformerConfig, with_drafts
+
+__all__ = ["Dynamics", "DynamicsConfig", "token_distance_cross_entropy"]
+
+
+@dataclass(frozen=True)
+class DynamicsConfig:
+    """Sizes, ablations and training noise of the dynamics.
+
+    Attributes:
+        actions: number of discrete actions.
+        dim, blocks, heads, side, window: as in TransformerConfig.
+        codes, code_dim: of the tokenizer's codebook.
+        token_input: add the projected code to the embedding of each visible token (the paper's token input).
+        tdce: weight of the token distance term of equation 1; 0 leaves plain cross-entropy.
+        changed: extra weight in the loss of tokens whose pixels changed since the previous frame.
+        corrupt: largest share of past tokens replaced at random in training, so that a dream survives its own errors.
+        blind: share of clips trained with a hidden past after some frame, for predicting several frames in one pass.
+        drop_action: share of actions replaced by none, for prompts that come without actions.
+        outcome: weight of the reward and end losses.
+    """
+
+    actions: int
+    dim: int = 128
+    blocks: int = 4
+    heads: int = 4
+    side: int = 8
+    window: int = 8
+    codes: int = 1024
+    code_dim: int = 32
+    token_input: bool = True
+    tdce: float = 1.0
+    changed: float = 4.0
+    corrupt: float = 0.1
+    blind: float = 0.15
+    drop_action: float = 0.05
+    outcome: float = 1.0
+
+    @property
+    def transformer(self) -> TransformerConfig:
+        return TransformerConfig(self.dim, self.blocks, self.heads, self.side, self.window, actions=self.actions)
+
+
+def token_distance_cross_entropy(logits: Tensor, target: Tensor, distance: Tensor, weight: float = 1.0) -> Tensor:
+    """Equation 1: (y^T K) softmax(x) + CE(x, y), for each token.
+
+    Args:
+        logits: float (..., k).
+        target: int64 (...).
+        distance: float (k, k), cosine distances between codes.
+        weight: factor of the distance term.
+
+    Returns:
+        float (...).
+    """
+    log_probabilities = logits.float().log_softmax(-1)
+    entropy = -log_probabilities.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    if weight == 0:
+        return entropy
+    return entropy + weight * (distance[target] * log_probabilities.exp()).sum(-1)
+
+
+class Dynamics(nn.Module):
+    """Predicts the codes of hidden tokens; also reward and end of the step that led to each frame."""
+
+    codebook: Tensor
+
+    def __init__(self, config: DynamicsConfig):
+        super().__init__()
+        self.config = config
+        self.hidden = config.codes  # the token that stands for "not yet known"
+        self.embed = nn.Embedding(config.codes + 1, config.dim)
+        nn.init.normal_(self.embed.weight, std=0.02)
+        self.skip = nn.Linear(config.code_dim, config.dim, bias=False) if config.token_input else None
+        self.transformer = SpaceTimeTransformer(config.transformer)
+        self.to_logits = nn.Linear(config.dim, config.codes)
+        self.heads = OutcomeHeads(config.dim)
+        self.register_buffer("codebook", torch.zeros(config.codes, config.code_dim))
+
+    def adopt_codebook(self, codes: Tensor) -> None:
+        """Copies the tokenizer's unit codes (k, c), which token input and TDCE measure with."""
+        self.codebook.copy_(codes)
+
+    def embeddings(self, tokens: Tensor) -> Tensor:
+        """Tokens int64 (..., n), `self.hidden` where not known, to float (..., n, d)."""
+        x = self.embed(tokens)
+        if self.skip is None:
+            return x
+        codes = F.pad(self.codebook, (0, 0, 0, 1))  # the hidden token has no content to add
+        return x + self.skip(codes[tokens])
+
+    def one_hot(self, actions: Tensor) -> Tensor:
+        """Actions int64 (...), -1 for none, to float (..., actions); zeros for none."""
+        known = actions >= 0
+        return F.one_hot(actions.clamp(min=0), self.config.actions).to(self.embed.weight.dtype) * known.unsqueeze(-1)
+
+    def features(self, past: Tensor, drafts: Tensor, actions: Tensor, cache: Cache | None = None) -> Tensor:
+        """Features of the frames given, history first.
+
+        Args:
+            past: int64 (b, t, n), history (any t, also 0), to be appended to the cache.
+            drafts: int64 (b, m, n): with a cache or t = 0, the m = 1 frame after the history.
+            actions: int64 (b, t + m), the action that led to each frame, -1 for none.
+            cache: frames before these.
+
+        Returns:
+            float (b, t + m, n, d).
+        """
+        tokens = torch.cat([past, drafts], 1)
+        times = torch.arange(tokens.shape[1], device=tokens.device)
+        frames = Frames(self.embeddings(tokens), times, past.shape[1], self.one_hot(actions))
+        return self.transformer(frames, cache)
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss on the hidden tokens of a draft of every frame but the first, and on rewards and ends.
+
+        Args:
+            batch: "tokens" int64 (b, t, n); "actions" int64 (b, t), the action that led to each frame, -1 for none;
+                "rewards" float (b, t); "ends" bool (b, t); "changed" bool (b, t, n), tokens over changed pixels.
+
+        Returns:
+            scalar loss and scalars "cross_entropy", "accuracy", "accuracy_changed", "reward", "end".
+        """
+        tokens, t = batch["tokens"], batch["tokens"].shape[1]
+        past, blind = self._noisy_past(tokens)
+        masks = random_masks(tokens.shape[:2], tokens.shape[2], tokens.device)
+        masks = masks | blind  # where the past is hidden, so is the frame
+        actions = self._dropped(batch["actions"])
+        drafts = tokens.masked_fill(masks, self.hidden)
+        frames = with_drafts(self.embeddings(past), self.embeddings(drafts), self.one_hot(actions))
+        features = self.transformer(frames)[:, t:]
+        logits = self.to_logits(features)
+        losses = token_distance_cross_entropy(logits, tokens, 1 - self.codebook @ self.codebook.T, self.config.tdce)
+        weight = (masks * (1 + self.config.changed * batch["changed"])).float()
+        weight[:, 0] = 0  # there is nothing to predict the first frame from
+        reward, end = self.heads.loss(features[:, 1:], batch["rewards"][:, 1:], batch["ends"][:, 1:])
+        loss = (weight * losses).sum() / weight.sum().clamp(min=1) + self.config.outcome * (reward + end)
+        return loss, self._scores(logits.detach(), tokens, masks, batch["changed"], reward, end)
+
+    def _noisy_past(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The past as a dream has it: a share of tokens wrong; in some clips hidden from a random frame on."""
+        b, t, n = tokens.shape
+        c, device = self.config, tokens.device
+        if not self.training:
+            return tokens, torch.zeros_like(tokens, dtype=torch.bool)
+        wrong = torch.rand(b, t, n, device=device) < torch.rand(b, 1, 1, device=device) * c.corrupt
+        past = torch.where(wrong, torch.randint(c.codes, tokens.shape, device=device), tokens)
+        first = torch.randint(2, t + 1, (b, 1, 1), device=device)
+        blind = (torch.rand(b, 1, 1, device=device) < c.blind) & (torch.arange(t, device=device)[:, None] >= first)
+        blind = blind.expand(b, t, n)
+        return past.masked_fill(blind, self.hidden), blind
+
+    def _dropped(self, actions: Tensor) -> Tensor:
+        if not self.training:
+            return actions
+        return actions.masked_fill(torch.rand(actions.shape, device=actions.device) < self.config.drop_action, -1)
+
+    @staticmethod
+    def _scores(
+        logits: Tensor, tokens: Tensor, masks: Tensor, changed: Tensor, reward: Tensor, end: Tensor
+    ) -> dict[str, Tensor]:
+        hidden = masks.clone()
+        hidden[:, 0] = False
+        moving = hidden & changed
+        right = logits.argmax(-1) == tokens
+        entropy = F.cross_entropy(rearrange(logits, "b t n k -> (b t n) k").float(), tokens.flatten(), reduction="none")
+        return {
+            "cross_entropy": entropy[hidden.flatten()].mean(),
+            "accuracy": right[hidden].float().mean(),
+            "accuracy_changed": right[moving].float().sum() / moving.sum().clamp(min=1),
+            "reward": reward.detach(),
+            "end": end.detach(),
+        }

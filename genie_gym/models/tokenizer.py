@@ -1,0 +1,115 @@
+"""The video tokenizer: frames to codes and back, causally in time (paper section 4, ST-ViViT with a VQ bottleneck).
+
+Shapes: b clips, t frames, n = side * side tokens a frame, d width, c width of a code.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from genie_gym.models.cache import Cache
+from genie_gym.models.codebook import Codebook
+from genie_gym.models.transformer import SpaceTimeTransformer, TransformerConfig, history
+
+__all__ = ["Tokenizer", "TokenizerConfig"]
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """Sizes and loss weights of the tokenizer.
+
+    Attributes:
+        size: side of a frame in pixels.
+        patch: side of a patch in pixels; a frame has (size / patch)^2 tokens.
+        dim, heads, window: as in TransformerConfig, for encoder and decoder.
+        encoder_blocks, decoder_blocks: depth.
+        codes: size of the codebook.
+        code_dim: width of a code; small, so that nearest neighbours mean something.
+        commitment: weight of the commitment loss.
+        moving: extra weight in the loss of pixels that differ from the clip's median; whole-frame error forgives a
+            vanished sprite on a plain background.
+        warmup: steps trained without quantisation; the codebook then starts at real encodings.
+    """
+
+    size: int = 64
+    patch: int = 8
+    dim: int = 128
+    heads: int = 4
+    window: int = 8
+    encoder_blocks: int = 2
+    decoder_blocks: int = 2
+    codes: int = 1024
+    code_dim: int = 32
+    commitment: float = 0.25
+    moving: float = 4.0
+    warmup: int = 300
+
+    @property
+    def side(self) -> int:
+        """Tokens along one edge of a frame."""
+        return self.size // self.patch
+
+    def transformer(self, blocks: int, time_first: bool) -> TransformerConfig:
+        return TransformerConfig(self.dim, blocks, self.heads, self.side, self.window, time_first=time_first)
+
+
+class Tokenizer(nn.Module):
+    """Encoder (space, then time), codebook, decoder (time, then space)."""
+
+    steps: Tensor
+
+    def __init__(self, config: TokenizerConfig):
+        super().__init__()
+        self.config = config
+        pixels = 3 * config.patch**2
+        self.embed = nn.Linear(pixels, config.dim)
+        self.encoder = SpaceTimeTransformer(config.transformer(config.encoder_blocks, time_first=False))
+        self.to_code = nn.Linear(config.dim, config.code_dim)
+        self.codebook = Codebook(config.codes, config.code_dim)
+        self.from_code = nn.Linear(config.code_dim, config.dim)
+        self.decoder = SpaceTimeTransformer(config.transformer(config.decoder_blocks, time_first=True))
+        self.to_pixels = nn.Linear(config.dim, pixels)
+        self.register_buffer("steps", torch.tensor(0))
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Float frames (b, t, 3, size, size) in [0, 1] to int64 tokens (b, t, n)."""
+        return self.codebook(self._encodings(frames))[1]
+
+    def decode(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
+        """Tokens (b, t, n) to float frames (b, t, 3, size, size), not clipped; with a cache, continuing its clips."""
+        return self._pixels(self.codebook.codes[tokens], cache)
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Reconstruction loss and its parts.
+
+        Args:
+            batch: "frames", float (b, t, 3, size, size) in [0, 1].
+
+        Returns:
+            scalar loss, and scalars "mse" (whole frame), "commitment", "codes" (different codes in this batch).
+        """
+        frames = batch["frames"]
+        encodings = self._encodings(frames)
+        codes, tokens, commitment = self.codebook(encodings)
+        if self.training and self.steps < self.config.warmup:
+            codes, commitment = nn.functional.normalize(encodings.float(), dim=-1), commitment * 0
+            self.codebook.started.fill_(False)  # start again from the encodings that warm-up ends with
+        self.steps += int(self.training)
+        error = (self._pixels(codes) - frames).float().square()
+        moving = (frames - frames.median(1, keepdim=True).values).abs().amax(2, keepdim=True) > 0.02
+        weight = 1 + self.config.moving * moving
+        loss = (weight * error).mean() + self.config.commitment * commitment
+        used = torch.bincount(tokens.flatten(), minlength=self.config.codes).count_nonzero()
+        return loss, {"mse": error.mean().detach(), "commitment": commitment.detach(), "codes": used.float()}
+
+    def _encodings(self, frames: Tensor) -> Tensor:
+        p = self.config.patch
+        patches = rearrange(frames, "b t k (h p) (w q) -> b t (h w) (p q k)", p=p, q=p)
+        return self.to_code(self.encoder(history(self.embed(patches))))
+
+    def _pixels(self, codes: Tensor, cache: Cache | None = None) -> Tensor:
+        p, side = self.config.patch, self.config.side
+        features = self.decoder(history(self.from_code(codes)), cache)
+        return rearrange(self.to_pixels(features), "b t (h w) (p q k) -> b t k (h p) (w q)", h=side, p=p, q=p)

@@ -1,0 +1,246 @@
+"""The causal space-time transformer (Xu et al. 2020) that every part of the world model is made of.
+
+Shapes: b clips, t frames, n tokens a frame (a grid of side x side), d width, h heads, e width of a head.
+
+A clip has *history* frames, which see the frames before them, and may have *draft* frames beside them: guesses of
+a frame at some place in time, which see the history strictly before that place and themselves, and which no other
+frame sees. Training predicts all frames of a clip as drafts at once, each from a clean past; a dream keeps one draft
+and a cache of the history. It is the same arithmetic, so what is trained is what is stepped.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+from genie_gym.models.cache import BlockCache, Cache
+
+__all__ = ["Frames", "SpaceTimeTransformer", "TransformerConfig", "alibi_slopes"]
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Sizes of one space-time transformer.
+
+    Attributes:
+        dim: width of a token.
+        blocks: number of blocks, each with spatial and temporal attention.
+        heads: attention heads; must divide `dim`.
+        side: tokens along one edge of a frame.
+        window: frames that temporal attention sees, the current one included. A dream can go on without end because
+            older frames leave the window in training as they do in the dream.
+        expansion: hidden width of the feed-forward layers over `dim`, counted before gating.
+        actions: size of the one-hot action concatenated to the input of every feed-forward layer; 0 for none.
+        time_first: temporal before spatial attention, as the paper's decoder has it.
+    """
+
+    dim: int = 128
+    blocks: int = 4
+    heads: int = 4
+    side: int = 8
+    window: int = 8
+    expansion: float = 2.0
+    actions: int = 0
+    time_first: bool = False
+
+
+@dataclass
+class Frames:
+    """History frames followed by draft frames, with what conditions them.
+
+    Attributes:
+        tokens: float (b, t, n, d), `history` frames first, then the drafts.
+        times: int64 (t,), each frame's place in time relative to the first frame that is not in the cache.
+        history: how many of the t frames are history.
+        actions: float (b, t, actions), one-hot action that led to each frame, zeros for none; None if unconditioned.
+    """
+
+    tokens: Tensor
+    times: Tensor
+    history: int
+    actions: Tensor | None = None
+
+
+def alibi_slopes(heads: int) -> Tensor:
+    """Geometric slopes 2^(-8 i / heads), i = 1 .. heads (Press et al. 2022)."""
+    return 2.0 ** (-8.0 * torch.arange(1, heads + 1) / heads)
+
+
+class PositionEncodingGenerator(nn.Module):
+    """Depthwise 3x3x3 convolution over the token grid, causal in time (Chu et al. 2023), added to its input."""
+
+    def __init__(self, dim: int, side: int):
+        super().__init__()
+        self.side = side
+        self.conv = nn.Conv3d(dim, dim, 3, groups=dim)
+        nn.init.zeros_(self.conv.weight)
+        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]  # there is one
+
+    def forward(self, x: Tensor, history: int, tail: Tensor) -> tuple[Tensor, Tensor]:
+        """Encodes x (b, t, n, d) after the two frames in tail (b, 2, n, d); returns the sum and the next tail."""
+        grid = rearrange(torch.cat([tail, x[:, :history]], 1), "b t (h w) d -> b d t h w", h=self.side)
+        padded = F.pad(grid, (1, 1, 1, 1))
+        encoded = rearrange(self.conv(padded), "b d t h w -> b t (h w) d") if history else x[:, :0]
+        drafts = x.shape[1] - history
+        if drafts:
+            encoded = torch.cat([encoded, self._drafts(x, padded, drafts)], 1)
+        return x + encoded, torch.cat([tail, x[:, :history]], 1)[:, -2:]
+
+    def _drafts(self, x: Tensor, padded: Tensor, drafts: int) -> Tensor:
+        """Each draft is convolved with the last two history frames before it."""
+        weight, bias = self.conv.weight, self.conv.bias
+        # (b, d, drafts + 1, h, w): with as many drafts as history frames, draft i stands where history frame i does
+        past = padded[:, :, :-1] if drafts > 1 else padded[:, :, -2:]
+        before = F.conv3d(past, weight[:, :, :2], bias, groups=weight.shape[0])
+        own = rearrange(x[:, -drafts:], "b t (h w) d -> b d t h w", h=self.side)
+        now = F.conv3d(own, weight[:, :, 2:], None, padding=(0, 1, 1), groups=weight.shape[0])
+        return rearrange(before + now, "b d t h w -> b t (h w) d")
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention within each frame, or over time at each place of the grid."""
+
+    def __init__(self, dim: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(dim)
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.out = nn.Linear(dim, dim)
+        # A residual branch that starts at zero lets gradients reach the input from the first step on.
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def space(self, x: Tensor) -> Tensor:
+        """x (b, t, n, d): every token sees its own frame."""
+        b = x.shape[0]
+        q, k, v = rearrange(self.qkv(self.norm(x)), "b t n (c h e) -> c (b t) h n e", c=3, h=self.heads)
+        y = F.scaled_dot_product_attention(q, k, v)
+        return x + self.out(rearrange(y, "(b t) h n e -> b t n (h e)", b=b))
+
+    def time(self, x: Tensor, bias: Tensor, history: int, cache: BlockCache | None) -> Tensor:
+        """x (b, t, n, d): every token sees its own place in the frames that `bias` (b or 1, h, t, keys) lets it see."""
+        b, n = x.shape[0], x.shape[2]
+        q, k, v = rearrange(self.qkv(self.norm(x)), "b t n (c h e) -> c b n h t e", c=3, h=self.heads)
+        if cache is not None:
+            k, v = cache.extend(k, v, history)
+        q, k, v = (rearrange(z, "b n h t e -> (b n) h t e") for z in (q, k, v))
+        if bias.shape[0] > 1:
+            bias = repeat(bias, "b h t k -> (b n) h t k", n=n)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        return x + self.out(rearrange(y, "(b n) h t e -> b t n (h e)", b=b))
+
+
+class FeedForward(nn.Module):
+    """Gated feed-forward layer (GEGLU, Shazeer 2020) on the tokens with the frame's action concatenated."""
+
+    def __init__(self, dim: int, expansion: float, actions: int):
+        super().__init__()
+        hidden = int(dim * expansion)
+        self.norm = nn.LayerNorm(dim)
+        self.inner = nn.Linear(dim, 2 * hidden)
+        # Linear(concat(x, a)) = W x + V a; keeping V apart spares copying the action to all n tokens of a frame.
+        self.action = nn.Linear(actions, 2 * hidden, bias=False) if actions else None
+        self.out = nn.Linear(hidden, dim)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor, actions: Tensor | None) -> Tensor:
+        inner = self.inner(self.norm(x))
+        if self.action is not None:
+            inner = inner + self.action(actions).unsqueeze(2)
+        value, gate = inner.chunk(2, -1)
+        return x + self.out(value * F.gelu(gate, approximate="tanh"))
+
+
+class Block(nn.Module):
+    """Position encoding, spatial attention, feed-forward; then the same with temporal attention (or time first)."""
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.time_first = config.time_first
+        self.encoding = nn.ModuleList(PositionEncodingGenerator(config.dim, config.side) for _ in range(2))
+        self.space = Attention(config.dim, config.heads)
+        self.time = Attention(config.dim, config.heads)
+        self.feed = nn.ModuleList(FeedForward(config.dim, config.expansion, config.actions) for _ in range(2))
+
+    def forward(self, frames: Frames, bias: Tensor, cache: BlockCache | None) -> Frames:
+        x = frames.tokens
+        for i in range(2):
+            tail = x.new_zeros(x.shape[0], 2, *x.shape[2:]) if cache is None else cache.tails[i]
+            x, tail = self.encoding[i](x, frames.history, tail)
+            if cache is not None:
+                cache.tails[i] = tail
+            in_time = (i == 0) == self.time_first
+            x = self.time.time(x, bias, frames.history, cache) if in_time else self.space.space(x)
+            x = self.feed[i](x, frames.actions)
+        return Frames(x, frames.times, frames.history, frames.actions)
+
+
+class SpaceTimeTransformer(nn.Module):
+    """A stack of blocks over frames of tokens; see the module's docstring for history, drafts and the cache."""
+
+    slopes: Tensor
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.config = config
+        self.position = nn.Parameter(torch.randn(config.side**2, config.dim) * 0.02)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
+        self.norm = nn.LayerNorm(config.dim)
+        self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
+
+    def forward(self, frames: Frames, cache: Cache | None = None) -> Tensor:
+        """Runs all blocks; with a cache, the history frames are appended to it.
+
+        Args:
+            frames: history and draft frames.
+            cache: what earlier calls left behind; None when the clip begins with these frames.
+
+        Returns:
+            float (b, t, n, d), normalised.
+        """
+        bias = self.bias(frames, cache)
+        frames = Frames(frames.tokens + self.position, frames.times, frames.history, frames.actions)
+        for i, block in enumerate(self.blocks):
+            frames = block(frames, bias, None if cache is None else cache.blocks[i])
+        if cache is not None:
+            cache.count += frames.history
+        return self.norm(frames.tokens)
+
+    def bias(self, frames: Frames, cache: Cache | None) -> Tensor:
+        """ALiBi penalties, minus infinity where a frame must not look: float (b or 1, heads, t, keys)."""
+        times, drafts = frames.times, torch.arange(len(frames.times), device=frames.times.device) >= frames.history
+        key_times, key_drafts = times[None], drafts
+        if cache is not None:
+            ring = cache.ages()  # (b, window), relative times: -1 is the newest committed frame
+            key_times = torch.cat([ring, times.expand(len(ring), -1)], 1)
+            key_drafts = torch.cat([drafts.new_zeros(ring.shape[1]), drafts])
+        age = times[None, :, None] - key_times[:, None, :]  # (b or 1, t, keys)
+        same = torch.arange(len(key_drafts), device=times.device) == (
+            torch.arange(len(times), device=times.device)[:, None] + len(key_drafts) - len(times)
+        )
+        # A frame sees older history and itself; a draft never sees the history frame it is a guess of.
+        visible = same | ((age > 0) & (age < self.config.window) & ~key_drafts)
+        penalty = -self.slopes[:, None, None] * age[:, None].to(self.slopes.dtype)
+        return penalty.masked_fill(~visible[:, None], float("-inf"))
+
+    def new_cache(self, batch: int) -> Cache:
+        """An empty cache for `batch` clips on the device and in the precision of the weights."""
+        c = self.config
+        return Cache.empty(batch, c.blocks, c.side**2, c.heads, c.dim, c.window, like=self.position)
+
+
+def history(tokens: Tensor, actions: Tensor | None = None) -> Frames:
+    """All frames as history: the plain causal pass."""
+    t = tokens.shape[1]
+    return Frames(tokens, torch.arange(t, device=tokens.device), t, actions)
+
+
+def with_drafts(tokens: Tensor, drafts: Tensor, actions: Tensor | None = None) -> Frames:
+    """A clip and a draft of each of its frames: both float (b, t, n, d)."""
+    t = tokens.shape[1]
+    times = repeat(torch.arange(t, device=tokens.device), "t -> (two t)", two=2)
+    actions = None if actions is None else torch.cat([actions, actions], 1)
+    return Frames(torch.cat([tokens, drafts], 1), times, t, actions)

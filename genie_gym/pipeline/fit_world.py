@@ -1,0 +1,152 @@
+"""From recordings to a checkpoint: fits tokenizer, then dynamics, in pieces if need be, and writes the folder."""
+
+import json
+import platform
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from genie_gym import paths
+from genie_gym.data import Clips, Recording, split
+from genie_gym.errors import ConfigError
+from genie_gym.files import write_aside
+from genie_gym.fit import FitReport, Preset, fit_dynamics, fit_tokenizer, preset
+from genie_gym.models.dynamics import Dynamics
+from genie_gym.models.tokenizer import Tokenizer
+from genie_gym.pipeline.provenance import code_version
+from genie_gym.world_model import Checkpoint, WorldModel
+
+__all__ = ["FitWorldReport", "fit_world"]
+
+STARTS, CONTEXT = 64, 4  # pieces of real play kept in a checkpoint, and frames in each
+
+
+@dataclass
+class FitWorldReport:
+    """Where the checkpoint lies (None if stopped before it could be written) and how each stage ended."""
+
+    checkpoint: Path | None
+    tokenizer: FitReport
+    dynamics: FitReport | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.checkpoint is not None
+
+
+def fit_world(
+    game: str,
+    *,
+    size: str = "tiny",
+    minutes: float | None = None,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    run: str | Path | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    changes: dict[str, Any] | None = None,
+) -> FitWorldReport:
+    """Fits a world model to recorded play; the same call goes on where an interrupted one stopped.
+
+    Args:
+        game: canonical name; used for the default folders and the checkpoint.
+        size: name of a preset.
+        minutes: time for both stages together; None goes by the preset's steps.
+        data: folder of the recording; `paths.data_dir(game)` by default.
+        out: checkpoint folder; `paths.weights_dir(game)` by default.
+        run: folder of the fit's state and TensorBoard events; below `paths.home()/runs` by default.
+        seed: of everything random.
+        threads: CPU threads; torch's choice by default.
+        changes: not yet used by the command line: replacements of the preset's fields, for tests and studies.
+
+    Raises:
+        DataError: there is no recording, or it is too short.
+        ConfigError: unknown preset, or the run folder was begun with other settings.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    chosen = _changed(preset(size), changes)
+    recording = Recording(data or paths.data_dir(game))
+    run = Path(run or paths.home() / "runs" / f"{game}-{size}")
+    _same_settings(run / "settings.json", {"game": game, "size": size, "minutes": minutes, "seed": seed})
+    train, held_out = split(recording)
+    recipes = chosen.fits_for(minutes, seed)
+
+    tokenizer = Tokenizer(chosen.tokenizer)
+    clips = [Clips(recording, chosen.clip_tokenizer, side, in_memory=_fits(recording)) for side in (train, held_out)]
+    first = fit_tokenizer(tokenizer, *clips, recipes[0], run / "tokenizer")
+    if not first.finished:
+        return FitWorldReport(None, first)
+
+    torch.manual_seed(seed)
+    dynamics = Dynamics(chosen.dynamics_for(len(recording.header["game"]["actions"])))
+    longer = Clips(recording, chosen.clip_dynamics + chosen.offset, train, in_memory=_fits(recording))
+    tests = Clips(recording, chosen.clip_dynamics, held_out)
+    second = fit_dynamics(dynamics, tokenizer, longer, tests, recipes[1], run / "dynamics", chosen.clip_dynamics)
+    if not second.finished:
+        return FitWorldReport(None, first, second)
+
+    out = Path(out or paths.weights_dir(game))
+    _checkpoint(tokenizer, dynamics, recording, train, size, seed, first, second).save(out)
+    return FitWorldReport(out, first, second)
+
+
+def _checkpoint(
+    tokenizer: Tokenizer,
+    dynamics: Dynamics,
+    recording: Recording,
+    train: np.ndarray,
+    size: str,
+    seed: int,
+    first: FitReport,
+    second: FitReport,
+) -> Checkpoint:
+    frames = int(recording.lengths.sum())
+    provenance = {
+        "preset": size,
+        "seed": seed,
+        "data": f"{len(recording)} episodes, {frames} frames, {len(train)} episodes trained on",
+        "tokenizer": f"{first.steps} steps, {first.seconds / 60:.1f} minutes",
+        "dynamics": f"{second.steps} steps, {second.seconds / 60:.1f} minutes",
+        "made with": f"genie_gym {code_version()}, torch {torch.__version__}, {platform.machine()}",
+        "metrics": {f"tokenizer {k}": round(v, 4) for k, v in first.metrics.items()}
+        | {f"dynamics {k}": round(v, 4) for k, v in second.metrics.items()},
+    }
+    model = WorldModel(tokenizer.cpu(), dynamics.cpu())
+    return Checkpoint(model, recording.header["game"], _starts(recording, train, seed), provenance=provenance)
+
+
+def _starts(recording: Recording, episodes: np.ndarray, seed: int) -> dict[str, torch.Tensor]:
+    """Pieces of play from anywhere in the training episodes; half of them from an episode's very beginning."""
+    rng = np.random.default_rng(seed)
+    clips = Clips(recording, CONTEXT, episodes, ends=False)
+    anywhere = clips.sample(rng, STARTS // 2)
+    begins = [recording[int(i)] for i in rng.choice(episodes, STARTS // 2)]
+    frames = np.concatenate([anywhere["frames"], np.stack([e.frames[:CONTEXT] for e in begins])])
+    actions = np.concatenate([anywhere["actions"], np.stack([e.actions[: CONTEXT - 1] for e in begins])])
+    return {"frames": torch.from_numpy(frames), "actions": torch.from_numpy(actions)}
+
+
+def _fits(recording: Recording, limit: int = 4 * 2**30) -> bool:
+    """Whether the frames are few enough to be kept in memory, which spares decompressing them again and again."""
+    return int(recording.lengths.sum()) * 64 * 64 * 3 <= limit
+
+
+def _changed(chosen: Preset, changes: dict[str, Any] | None) -> Preset:
+    return replace(chosen, **changes) if changes else chosen
+
+
+def _same_settings(path: Path, settings: dict[str, Any]) -> None:
+    """A run goes on only with the settings it began with."""
+    if path.exists():
+        before = json.loads(path.read_text())
+        if before != settings:
+            raise ConfigError(
+                f"{path.parent} was begun with {before}, now asked for {settings}; "
+                "use the same settings to go on, or remove that folder to start again"
+            )
+        return
+    write_aside(path, json.dumps(settings).encode())

@@ -1,0 +1,44 @@
+"""Whether a device multiplies bfloat16 matrices faster than float32 ones, and the setting that follows."""
+
+from contextlib import AbstractContextManager
+
+import torch
+
+from genie_gym.errors import ConfigError
+
+__all__ = ["PRECISIONS", "autocast", "resolve"]
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+def resolve(precision: str, device: torch.device | str) -> torch.dtype:
+    """The dtype that matrix products run in.
+
+    "auto" is bfloat16 where the hardware has instructions for it. Emulated, it is ten times slower than float32: seen
+    on a processor with AVX2 alone.
+
+    Raises:
+        ConfigError: if `precision` is none of PRECISIONS.
+    """
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+    if precision != "auto":
+        return getattr(torch, precision)
+    return torch.bfloat16 if _multiplies_bfloat16(torch.device(device)) else torch.float32
+
+
+def autocast(dtype: torch.dtype, device: torch.device | str) -> AbstractContextManager:
+    """A context in which matrix products run in `dtype` while weights and sums stay float32."""
+    return torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32)
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        return any(_has(name) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+    return False
+
+
+def _has(feature: str) -> bool:
+    return bool(getattr(torch.cpu, feature, lambda: False)())

@@ -1,0 +1,170 @@
+"""A world model on disk: a folder of four files that loads with no training code and unpickles nothing.
+
+config.json            format and version, the game, sizes, how to sample, provenance
+model.safetensors      weights of tokenizer and dynamics
+starts.safetensors     frames uint8 (k, c, s, s, 3) and actions int64 (k, c - 1) of real play, to begin dreams from
+README.md              the model card
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from genie_gym.errors import CheckpointError
+from genie_gym.files import write_aside
+from genie_gym.models.dynamics import Dynamics, DynamicsConfig
+from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
+from genie_gym.world_model.world_model import Sampling, WorldModel
+
+__all__ = ["FORMAT", "VERSION", "Checkpoint"]
+
+FORMAT = "genie_gym world model"
+VERSION = 1
+
+
+@dataclass
+class Checkpoint:
+    """A world model with all that is needed to dream of its game.
+
+    Attributes:
+        model: the frozen networks.
+        game: the game's plain description (name, actions with meanings and keys, ...).
+        starts: {"frames": uint8 (k, c, s, s, 3), "actions": int64 (k, c - 1)}, pieces of real play.
+        sampling: how its frames are drawn unless said otherwise.
+        provenance: plain values: data, steps, minutes, commit, metrics.
+    """
+
+    model: WorldModel
+    game: dict[str, Any]
+    starts: dict[str, Tensor]
+    sampling: Sampling = field(default_factory=Sampling)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the folder, each file aside and then renamed; config.json last, as it makes the folder a checkpoint.
+
+        Raises:
+            DataError: the disk is full or the folder cannot be written.
+        """
+        folder = Path(folder)
+        weights = {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
+        write_aside(folder / "model.safetensors", save(weights))
+        write_aside(folder / "starts.safetensors", save({k: v.contiguous() for k, v in self.starts.items()}))
+        write_aside(folder / "README.md", self.card().encode())
+        write_aside(folder / "config.json", json.dumps(self._config(), indent=1).encode())
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> "Checkpoint":
+        """Reads a folder written by `save`.
+
+        Raises:
+            CheckpointError: the folder is missing, incomplete, damaged, or of another format or a newer version.
+        """
+        folder = Path(folder)
+        config = _read_config(folder)
+        try:
+            tokenizer = Tokenizer(TokenizerConfig(**config["tokenizer"]))
+            dynamics = Dynamics(DynamicsConfig(**config["dynamics"]))
+            model = WorldModel(tokenizer, dynamics)
+            model.load_state_dict(_read_tensors(folder / "model.safetensors"))
+            starts = _read_tensors(folder / "starts.safetensors")
+            sampling = Sampling(**config["sampling"])
+            return cls(model.to(device), config["game"], starts, sampling, config["provenance"])
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise CheckpointError(
+                f"the checkpoint {folder} is incomplete or damaged ({str(error).splitlines()[0]}); "
+                "copy it again, or fit the game again with: genie-gym fit GAME"
+            ) from error
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, device: str | torch.device = "cpu", **download: Any) -> "Checkpoint":
+        """Loads a folder, or a model repository of the Hugging Face hub such as "user/airstriker".
+
+        Args:
+            name: a folder if it exists, else the repository's id.
+            download: passed to huggingface_hub.snapshot_download (revision, cache_dir, token, local_files_only ...).
+
+        Raises:
+            CheckpointError: neither a checkpoint folder nor a repository that can be reached.
+        """
+        if Path(name).exists():
+            return cls.load(name, device)
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+        try:
+            return cls.load(snapshot_download(str(name), **download), device)
+        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+            raise CheckpointError(
+                f"{str(name)!r} is neither a folder here nor a model on the hub that can be reached "
+                f"({type(error).__name__}); check the spelling and the network, or give the path of a checkpoint folder"
+            ) from error
+
+    def push_to_hub(self, repository: str, **options: Any) -> str:
+        """Uploads the folder as a model repository ("user/name"); returns its address. Needs `hf auth login` once."""
+        import tempfile
+
+        from huggingface_hub import HfApi
+
+        api = HfApi(token=options.pop("token", None))
+        api.create_repo(repository, exist_ok=True, private=options.pop("private", None))
+        with tempfile.TemporaryDirectory() as folder:
+            self.save(folder)
+            return str(api.upload_folder(repo_id=repository, folder_path=folder, **options))
+
+    def card(self) -> str:
+        """The model card: what it is, how it was made, what it scores."""
+        made = "\n".join(f"- {key}: {value}" for key, value in self.provenance.items() if not isinstance(value, dict))
+        scores = "\n".join(f"- {key}: {value}" for key, value in self.provenance.get("metrics", {}).items())
+        return (
+            "---\nlibrary_name: genie_gym\ntags: [world-model, reinforcement-learning, gymnasium]\n---\n\n"
+            f"# World model of {self.game['name']}\n\nA GenieRedux-G world model, to be stepped as a Gymnasium "
+            f"environment by genie_gym.\n\n## How it was made\n\n{made}\n\n## Figures\n\n{scores}\n"
+        )
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "game": self.game,
+            "tokenizer": asdict(self.model.tokenizer.config),
+            "dynamics": asdict(self.model.dynamics.config),
+            "sampling": asdict(self.sampling),
+            "provenance": self.provenance,
+        }
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    if not path.is_file():
+        raise CheckpointError(
+            f"{folder} is not a checkpoint: it has no config.json; give the folder that `genie-gym fit` wrote"
+        )
+    try:
+        config = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); copy the checkpoint again") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise CheckpointError(f"{folder} was not made by genie_gym: its config.json does not say format {FORMAT!r}")
+    if config.get("version") != VERSION:
+        raise CheckpointError(
+            f"{folder} has version {config.get('version')}, this genie_gym reads version {VERSION}; "
+            "upgrade with: pip install -U genie_gym"
+        )
+    return config
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load(path.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path} is missing or damaged ({error}); copy the checkpoint again, or fit the game again "
+            "with: genie-gym fit GAME"
+        ) from error

@@ -1,0 +1,172 @@
+"""Tokenizer and dynamics, frozen and composed: frames and an action in; the next frame, its reward and its end out.
+
+Shapes: b dreams, c prompt frames, n tokens a frame, k codes, s side of a frame in pixels.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from genie_gym.errors import ConfigError
+from genie_gym.frames import from_model, to_model
+from genie_gym.models.cache import Cache
+from genie_gym.models.dynamics import Dynamics
+from genie_gym.models.maskgit import masked_after, sample_tokens, settle
+from genie_gym.models.tokenizer import Tokenizer
+from genie_gym.precision import autocast
+
+__all__ = ["DreamState", "Outcome", "Sampling", "WorldModel"]
+
+ORDERS = ("confidence", "random")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the tokens of a new frame are drawn.
+
+    Attributes:
+        steps: passes a frame; at each, more tokens are settled, given those settled before.
+        temperature: of the draw; 0 takes the likeliest code.
+        order: "confidence" settles what the model is sure of first, "random" any token.
+
+    Raises:
+        ConfigError: if a value is out of range.
+    """
+
+    steps: int = 2
+    temperature: float = 0.0
+    order: str = "confidence"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ConfigError(f"sampling steps must be 1 or more; got {self.steps}")
+        if self.temperature < 0:
+            raise ConfigError(f"temperature must be 0 or more; got {self.temperature}")
+        if self.order not in ORDERS:
+            raise ConfigError(f"order must be one of {', '.join(ORDERS)}; got {self.order!r}")
+
+
+@dataclass
+class DreamState:
+    """Where b dreams stand.
+
+    Attributes:
+        past: the dynamics' memory of all frames before the newest.
+        pictures: the decoder's memory of all frames.
+        tokens: int64 (b, n), the newest frame, not yet in `past`: it is committed by the next step's first pass.
+        actions: int64 (b,), the action that led to it, -1 for none.
+    """
+
+    past: Cache
+    pictures: Cache
+    tokens: Tensor
+    actions: Tensor
+
+    @torch.inference_mode()
+    def put(self, rows: Tensor, other: "DreamState") -> None:
+        """Overwrites the given dreams (int64 (k,)) with the k dreams of another state."""
+        self.past.put(rows, other.past)
+        self.pictures.put(rows, other.pictures)
+        self.tokens[rows] = other.tokens
+        self.actions[rows] = other.actions
+
+
+@dataclass
+class Outcome:
+    """What a step brought.
+
+    Attributes:
+        frames: uint8 (b, s, s, 3).
+        rewards: float (b,), expected reward in the game's unit.
+        ends: float (b,), probability that the episode ended.
+        logits: float (b, n, k), of the last sampling step.
+    """
+
+    frames: Tensor
+    rewards: Tensor
+    ends: Tensor
+    logits: Tensor
+
+
+class WorldModel(nn.Module):
+    """A trained tokenizer and dynamics; `start` and `step` never change weights."""
+
+    def __init__(self, tokenizer: Tokenizer, dynamics: Dynamics):
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.dynamics = dynamics
+        self.dtype = torch.float32
+        self.eval().requires_grad_(False)
+
+    @property
+    def device(self) -> torch.device:
+        return self.dynamics.codebook.device
+
+    @property
+    def tokens(self) -> int:
+        """Tokens a frame."""
+        return self.tokenizer.config.side**2
+
+    @torch.inference_mode()
+    def start(self, frames: Tensor, actions: Tensor | None = None) -> tuple[DreamState, Tensor]:
+        """Begins b dreams from real frames.
+
+        Args:
+            frames: uint8 (b, c, s, s, 3), c >= 1, oldest first.
+            actions: int64 (b, c - 1), the actions between them; None if unknown.
+
+        Returns:
+            the state, and uint8 (b, s, s, 3), the newest frame as the model sees it.
+        """
+        frames = frames.to(self.device)
+        with autocast(self.dtype, self.device):
+            tokens = self.tokenizer.encode(to_model(frames))
+            b, c, _ = tokens.shape
+            led = torch.full((b, c), -1, device=self.device)
+            if actions is not None:
+                led[:, 1:] = actions.to(self.device)
+            past = self.dynamics.transformer.new_cache(b)
+            pictures = self.tokenizer.decoder.new_cache(b)
+            if c > 1:
+                self.dynamics.features(tokens[:, :-1], tokens[:, :0], led[:, :-1], past)
+            seen = self.tokenizer.decode(tokens, pictures)[:, -1]
+        return DreamState(past, pictures, tokens[:, -1].clone(), led[:, -1].clone()), from_model(seen)
+
+    @torch.inference_mode()
+    def step(self, state: DreamState, actions: Tensor, noise: Tensor, sampling: Sampling) -> Outcome:
+        """Takes one action in each of b dreams and moves `state` on.
+
+        Args:
+            state: from `start`.
+            actions: int64 (b,).
+            noise: float (b, steps, 2, n), uniform in [0, 1); only row i bears on dream i.
+            sampling: how tokens are drawn.
+        """
+        actions, noise = actions.to(self.device), noise.to(self.device)
+        with autocast(self.dtype, self.device):
+            tokens, logits, features = self._draw(state, actions, noise, sampling)
+            reward, end = self.dynamics.heads(features)
+            frames = self.tokenizer.decode(tokens[:, None], state.pictures)[:, 0]
+        state.tokens, state.actions = tokens, actions
+        expected = self.dynamics.heads.expected(reward)
+        return Outcome(from_model(frames), expected, end.float().sigmoid(), logits.float())
+
+    def _draw(
+        self, state: DreamState, actions: Tensor, noise: Tensor, sampling: Sampling
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The next frame's tokens (b, n), and logits and features of the last pass."""
+        past, led = state.tokens[:, None], torch.stack([state.actions, actions], 1)
+        tokens = torch.full_like(state.tokens, self.dynamics.hidden)
+        hidden = torch.ones_like(tokens, dtype=torch.bool)
+        for i in range(sampling.steps):
+            # The first pass also commits the previous frame; later ones only redo the new frame.
+            features = self.dynamics.features(past, tokens[:, None], led, state.past)[:, -1]
+            past, led = past[:, :0], led[:, -1:]
+            logits = self.dynamics.to_logits(features)
+            codes, confidence = sample_tokens(logits, noise[:, i, 0], sampling.temperature)
+            priority = confidence if sampling.order == "confidence" else noise[:, i, 1]
+            settled = torch.where(hidden, codes, tokens)
+            hidden = settle(priority, hidden, masked_after(i, sampling.steps, tokens.shape[1]))
+            tokens = settled.masked_fill(hidden, self.dynamics.hidden)
+        return tokens, logits, features

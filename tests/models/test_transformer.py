@@ -1,0 +1,132 @@
+"""The space-time transformer: causality, drafts, and the cache against the whole pass."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from genie_gym.models.transformer import (
+    Frames,
+    PositionEncodingGenerator,
+    SpaceTimeTransformer,
+    TransformerConfig,
+    alibi_slopes,
+    history,
+    with_drafts,
+)
+
+
+def excited(module: torch.nn.Module) -> torch.nn.Module:
+    """Replaces the zeros that residual branches start with, so that every path carries something."""
+    torch.manual_seed(0)
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return module.eval()
+
+
+@pytest.fixture(params=[False, True], ids=["space first", "time first"])
+def net(request) -> SpaceTimeTransformer:
+    config = TransformerConfig(dim=16, blocks=2, heads=2, side=2, window=3, actions=3, time_first=request.param)
+    return excited(SpaceTimeTransformer(config))
+
+
+def clip(frames: int, batch: int = 2, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randn(batch, frames, 4, 16, generator=generator)
+    actions = F.one_hot(torch.randint(3, (batch, frames), generator=generator), 3).float()
+    return tokens, actions
+
+
+@torch.no_grad()
+def test_a_later_frame_changes_nothing_before_it(net):
+    tokens, actions = clip(6)
+    changed = tokens.clone()
+    changed[:, 4] += 1
+    before, after = net(history(tokens, actions)), net(history(changed, actions))
+    assert torch.equal(before[:, :4], after[:, :4])
+    assert not torch.allclose(before[:, 4], after[:, 4])
+
+
+@torch.no_grad()
+def test_frames_beyond_the_reach_of_all_blocks_are_forgotten(net):
+    # Each block looks back window - 1 frames by attention and 2 + 2 by convolution: 2 * (2 + 4) = 12.
+    tokens, actions = clip(14)
+    changed = tokens.clone()
+    changed[:, 0] += 1
+    before, after = net(history(tokens, actions)), net(history(changed, actions))
+    assert torch.allclose(before[:, 13], after[:, 13], atol=1e-6)
+    assert not torch.allclose(before[:, 5], after[:, 5], atol=1e-6)
+
+
+@torch.no_grad()
+def test_a_draft_equals_the_last_frame_of_a_clip_that_ends_with_it(net):
+    tokens, actions = clip(5)
+    drafts, _ = clip(5, seed=2)
+    together = net(with_drafts(tokens, drafts, actions))
+    assert torch.allclose(together[:, :5], net(history(tokens, actions)), atol=1e-5)
+    for t in range(5):
+        alone = torch.cat([tokens[:, :t], drafts[:, t : t + 1]], 1)
+        expected = net(history(alone, actions[:, : t + 1]))[:, t]
+        assert torch.allclose(together[:, 5 + t], expected, atol=1e-5)
+
+
+@torch.no_grad()
+def test_cached_steps_equal_the_whole_pass_beyond_the_window(net):
+    tokens, actions = clip(9)
+    whole = net(history(tokens, actions))
+    cache = net.new_cache(2)
+    first = net(history(tokens[:, :4], actions[:, :4]), cache)
+    assert torch.allclose(first, whole[:, :4], atol=1e-5)
+    for t in range(4, 9):
+        step = net(history(tokens[:, t : t + 1], actions[:, t : t + 1]), cache)
+        assert torch.allclose(step[:, 0], whole[:, t], atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_draft_reads_the_cache_and_leaves_no_trace_in_it(net):
+    tokens, actions = clip(6)
+    drafts, _ = clip(1, seed=2)
+    cache = net.new_cache(2)
+    net(history(tokens[:, :4], actions[:, :4]), cache)
+    # commits frame 4 and drafts frame 5 in one pass, then drafts frame 5 again alone
+    times = torch.arange(2)
+    both = net(Frames(torch.cat([tokens[:, 4:5], drafts], 1), times, 1, actions[:, 4:6]), cache)
+    again = net(Frames(drafts, times[:1], 0, actions[:, 5:6]), cache)
+    expected = net(history(torch.cat([tokens[:, :5], drafts], 1), actions))[:, 5]
+    assert torch.allclose(both[:, 1], expected, atol=1e-5)
+    assert torch.allclose(again[:, 0], expected, atol=1e-5)
+    assert cache.count.tolist() == [5, 5]
+
+
+@torch.no_grad()
+def test_rows_of_a_cache_are_replaced_alone(net):
+    tokens, actions = clip(7)
+    cache = net.new_cache(2)
+    net(history(tokens[:, :5], actions[:, :5]), cache)
+    fresh = net.new_cache(1)
+    net(history(tokens[1:, :2], actions[1:, :2]), fresh)
+    cache.put(torch.tensor([1]), fresh)
+    # row 0 goes on with its sixth frame, row 1 with the third of its new clip
+    step = net(
+        history(torch.stack([tokens[0, 5:6], tokens[1, 2:3]]), torch.stack([actions[0, 5:6], actions[1, 2:3]])), cache
+    )
+    assert torch.allclose(step[0, 0], net(history(tokens[:1, :6], actions[:1, :6]))[0, 5], atol=1e-5)
+    assert torch.allclose(step[1, 0], net(history(tokens[1:, :3], actions[1:, :3]))[0, 2], atol=1e-5)
+
+
+@torch.no_grad()
+def test_position_encoding_is_a_causal_depthwise_convolution():
+    layer = excited(PositionEncodingGenerator(4, side=3))
+    x = torch.randn(1, 5, 9, 4)
+    out, tail = layer(x, 5, torch.zeros(1, 2, 9, 4))
+    grid, weight = x.reshape(5, 3, 3, 4).numpy(), layer.conv.weight[:, 0].numpy()
+    expected = grid[3, 1, 1] + layer.conv.bias.numpy()
+    for dt in range(3):
+        for dy in range(3):
+            for dx in range(3):
+                expected = expected + weight[:, dt, dy, dx] * grid[3 - 2 + dt, dy, dx]
+    assert torch.allclose(out[0, 3, 4], torch.from_numpy(expected), atol=1e-5)
+    assert torch.equal(tail, x[:, -2:])
+
+
+def test_alibi_slopes_of_eight_heads_are_those_of_the_paper():
+    assert torch.allclose(alibi_slopes(8), torch.tensor([1 / 2**i for i in range(1, 9)]))
