@@ -1,5 +1,6 @@
 """Console games through stable-retro; their ROMs lie in the user's own folder, never in stable-retro's."""
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -26,21 +27,25 @@ def import_retro() -> ModuleType:
         raise MissingExtraError("Console games need stable-retro: `pip install genie_gym[retro]`.") from error
     integrations = stable_retro.data.Integrations
     integrations.clear_custom_paths()  # the folder may have changed since
-    integrations.add_custom_path(str(paths.roms_dir().resolve()))
+    if paths.roms_dir().is_dir():  # stable-retro cannot list the games of a folder that is not there
+        integrations.add_custom_path(str(paths.roms_dir().resolve()))
     return stable_retro
 
 
 def rom_path(game: str) -> Path | None:
     """The ROM file of a game, imported or bundled with stable-retro, found without importing the emulator."""
-    package = find_spec("stable_retro")
-    if package is None or package.origin is None:
+    package = _package()
+    if package is None:
         return None
-    bundled = Path(package.origin).parent / "data" / "stable"
-    for folder in (paths.roms_dir(), bundled):
-        for file in folder.glob(f"{game}-v0/rom.*"):
-            if file.suffix not in {".sha", ".md", ".json", ".tmp"} or file.stat().st_size > 10_000:
-                return file
-    return None
+    folders = (paths.roms_dir(), package / "data" / "stable")
+    found = (file for folder in folders for file in folder.glob(f"{game}-v0/rom.*"))
+    return next((file for file in found if file.suffix != ".sha"), None)
+
+
+@cache
+def _package() -> Path | None:
+    spec = find_spec("stable_retro")
+    return Path(spec.origin).parent if spec and spec.origin else None
 
 
 class RetroGame(gym.Env[np.ndarray, np.int64]):
@@ -67,7 +72,7 @@ class RetroGame(gym.Env[np.ndarray, np.int64]):
     def states(self) -> list[str]:
         """Names of the savestates an episode can start from; those for two players are left out."""
         found = self._retro.data.list_states(f"{self.game.name}-v0", self._inttype)
-        return [state for state in found if "2Player" not in state] or found
+        return [state for state in found if not state.endswith(".2P")] or found
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         """Loads the savestate `options["state"]`, else a random one, else the game's default."""

@@ -1,0 +1,118 @@
+"""Brings ROMs into the user's own folder, recognised by stable-retro's hashes."""
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from genie_gym import paths
+from genie_gym.errors import GameError, MissingExtraError
+from genie_gym.games import catalogue
+from genie_gym.games.retro import import_retro, rom_path
+
+__all__ = ["RomReport", "import_ale_roms", "import_roms"]
+
+# What the zipfile module raises for archives that are torn, encrypted or packed in ways it does not know.
+_BAD_ZIP = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError)
+
+
+@dataclass
+class RomReport:
+    """What became of the files: games brought in, files of games already there, files that are no known ROM."""
+
+    imported: list[str] = field(default_factory=list)
+    duplicates: list[tuple[Path, str]] = field(default_factory=list)
+    unknown: list[Path] = field(default_factory=list)
+
+
+def import_roms(sources: Iterable[str | Path]) -> RomReport:
+    """Copies every ROM that stable-retro knows into `paths.roms_dir()`.
+
+    Args:
+        sources: files, zip archives, or folders, which are searched to the bottom.
+
+    Raises:
+        GameError: a source does not exist, or the folder cannot be written.
+        MissingExtraError: stable-retro is not installed.
+    """
+    known = _known_games()
+    report = RomReport()
+    for file in _files(sources):
+        _import_file(file, known, report)
+    return report
+
+
+def import_ale_roms() -> RomReport:
+    """Takes the Atari 2600 ROMs that ale-py brings along; raises MissingExtraError where it is not installed."""
+    try:
+        import ale_py.roms
+    except ImportError as error:
+        raise MissingExtraError("Atari ROMs come with ale-py: `pip install genie_gym[atari]`.") from error
+    return import_roms([Path(ale_py.roms.__file__).parent])
+
+
+def _known_games() -> dict[str, tuple[str, str]]:
+    """SHA-1 of a ROM to its game and file suffix; stable-retro's experimental games are left out."""
+    hashes = import_retro().data.get_known_hashes()
+    listed = set(catalogue.names())
+    found = {sha: (game.removesuffix("-v0"), suffix) for sha, (game, suffix, _) in hashes.items()}
+    return {sha: entry for sha, entry in found.items() if entry[0] in listed}
+
+
+def _files(sources: Iterable[str | Path]) -> Iterator[Path]:
+    for source in map(Path, sources):
+        if not source.exists():
+            raise GameError(f"No such file or folder: {source}. Give files, zip archives or folders holding ROMs.")
+        yield from sorted(file for file in source.rglob("*") if file.is_file()) if source.is_dir() else [source]
+
+
+def _import_file(file: Path, known: dict[str, tuple[str, str]], report: RomReport) -> None:
+    recognised = False
+    try:
+        for name, content in _roms_in(file.name, file.read_bytes()):
+            if found := _recognise(name, content, known):
+                recognised = True
+                _keep(file, *found, report)
+    except _BAD_ZIP:
+        pass  # reported as unknown, unless something came out of it before it broke
+    if not recognised:
+        report.unknown.append(file)
+
+
+def _roms_in(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    """The file itself, then what is in it if it is an archive, archives within archives too."""
+    yield name, content
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for entry in archive.namelist():
+                yield from _roms_in(entry, archive.read(entry))
+
+
+def _recognise(name: str, content: bytes, known: dict[str, tuple[str, str]]) -> tuple[str, str, bytes] | None:
+    """Game, file suffix and cleaned content of a ROM, or None."""
+    stream: BinaryIO = io.BytesIO(content)
+    try:
+        cleaned, sha = import_retro().data.groom_rom(name, stream)
+    except (ValueError, IndexError):  # too big, or not the console dump its name says
+        return None
+    return (*known[sha], cleaned) if sha in known else None
+
+
+def _keep(file: Path, game: str, suffix: str, content: bytes, report: RomReport) -> None:
+    if rom_path(game):
+        report.duplicates.append((file, game))
+        return
+    folder = paths.roms_dir() / f"{game}-v0"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = folder / "incoming"
+        aside.write_bytes(content)
+        aside.replace(folder / f"rom{suffix}")
+    except OSError as error:
+        raise GameError(
+            f"Cannot write {game} to {folder}: {error.strerror}. Free space or set GENIE_GYM_HOME elsewhere."
+        ) from error
+    report.imported.append(game)

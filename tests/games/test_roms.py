@@ -1,0 +1,97 @@
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genie_gym import games, paths
+from genie_gym.errors import GameError, MissingExtraError
+from genie_gym.games import roms
+
+retro = pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
+
+KANGAROO = "Kangaroo-Atari2600"
+
+
+def test_a_rom_is_known_by_its_content_not_its_name(ale_rom, tmp_path):
+    shutil.copy(ale_rom, tmp_path / "holiday photo.bin")
+    report = roms.import_roms([tmp_path])
+    assert report.imported == [KANGAROO] and games.available("Kangaroo")
+    kept = paths.roms_dir() / f"{KANGAROO}-v0" / "rom.a26"
+    assert kept.read_bytes() == ale_rom.read_bytes()
+    assert list(paths.roms_dir().rglob("*.*")) == [kept]
+
+
+def test_archives_and_folders_are_searched_to_the_bottom(ale_rom, tmp_path):
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    with zipfile.ZipFile(tmp_path / "inner.zip", "w", zipfile.ZIP_DEFLATED) as inner:
+        inner.write(ale_rom, "games/k.bin")
+    with zipfile.ZipFile(deep / "outer.zip", "w") as outer:
+        outer.write(tmp_path / "inner.zip", "inner.zip")
+    (tmp_path / "inner.zip").unlink()
+    assert roms.import_roms([str(tmp_path)]).imported == [KANGAROO]
+
+
+def test_what_is_not_imported_is_reported(ale_rom, tmp_path):
+    shutil.copy(ale_rom, tmp_path / "a.bin")
+    shutil.copy(ale_rom, tmp_path / "b.bin")
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "torn.zip").write_bytes(b"PK\x03\x04 torn")
+    report = roms.import_roms([tmp_path])
+    assert report.imported == [KANGAROO]
+    assert report.duplicates == [(tmp_path / "b.bin", KANGAROO)]
+    assert report.unknown == [tmp_path / "notes.txt", tmp_path / "torn.zip"]
+    assert roms.import_roms([tmp_path]).imported == []
+
+
+def test_a_bundled_rom_counts_as_there():
+    bundled = Path(retro.data.get_romfile_path("Airstriker-Genesis-v0"))
+    assert roms.import_roms([bundled]).duplicates == [(bundled, "Airstriker-Genesis")]
+
+
+def test_a_missing_path_is_an_error(tmp_path):
+    with pytest.raises(GameError, match="No such file or folder"):
+        roms.import_roms([tmp_path / "nowhere"])
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(ale_rom, home):
+    home.mkdir()
+    (home / "roms").write_text("in the way")
+    with pytest.raises(GameError, match=f"Cannot write {KANGAROO} to .*GENIE_GYM_HOME"):
+        roms.import_roms([ale_rom])
+
+
+def test_ale_roms_without_ale_name_the_extra(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "ale_py.roms", None)
+    with pytest.raises(MissingExtraError, match=r"pip install genie_gym\[atari\]"):
+        roms.import_ale_roms()
+
+
+@pytest.mark.retro
+def test_kangaroo_comes_with_ale_and_runs(ale_rom, make):
+    report = roms.import_ale_roms()
+    assert len(report.imported) >= 32
+    _runs(make(KANGAROO))
+
+
+@pytest.mark.retro
+@pytest.mark.slow
+def test_all_ale_games_run(ale_rom):
+    for name in roms.import_ale_roms().imported:
+        env = games.make(name)
+        _runs(env)
+        env.close()
+
+
+def _runs(env):
+    rng = np.random.default_rng(0)
+    observation, _ = env.reset(seed=0)
+    seen = {observation.tobytes()}
+    for _ in range(100):
+        observation, _, terminated, *_ = env.step(rng.integers(env.action_space.n))
+        seen.add(observation.tobytes())
+        if terminated:
+            env.reset()
+    assert len(seen) > 3, f"{env.game.name} shows a still picture"
