@@ -1,0 +1,72 @@
+"""What games there are, and what of each is on this machine: ROM, recordings, weights."""
+
+from dataclasses import dataclass
+from importlib import resources
+
+from genie_gym import paths
+from genie_gym.errors import GameError
+from genie_gym.games import catalogue, retroact
+from genie_gym.games.making import available
+
+__all__ = ["GameRow", "game_rows"]
+
+
+@dataclass(frozen=True)
+class GameRow:
+    """One game; `genre` is RetroAct's or empty, `rom` whether it can be played here, the rest what is on the disk."""
+
+    name: str
+    system: str
+    genre: str
+    rom: bool
+    data: bool
+    weights: bool
+
+
+def game_rows(system: str | None = None, genre: str | None = None, with_rom: bool = False) -> list[GameRow]:
+    """The games of that system and genre, sorted by name.
+
+    Args:
+        system: "Genesis", "Nes", "Procgen", ...; case does not matter.
+        genre: one of RetroAct's genres ("pl" for platformers), which needs its file (see `retroact.find_file`).
+        with_rom: only those that can be played now.
+
+    Raises:
+        GameError: no such system or genre, or a genre asked for without RetroAct's file; the message lists the choices.
+    """
+    genres = _genres(genre)
+    found = [_row(name, genres.get(name, "")) for name in _of_system(system)]
+    return [row for row in found if genre in (None, row.genre) and (row.rom or not with_rom)]
+
+
+def _row(name: str, genre: str) -> GameRow:
+    shipped = resources.files("genie_gym").joinpath(f"weights/{name}/config.json")
+    return GameRow(
+        name=name,
+        system=name.rpartition("-")[2],
+        genre=genre,
+        rom=available(name),
+        data=paths.data_dir(name).is_dir() and any(paths.data_dir(name).iterdir()),
+        weights=(paths.weights_dir(name) / "config.json").is_file() or shipped.is_file(),
+    )
+
+
+def _of_system(system: str | None) -> list[str]:
+    names = catalogue.names()
+    if system is None:
+        return names
+    systems = sorted({name.rpartition("-")[2] for name in names})
+    if system.lower() not in map(str.lower, systems):
+        raise GameError(f"Unknown system {system!r}. Choose one of {', '.join(systems)}.")
+    return [name for name in names if name.rpartition("-")[2].lower() == system.lower()]
+
+
+def _genres(wanted: str | None) -> dict[str, str]:
+    """Game to genre; raises GameError if the one wanted does not exist."""
+    file = retroact.find_file()
+    if file is None and wanted is not None:
+        raise GameError(f"Genres come from RetroAct's table: put it at {paths.home() / 'retroact.csv'}.")
+    genres = {game: row.genre for game, row in retroact.load(file).items()} if file else {}
+    if wanted is not None and wanted not in genres.values():
+        raise GameError(f"Unknown genre {wanted!r}. Choose one of {', '.join(sorted(set(genres.values())))}.")
+    return genres
