@@ -56,9 +56,13 @@ _PROCGEN = {
 }
 
 
-@cache
-def names() -> tuple[str, ...]:
+def names() -> list[str]:
     """Canonical names of all games: stable-retro's, procgen's and the toy; sorted."""
+    return list(_names())
+
+
+@cache
+def _names() -> tuple[str, ...]:
     listed = resources.files("genie_gym.games").joinpath("retro_games.txt").read_text().split()
     return tuple(sorted([*listed, *(f"{title}-Procgen" for title in _PROCGEN), TOY.name]))
 
@@ -95,13 +99,13 @@ def find(name: str) -> GameSpec:
 
 @cache
 def _by_lower() -> dict[str, str]:
-    return {name.lower(): name for name in names()}
+    return {name.lower(): name for name in _names()}
 
 
 @cache
 def _by_title() -> dict[str, list[str]]:
     titles = defaultdict(list)
-    for name in names():
+    for name in _names():
         titles[_split(name)[0].lower()].append(name)
     return dict(titles)
 

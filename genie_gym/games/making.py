@@ -100,7 +100,7 @@ def _open(spec: GameSpec, random_start: bool) -> gym.Env:
 
         return ProcgenGame(spec)
     if spec.name not in catalogue.names():
-        raise GameError(f"{spec.name} has no emulator here. Make its environment yourself and call games.wrap(env, spec).")
+        raise GameError(f"{spec.name} has no emulator here. Make its environment and call games.wrap(env, spec).")
     from genie_gym.games.retro import RetroGame
 
     return RetroGame(spec, random_start)
@@ -108,7 +108,7 @@ def _open(spec: GameSpec, random_start: bool) -> gym.Env:
 
 def _check_spaces(env: gym.Env) -> None:
     seen, acted = env.observation_space, env.action_space
-    if not (isinstance(seen, gym.spaces.Box) and seen.dtype == np.uint8 and len(seen.shape) == 3 and seen.shape[2] == 3):
+    if not (isinstance(seen, gym.spaces.Box) and seen.dtype == np.uint8 and seen.shape[2:] == (3,)):
         raise GameError(f"Observations should be uint8 pictures of shape (height, width, 3). Received {seen}.")
     if not (isinstance(acted, gym.spaces.Discrete) and acted.start == 0):
         raise GameError(f"Actions should be Discrete and start at 0. Received {acted}.")

@@ -73,17 +73,19 @@ class GameSpec:
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold."""
         plain = asdict(self)
-        plain["actions"] = [{**action, "buttons": [*action["buttons"]], "keys": [*action["keys"]]} for action in plain["actions"]]
-        return plain
+        for action in plain["actions"]:
+            action.update(buttons=list(action["buttons"]), keys=list(action["keys"]))
+        return {**plain, "actions": list(plain["actions"])}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "GameSpec":
         """The inverse of `to_dict`; raises GameError if a field is missing, unknown or no list of actions."""
         try:
-            actions = tuple(
-                Action(str(a["meaning"]), tuple(a.get("buttons", ())), tuple(a.get("keys", ()))) for a in plain["actions"]
-            )
-            return cls(**{**plain, "actions": actions})
+            actions = [
+                Action(str(action["meaning"]), tuple(action.get("buttons", ())), tuple(action.get("keys", ())))
+                for action in plain["actions"]
+            ]
+            return cls(**{**plain, "actions": tuple(actions)})
         except (KeyError, TypeError, AttributeError) as error:
             raise GameError(f"Not the description of a game: {error!r} in {plain!r}.") from error
 

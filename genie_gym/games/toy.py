@@ -36,7 +36,7 @@ WIDTH, HEIGHT = 6, 8  # of the sprite
 COIN = 4
 SIGHT = 20  # how far the view reaches to the left of the sprite
 
-# A jump rises 18 px and lasts 20 steps, 36 px at full speed: enough for every pit (16 px) and spike (8 px wide and high).
+# A jump rises 18 px and lasts 20 steps, 36 px at full speed: enough for a pit (16 px) or a spike (8 px).
 ACCELERATION, FRICTION, TOP_SPEED = 0.45, 0.8, 1.8
 GRAVITY, TAKE_OFF = 0.36, -3.6
 

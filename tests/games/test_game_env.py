@@ -1,0 +1,125 @@
+import warnings
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from genie_gym import games
+from genie_gym.errors import GameError, InvalidActionError
+
+
+class Counter(gym.Env):
+    """Its picture's brightness and its reward count the frames since the reset; it ends at frame `last`."""
+
+    metadata = {"render_fps": 60}
+    observation_space = gym.spaces.Box(0, 255, (30, 40, 3), np.uint8)
+    action_space = gym.spaces.Discrete(3)
+
+    def __init__(self, last=10):
+        self.last = last
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.frame, self.seen = 0, []
+        return np.full((30, 40, 3), 0, np.uint8), {}
+
+    def step(self, action):
+        self.frame += 1
+        self.seen.append(int(action))
+        return np.full((30, 40, 3), self.frame, np.uint8), float(self.frame), self.frame == self.last, False, {}
+
+    def get_action_meanings(self):
+        return ["NOOP", "UP", "DOWN"]
+
+
+def test_skipped_frames_sum_rewards_and_stop_at_the_end():
+    env = games.wrap(Counter(), frame_skip=4, random_start=False)
+    env.reset(seed=0)
+    steps = [env.step(action) for action in (1, 2, 1)]
+    assert [reward for _, reward, *_ in steps] == [1 + 2 + 3 + 4, 5 + 6 + 7 + 8, 9 + 10]
+    assert [terminated for _, _, terminated, *_ in steps] == [False, False, True]
+    assert [int(observation.max()) for observation, *_ in steps] == [4, 8, 10]
+    assert env.source.seen == [1] * 4 + [2] * 4 + [1] * 2
+
+
+def test_pictures_are_padded_to_a_square():
+    env = games.wrap(Counter(), size=32, random_start=False)
+    env.reset()
+    observation = env.step(0)[0]
+    assert observation.shape == (32, 32, 3) and observation.dtype == np.uint8
+    assert env.render().shape == (30, 40, 3)
+    assert (observation[:3] == 0).all() and (observation[5:-5] == 1).all()
+
+
+def test_max_steps_truncates():
+    env = games.wrap(Counter(last=100), max_steps=3, random_start=False)
+    env.reset()
+    assert [env.step(0)[3] for _ in range(3)] == [False, False, True]
+    env.reset()
+    assert env.step(0)[3] is False
+
+
+def test_random_starts_follow_the_seed_and_differ():
+    env = games.wrap(Counter(last=200))
+    counts = [env.reset(seed=seed)[1]["noops"] for seed in range(40)]
+    assert counts == [env.reset(seed=seed)[1]["noops"] for seed in range(40)]
+    assert min(counts) < 5 and max(counts) > 25 and max(counts) <= 30
+    _, info = env.reset()
+    assert env.source.frame == info["noops"]
+    assert len({env.reset()[1]["noops"] for _ in range(20)}) > 5  # later episodes of one seed differ, too
+
+
+def test_the_number_of_idle_steps_can_be_asked_for():
+    env = games.wrap(Counter(last=200), frame_skip=2)
+    observation, info = env.reset(options={"noops": 7})
+    assert info["noops"] == 7 and int(observation.max()) == 14
+
+
+def test_a_game_that_ends_while_idling_starts_anew():
+    env = games.wrap(Counter(last=3))
+    observation, _ = env.reset(options={"noops": 5})
+    assert int(observation.max()) == 2
+    assert env.step(1)[2]
+
+
+@pytest.mark.parametrize("action", [-1, 3, 1.5, "UP", None, np.array([1, 2])])
+def test_a_wrong_action_is_refused(action):
+    env = games.wrap(Counter())
+    env.reset()
+    with pytest.raises(InvalidActionError, match="0 NOOP, 1 UP, 2 DOWN"):
+        env.step(action)
+
+
+def test_stepping_before_reset_is_refused():
+    env = games.wrap(Counter())
+    with pytest.raises(GameError, match="reset"):
+        env.step(0)
+    with pytest.raises(GameError, match="reset"):
+        env.render()
+
+
+@pytest.mark.parametrize("options", [{"size": 0}, {"max_steps": 0}])
+def test_impossible_options_are_refused(options):
+    with pytest.raises(GameError, match="at least 1"):
+        games.make("Toy-Numpy", **options)
+
+
+def test_passes_gymnasiums_check():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(games.make("Toy-Numpy"), skip_render_check=True)
+
+
+def test_passes_stable_baselines3s_check():
+    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        checker.check_env(games.make("Toy-Numpy"))
+
+
+def test_can_be_played_by_gymnasium():
+    pytest.importorskip("pygame", reason="needs pygame: pip install genie_gym[play]")
+    env = games.make("Toy-Numpy")
+    assert env.render_mode in env.metadata["render_modes"] and env.metadata["render_fps"] == 15
+    assert set(env.get_keys_to_action().values()) == {1, 2, 3}
