@@ -1,9 +1,21 @@
 """Episodes on disk: the only room that reads or writes them."""
 
+from genie_gym.data import convert
 from genie_gym.data.clips import Clips
 from genie_gym.data.episode import Episode
+from genie_gym.data.export import export_minari
 from genie_gym.data.recording import Recording, episode_lengths
 from genie_gym.data.split import split
 from genie_gym.data.writer import RecordingWriter, pack
 
-__all__ = ["Clips", "Episode", "Recording", "RecordingWriter", "episode_lengths", "pack", "split"]
+__all__ = [
+    "Clips",
+    "Episode",
+    "Recording",
+    "RecordingWriter",
+    "convert",
+    "episode_lengths",
+    "export_minari",
+    "pack",
+    "split",
+]

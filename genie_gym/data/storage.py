@@ -121,8 +121,7 @@ class Storage:
         """
         found: dict[str, tuple[Path, int]] = {}
         skipped = []
-        # Packed shards come last and so win over a single left behind by a kill.
-        for path in [*self.singles(), *sorted(self.folder.glob("shard-*.h5"))]:
+        for path in self._shards():
             try:
                 with open_shard(path) as shard:
                     found.update({name: (path, int(group.attrs["length"])) for name, group in shard.items()})
@@ -133,6 +132,14 @@ class Storage:
         for line in skipped:
             warnings.warn(f"skipped a torn or foreign shard, {line}", stacklevel=3)
         return dict(sorted(found.items())), skipped
+
+    def _shards(self) -> list[Path]:
+        """All shards, the newest last: of an episode stored twice, that copy is read."""
+        dated = []
+        for path in self.folder.glob("*.h5"):
+            with suppress(FileNotFoundError):  # packed by another process meanwhile
+                dated.append((path.stat().st_mtime_ns, path))
+        return [path for _, path in sorted(dated)]
 
     def sweep(self) -> None:
         """Deletes what killed writers left half written."""

@@ -110,7 +110,8 @@ def fit(
     average.to(fabric.device)
     bare, optimizer = model, _optimizer(model, config)
     model, optimizer = fabric.setup(model, optimizer)
-    path, progress = folder / "state.safetensors", {"step": 0, "seconds": 0.0, "numpy": None, "metrics": {}}
+    path = folder / "state.safetensors"
+    progress: dict[str, Any] = {"step": 0, "seconds": 0.0, "numpy": None, "metrics": {}}
     if path.exists():
         progress = load_state(path, bare, average.model, optimizer)
     rng = numpy_stream(progress["numpy"], config.seed + fabric.global_rank)
@@ -159,7 +160,7 @@ class _Run:
         """The part of the way that lies behind, 0 to 1."""
         if self.config.steps is not None:
             return self.step / max(self.config.steps, 1)
-        return self.seconds() / (60 * self.config.minutes)
+        return self.seconds() / (60 * (self.config.minutes or 0))
 
     def done(self) -> bool:
         return self.share() >= 1
@@ -202,8 +203,10 @@ def _fabric(config: FitConfig) -> Fabric:
     """One device, or those that torchrun started this process for."""
     nodes, local = os.environ.get("GROUP_WORLD_SIZE", "1"), os.environ.get("LOCAL_WORLD_SIZE", "1")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    precision = "bf16-mixed" if resolve(config.precision, device) == torch.bfloat16 else "32-true"
-    return Fabric(accelerator=device, devices=int(local), num_nodes=int(nodes), precision=precision)
+    low = resolve(config.precision, device) == torch.bfloat16
+    return Fabric(
+        accelerator=device, devices=int(local), num_nodes=int(nodes), precision="bf16-mixed" if low else "32-true"
+    )
 
 
 def _optimizer(model: nn.Module, config: FitConfig) -> torch.optim.AdamW:

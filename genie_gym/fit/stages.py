@@ -28,7 +28,7 @@ def fit_tokenizer(model: Tokenizer, train: Clips, held_out: Clips, config: FitCo
     def sample(rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
         return {"frames": to_model(torch.from_numpy(train.sample(rng, batch)["frames"]))}
 
-    def validate(average: nn.Module) -> dict[str, Any]:
+    def validate(average: Any) -> dict[str, Any]:
         device = next(average.parameters()).device
         errors, used, clip = [], [], None
         with torch.no_grad(), autocast(resolve(config.precision, device), device):
@@ -105,7 +105,8 @@ def _changed(pixels: Tensor, patch: int, threshold: int = 5) -> Tensor:
 def _mean_metrics(model: nn.Module, tokenizer: Tokenizer, held_out: Clips, config: FitConfig) -> dict[str, float]:
     """The model's own metrics over all held-out windows, with the same masks at each validation."""
     device = next(model.parameters()).device
-    state, totals, weights = torch.get_rng_state(), {}, 0
+    state, weights = torch.get_rng_state(), 0
+    totals: dict[str, float] = {}
     torch.manual_seed(config.seed)
     for batch in _in_order(tokenizer, held_out, config):
         with autocast(resolve(config.precision, device), device):

@@ -25,10 +25,10 @@ def import_retro() -> ModuleType:
         import stable_retro
     except ImportError as error:
         raise MissingExtraError("Console games need stable-retro: `pip install genie_gym[retro]`.") from error
-    integrations = stable_retro.data.Integrations
-    integrations.clear_custom_paths()  # the folder may have changed since
-    if paths.roms_dir().is_dir():  # stable-retro cannot list the games of a folder that is not there
-        integrations.add_custom_path(str(paths.roms_dir().resolve()))
+    integrations, folder = stable_retro.data.Integrations, paths.roms_dir().resolve()
+    # stable-retro cannot list the games of a folder that is not there, and searches twice what is added twice.
+    if folder.is_dir() and str(folder) not in getattr(integrations, "CUSTOM_PATHS", []):
+        integrations.add_custom_path(str(folder))
     return stable_retro
 
 
@@ -96,7 +96,11 @@ class RetroGame(gym.Env[np.ndarray, np.int64]):
 
     def _open(self) -> Any:
         if rom_path(self.game.name) is None:
-            ale = " (or `--ale` for those that ale-py brings)" if self.game.system == "Atari2600" else ""
+            ale = (
+                " (or `genie-gym roms import --ale` for those that ale-py brings)"
+                if self.game.system == "Atari2600"
+                else ""
+            )
             raise GameError(
                 f"No ROM of {self.game.name} in {paths.roms_dir()}. Bring it in: `genie-gym roms import PATH`{ale}."
             )

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from genie_gym import paths
 from genie_gym.errors import GameError, MissingExtraError
@@ -17,6 +17,8 @@ __all__ = ["RomReport", "import_ale_roms", "import_roms"]
 
 # What the zipfile module raises for archives that are torn, encrypted or packed in ways it does not know.
 _BAD_ZIP = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError)
+
+_LARGEST = 2**25  # bytes; no ROM that stable-retro knows is larger, and a folder may hold films
 
 
 @dataclass
@@ -72,30 +74,33 @@ def _files(sources: Iterable[str | Path]) -> Iterator[Path]:
 def _import_file(file: Path, known: dict[str, tuple[str, str]], report: RomReport) -> None:
     recognised = False
     try:
-        for name, content in _roms_in(file.name, file.read_bytes()):
-            if found := _recognise(name, content, known):
-                recognised = True
-                _keep(file, *found, report)
+        with file.open("rb") as stream:
+            for name, content in _roms_in(file.name, stream, file.stat().st_size):
+                if found := _recognise(name, content, known):
+                    recognised = True
+                    _keep(file, *found, report)
     except _BAD_ZIP:
         pass  # reported as unknown, unless something came out of it before it broke
     if not recognised:
         report.unknown.append(file)
 
 
-def _roms_in(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
-    """The file itself, then what is in it if it is an archive, archives within archives too."""
-    yield name, content
-    if zipfile.is_zipfile(io.BytesIO(content)):
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for entry in archive.namelist():
-                yield from _roms_in(entry, archive.read(entry))
+def _roms_in(name: str, stream: IO[bytes], size: int) -> Iterator[tuple[str, bytes]]:
+    """Name and content of the file itself, then of what is in it if it is an archive, archives within archives too."""
+    if size <= _LARGEST:
+        yield name, stream.read()
+    if zipfile.is_zipfile(stream):
+        with zipfile.ZipFile(stream) as archive:
+            for entry in archive.infolist():
+                if entry.file_size <= _LARGEST:
+                    content = archive.read(entry)
+                    yield from _roms_in(entry.filename, io.BytesIO(content), len(content))
 
 
 def _recognise(name: str, content: bytes, known: dict[str, tuple[str, str]]) -> tuple[str, str, bytes] | None:
     """Game, file suffix and cleaned content of a ROM, or None."""
-    stream: BinaryIO = io.BytesIO(content)
     try:
-        cleaned, sha = import_retro().data.groom_rom(name, stream)
+        cleaned, sha = import_retro().data.groom_rom(name, io.BytesIO(content))
     except (ValueError, IndexError):  # too big, or not the console dump its name says
         return None
     return (*known[sha], cleaned) if sha in known else None

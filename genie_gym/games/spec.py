@@ -1,6 +1,7 @@
 """What a game is called, how fast it runs and which actions it takes: plain data, known without any emulator."""
 
 from dataclasses import asdict, dataclass, replace
+from itertools import combinations
 from typing import Any
 
 from genie_gym.errors import GameError
@@ -57,12 +58,17 @@ class GameSpec:
         return self.meanings.index("NOOP") if "NOOP" in self.meanings else None
 
     def keys_to_action(self) -> dict[tuple[int, ...], int]:
-        """Sorted pygame key codes to action index, as `gymnasium.utils.play` takes it."""
-        return {
-            tuple(sorted(_key_code(key) for key in action.keys)): index
-            for index, action in enumerate(self.actions)
-            if action.keys
+        """Sorted pygame key codes to action index, as `gymnasium.utils.play` takes it.
+
+        Two keys held at once mean the later of their two actions (shooting goes before moving), unless an action of its
+        own has both.
+        """
+        codes = [tuple(sorted(map(_key_code, action.keys))) for action in self.actions]
+        single = {pressed: index for index, pressed in enumerate(codes) if pressed}
+        both = {
+            tuple(sorted({*a, *b})): j for (a, _), (b, j) in combinations(single.items(), 2) if len(a) == len(b) == 1
         }
+        return {**both, **single}
 
     def with_frame_skip(self, frame_skip: int) -> "GameSpec":
         """The same game stepped at another rate; `fps` follows."""

@@ -103,7 +103,8 @@ def test_savestates_are_drawn_by_the_seed(make, ale_rom, tmp_path, home):
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("SuperMarioBros", r"roms import PATH`\."), ("Kangaroo", r"roms import PATH` \(or `--ale`")]
+    ("name", "says"),
+    [("SuperMarioBros", r"roms import PATH`\."), ("Kangaroo", r"roms import PATH` \(or `genie-gym roms import --ale`")],
 )
 def test_a_missing_rom_says_how_to_bring_it(name, says):
     with pytest.raises(GameError, match=f"No ROM of {name}-.*{says}"):
