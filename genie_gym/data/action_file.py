@@ -1,0 +1,132 @@
+"""Reading the action file that goes with somebody's own frames or video: CSV or JSON lines, one line a frame.
+
+    CSV             a column of actions, or several columns with a first line naming them: `action`, perhaps `reward`
+    JSON lines      on each line an action, or an object with `action`, perhaps `reward`
+
+An action is its index, from 0, or its name.
+"""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genie_gym.errors import DataError
+
+__all__ = ["ActionFile", "read_actions"]
+
+
+@dataclass(frozen=True)
+class ActionFile:
+    """The lines of an action file.
+
+    Attributes:
+        actions: int64 (lines,), indices into `names`.
+        rewards: float32 (lines,), zeros where the file has none.
+        names: what the actions are called.
+    """
+
+    actions: np.ndarray
+    rewards: np.ndarray
+    names: list[str]
+
+
+def read_actions(path: str | Path, names: Sequence[str] | None = None) -> ActionFile:
+    """Reads `.csv`, `.txt`, `.jsonl` or `.ndjson`.
+
+    Args:
+        names: what the actions are called, by index. Where missing, names found in the file are numbered in
+            alphabetical order, and plain indices are called ACTION_0, ACTION_1, ...
+
+    Raises:
+        DataError: a missing or empty file, an unknown ending, or a line that holds no action of `names`.
+    """
+    path = Path(path)
+    readers = {".csv": _csv_rows, ".txt": _csv_rows, ".jsonl": _json_rows, ".ndjson": _json_rows}
+    if path.suffix.lower() not in readers:
+        raise DataError(f"{path} is no action file: its name should end in one of {', '.join(readers)}")
+    try:
+        rows = list(readers[path.suffix.lower()](path))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read the action file {path}: {error}") from None
+    if not rows:
+        raise DataError(f"the action file {path} is empty; it needs one action for each frame")
+    names = list(names) if names is not None else _guess_names([row["action"] for _, row in rows])
+    actions = [_index(row["action"], names, f"{path}, line {line}") for line, row in rows]
+    rewards = [_number(row.get("reward", 0), f"{path}, line {line}") for line, row in rows]
+    return ActionFile(np.array(actions, np.int64), np.array(rewards, np.float32), names)
+
+
+Rows = Iterator[tuple[int, dict[str, Any]]]  # line number and the columns of that line
+
+
+def _csv_rows(path: Path) -> Rows:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file)
+        columns = ["action"]
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if not any(cells):
+                continue
+            if reader.line_num == 1 and "action" in [cell.lower() for cell in cells]:
+                columns = [cell.lower() for cell in cells]
+                continue
+            if len(cells) != len(columns):
+                raise DataError(
+                    f"{path}, line {reader.line_num} has {len(cells)} columns, expected {len(columns)} "
+                    f"({', '.join(columns)}); with several columns the first line must name them"
+                )
+            yield reader.line_num, dict(zip(columns, cells, strict=True))
+
+
+def _json_rows(path: Path) -> Rows:
+    with path.open(encoding="utf-8-sig") as file:
+        for line, text in enumerate(file, 1):
+            if not text.strip():
+                continue
+            try:
+                value = json.loads(text)
+            except ValueError as error:
+                raise DataError(f"{path}, line {line} is not JSON: {error}") from None
+            row = value if isinstance(value, dict) else {"action": value}
+            if "action" not in row:
+                raise DataError(f"{path}, line {line} has no `action`, only {', '.join(row) or 'nothing'}")
+            yield line, row
+
+
+def _guess_names(values: list[Any]) -> list[str]:
+    indices = [_as_index(value) for value in values]
+    if any(index is None for index in indices):
+        return sorted({str(value) for value in values})
+    return [f"ACTION_{index}" for index in range(max(index for index in indices if index is not None) + 1)]
+
+
+def _index(value: Any, names: list[str], where: str) -> int:
+    if isinstance(value, str) and value in names:
+        return names.index(value)
+    index = _as_index(value)
+    if index is None:
+        raise DataError(f"{where}: unknown action {value!r}; the actions are {', '.join(names)}")
+    if not 0 <= index < len(names):
+        raise DataError(f"{where}: action {index} is not from 0 to {len(names) - 1} ({', '.join(names)})")
+    return index
+
+
+def _as_index(value: Any) -> int | None:
+    if isinstance(value, bool | float):
+        return None
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _number(value: Any, where: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise DataError(f"{where}: the reward {value!r} is no number") from None

@@ -1,0 +1,196 @@
+"""Own pictures and videos become recordings with every frame, action and reward in its place."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from genie_gym import data, games
+from genie_gym.data import convert
+from genie_gym.errors import DataError
+
+NAMES = ["NOOP", "LEFT", "RIGHT"]
+
+
+def shade(index: int) -> tuple[int, int, int]:
+    """A colour of its own for each frame, as RGB, far enough apart to survive a lossy codec."""
+    return 20 + 10 * index, 60, 240 - 10 * index
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Twelve wide pictures, numbered so that sorting by text would put 10 before 2."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for index in range(12):
+        cv2.imwrite(str(folder / f"frame_{index}.png"), np.full((40, 80, 3), shade(index)[::-1], np.uint8))
+    return folder
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """Twenty frames of 64x64 at 30 frames a second."""
+    path = tmp_path / "my run.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, (64, 64))
+    assert writer.isOpened()
+    for index in range(20):
+        writer.write(np.full((64, 64, 3), shade(index)[::-1], np.uint8))
+    writer.release()
+    return path
+
+
+def written(path: Path, lines: list) -> Path:
+    path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines) + "\n")
+    return path
+
+
+def test_pictures_in_order_padded_to_squares(pictures, tmp_path):
+    actions = written(tmp_path / "a.csv", [str(index % 3) for index in range(12)])
+    recording = convert.from_frames(pictures, actions, tmp_path / "out", game="Mine", action_names=NAMES, fps=20)
+    episode = recording[0]
+    assert episode.frames.shape == (12, 64, 64, 3)
+    for index, frame in enumerate(episode.frames):
+        assert tuple(frame[32, 32].tolist()) == shade(index)
+    assert not episode.frames[:, :15].any()  # black bars above and below a picture twice as wide as high
+    assert not episode.frames[:, 49:].any()
+    assert episode.actions.tolist() == [index % 3 for index in range(11)]
+    assert not episode.rewards.any()
+    assert (episode.terminated, episode.truncated) == (False, True)
+    spec = games.GameSpec.from_dict(recording.header["game"])
+    assert (spec.name, spec.meanings, spec.fps, spec.frame_skip) == ("Mine-Own", NAMES, 20, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("a.csv", ["reward,action", *[f"{i},{NAMES[i % 3]}" for i in range(11)]]),
+        ("a.csv", ["Action,Reward", *[f"{i % 3},{i}" for i in range(11)], ""]),
+        ("a.jsonl", [{"action": NAMES[i % 3], "reward": i} for i in range(11)]),
+        ("a.jsonl", [{"action": i % 3, "reward": i, "note": "x"} for i in range(11)]),
+    ],
+)
+def test_forms_of_action_files(pictures, tmp_path, name, lines):
+    actions = written(tmp_path / name, lines)
+    episode = convert.from_frames(pictures, actions, tmp_path / "out", action_names=NAMES, terminated=True)[0]
+    assert episode.actions.tolist() == [i % 3 for i in range(11)]
+    assert episode.rewards.tolist() == list(range(11))
+    assert episode.terminated
+
+
+def test_names_guessed_and_kept_for_later_files(pictures, tmp_path):
+    first = written(tmp_path / "a.txt", [["UP", "DOWN"][i % 2] for i in range(11)])
+    recording = convert.from_frames(pictures, first, tmp_path / "out")
+    assert recording.header["actions"] == ["DOWN", "UP"]
+    second = written(tmp_path / "b.txt", ["UP"] * 11)
+    (pictures / "frame_0.png").unlink()  # another content, so another episode
+    recording = convert.from_frames(pictures, second, tmp_path / "out")
+    assert sorted(episode.actions.sum() for episode in recording.episodes()) == [6, 10]
+    numbers = written(tmp_path / "c.jsonl", [3, *[0] * 10])
+    assert convert.from_frames(pictures, numbers, tmp_path / "new").header["actions"] == [
+        f"ACTION_{i}" for i in range(4)
+    ]
+
+
+def test_same_source_again_replaces_the_first(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(convert, "EPISODE_FRAMES", 6)
+    for action in (1, 2, 0):
+        actions = written(tmp_path / "a.csv", [str(action)] * 12)
+        recording = convert.from_frames(pictures, actions, tmp_path / "out", action_names=NAMES)
+        assert [episode.actions.tolist() for episode in recording.episodes()] == [[action] * 5] * 2
+
+
+def test_long_sources_are_cut_into_episodes(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(convert, "EPISODE_FRAMES", 5)
+    actions = written(tmp_path / "a.csv", [str(i) for i in range(12)])
+    recording = convert.from_frames(pictures, actions, tmp_path / "out", terminated=True)
+    assert [episode.actions.tolist() for episode in recording.episodes()] == [[0, 1, 2, 3], [5, 6, 7, 8], [10]]
+    assert [episode.terminated for episode in recording.episodes()] == [False, False, True]
+    (pictures / "frame_11.png").unlink()  # the eleventh picture alone is no episode: it joins the second
+    written(actions, [str(i) for i in range(11)])
+    recording = convert.from_frames(pictures, actions, tmp_path / "other", terminated=True)
+    assert recording.lengths.tolist() == [5, 6]
+    assert recording[1].terminated
+
+
+def test_without_actions(pictures, tmp_path):
+    recording = convert.from_frames(pictures, None, tmp_path / "out")
+    assert recording.header["runs"][0]["no_actions"] is True
+    assert recording.header["actions"] == ["NOOP"]
+    assert not recording[0].actions.any()
+
+
+def test_video(video, tmp_path):
+    actions = written(tmp_path / "a.csv", [str(i) for i in range(20)])
+    episode = convert.from_video(video, actions, tmp_path / "out")[0]
+    assert len(episode) == 20
+    wanted = np.array([shade(index) for index in range(20)])
+    np.testing.assert_allclose(episode.frames[:, 32, 32], wanted, atol=9)
+    assert episode.actions.tolist() == list(range(19))
+
+
+@pytest.mark.parametrize(("fps", "kept"), [(15, range(0, 20, 2)), (10, range(0, 20, 3)), (20, [0, 2, 3, 5, 6, 8, 9])])
+def test_video_at_a_lower_rate(video, tmp_path, fps, kept):
+    lines = ["action,reward", *[f"{index},1" for index in range(20)]]
+    episode = convert.from_video(video, written(tmp_path / "a.csv", lines), tmp_path / "out", fps=fps)[0]
+    kept = list(kept)
+    reds = [shade(index)[0] for index in kept]
+    np.testing.assert_allclose(episode.frames[: len(kept), 32, 32, 0], reds, atol=9)
+    assert episode.actions[: len(kept) - 1].tolist() == kept[:-1]
+    assert episode.rewards[: len(kept) - 1].tolist() == np.diff(kept).tolist()
+
+
+def test_video_with_an_action_for_each_kept_frame(video, tmp_path):
+    actions = written(tmp_path / "a.csv", [str(i) for i in range(10)])
+    assert convert.from_video(video, actions, tmp_path / "out", fps=15)[0].actions.tolist() == list(range(9))
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "words"),
+    [
+        ("a.csv", ["0"] * 9, "9 actions, but .* has 12 frames"),
+        ("a.csv", ["0"] * 13, "13 actions"),
+        ("a.csv", ["NOOP", "JUMP"], r"line 2: unknown action 'JUMP'; the actions are NOOP, LEFT, RIGHT"),
+        ("a.csv", ["0", "3"], r"line 2: action 3 is not from 0 to 2"),
+        ("a.csv", ["-1"], "action -1 is not from 0 to 2"),
+        ("a.csv", ["0,1"], "first line must name them"),
+        ("a.csv", ["action,reward", "0,much"], "reward 'much' is no number"),
+        ("a.jsonl", ["{"], "line 1 is not JSON"),
+        ("a.jsonl", [{"act": 1}], "no `action`, only act"),
+        ("a.jsonl", [1.5], r"unknown action 1\.5"),
+        ("a.csv", [""], "empty"),
+        ("a.xml", ["0"], "should end in one of .csv"),
+    ],
+)
+def test_bad_action_files(pictures, tmp_path, name, lines, words):
+    actions = written(tmp_path / name, lines)
+    with pytest.raises(DataError, match=words):
+        convert.from_frames(pictures, actions, tmp_path / "out", action_names=NAMES)
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_sources(pictures, video, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(DataError, match="no folder"):
+        convert.from_frames(tmp_path / "nowhere", None, out)
+    with pytest.raises(DataError, match=r"cannot read the action file .*nothing.csv"):
+        convert.from_frames(pictures, tmp_path / "nothing.csv", out)
+    (pictures / "frame_3.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"frame_3.png is no readable picture"):
+        convert.from_frames(pictures, None, out)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"holds 0 picture"):
+        convert.from_frames(tmp_path / "empty", None, out)
+    with pytest.raises(DataError, match=r"no video .*none.mp4"):
+        convert.from_video(tmp_path / "none.mp4", None, out)
+    with pytest.raises(DataError, match=r"not above the 30 of .* got 60"):
+        convert.from_video(video, None, out, fps=60)
+    (tmp_path / "fake.mp4").write_bytes(b"no video")
+    with pytest.raises(DataError, match=r"0 frame\(s\) could be read"):
+        convert.from_video(tmp_path / "fake.mp4", None, out)
+
+
+def test_converted_recordings_feed_clips(pictures, tmp_path):
+    recording = convert.from_frames(pictures, None, tmp_path / "out")
+    assert data.Clips(recording, 8).sample(np.random.default_rng(0), 2)["frames"].shape == (2, 8, 64, 64, 3)
