@@ -2,18 +2,20 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import h5py
 import numpy as np
 
 from genie_gym.data.episode import Episode
-from genie_gym.data.storage import Storage, open_shard, read_group
+from genie_gym.data.shard import UNREADABLE, Shard
+from genie_gym.data.storage import Storage
 from genie_gym.errors import DataError
 
 __all__ = ["Recording", "episode_lengths"]
+
+Part = TypeVar("Part")
 
 OPEN_SHARDS = 64  # far below the usual limit of 1,024 open files a process
 
@@ -48,7 +50,7 @@ class Recording:
             )
         self.ids = list(self._places)
         self.lengths = np.array([length for _, length in self._places.values()], np.int64)
-        self._open: OrderedDict[Path, h5py.File] = OrderedDict()
+        self._open: OrderedDict[Path, Shard] = OrderedDict()
         self._process = os.getpid()
 
     @property
@@ -60,7 +62,7 @@ class Recording:
 
     def __getitem__(self, index: int) -> Episode:
         """One whole episode; DataError where its shard cannot be read."""
-        return self._read(index, read_group)
+        return self._read(index, lambda shard, name: shard.episode(name))
 
     def episodes(self) -> Iterator[Episode]:
         """All episodes, one after the other."""
@@ -68,27 +70,25 @@ class Recording:
 
     def frames(self, index: int, start: int, stop: int) -> np.ndarray:
         """uint8 (stop - start, h, w, 3): a part of one episode, reading only the chunks it lies in."""
-        return self._read(index, lambda group: group["frames"][start:stop])
+        return self._read(index, lambda shard, name: shard.frames(name, start, stop))
 
     def steps(self, index: int) -> tuple[np.ndarray, np.ndarray, bool]:
         """One episode without its frames: actions int64 (T - 1,), rewards float32 (T - 1,), terminated."""
-        return self._read(
-            index, lambda group: (group["actions"][()], group["rewards"][()], bool(group.attrs["terminated"]))
-        )
+        return self._read(index, lambda shard, name: shard.steps(name))
 
     def close(self) -> None:
         """Closes the files opened so far; they open again when needed."""
         while self._open:
             self._open.popitem()[1].close()
 
-    def _read(self, index: int, reader: Any) -> Any:
+    def _read(self, index: int, reader: Callable[[Shard, str], Part]) -> Part:
         name = self.ids[index]
         path = self._places[name][0]
         try:
-            return reader(self._shard(path)[name])
+            return reader(self._shard(path), name)
         except FileNotFoundError:  # packed into another shard since the folder was scanned
-            return reader(self._shard(self._find_again(name))[name])
-        except (OSError, RuntimeError, KeyError) as error:
+            return reader(self._shard(self._find_again(name)), name)
+        except UNREADABLE as error:
             message = f"episode {name} in {path} cannot be read ({error}); delete that file to go on without it"
             raise DataError(message) from error
 
@@ -99,11 +99,11 @@ class Recording:
             raise DataError(f"episode {name} has gone from {self.folder} since the recording was opened")
         return places[name][0]
 
-    def _shard(self, path: Path) -> h5py.File:
+    def _shard(self, path: Path) -> Shard:
         if self._process != os.getpid():  # HDF5 files must not be shared across a fork
             self._open, self._process = OrderedDict(), os.getpid()
         if path not in self._open:
-            self._open[path] = open_shard(path)
+            self._open[path] = Shard(path)
             if len(self._open) > OPEN_SHARDS:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(path)

@@ -1,16 +1,11 @@
-"""The folder of a recording on disk: its format, and the one class that reads and writes it.
+"""The folder of a recording on disk, and the one class that reads and writes it.
 
     recording.json          the header: format, version, game, actions, frame_skip, and one entry of `runs` for each
                             (policy, seed) recorded into the folder, with the library versions used
     episode-<id>.h5         a shard of one episode, as a writer leaves it
     shard-<name>.h5         a shard of many episodes, packed from the former
 
-Every shard is an HDF5 file with the attributes `format` and `version`, and one group for each episode, named by its id:
-
-    <id>/frames             uint8 (T, h, w, 3), gzip level 4, chunks of 16 frames
-    <id>/actions            int64 (T - 1,)
-    <id>/rewards            float32 (T - 1,)
-    <id>.attrs              length (T), terminated, truncated, info (JSON text)
+Shards are HDF5 files; `genie_gym.data.shard` describes their inside.
 
 HDF5 has no journal: a file open for writing at a kill is lost as a whole. So no file is ever changed. A shard is built
 in memory, written aside under another name, and renamed when complete; packing deletes the single episodes only after
@@ -25,23 +20,17 @@ import shutil
 import time
 import uuid
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import h5py
-import numpy as np
-
 from genie_gym.data.episode import Episode
+from genie_gym.data.shard import FORMAT, UNREADABLE, VERSION, Shard, ShardBuilder, check_format
 from genie_gym.errors import DataError
 
-__all__ = ["FORMAT", "VERSION", "Storage"]
+__all__ = ["Storage"]
 
-FORMAT = "genie_gym.recording"
-VERSION = 1
-CHUNK_FRAMES = 16  # a window of 16 frames touches at most two chunks; longer chunks cost more to read at random
-GZIP_LEVEL = 4
 STALE_SECONDS = 3600  # a file written aside and untouched for this long belongs to a killed writer
 
 
@@ -70,7 +59,7 @@ class Storage:
             raise DataError(f"{self.header_path} cannot be read ({error}); restore it or record anew") from None
         if not isinstance(header, dict):
             raise DataError(f"{self.header_path} holds no recording header; restore it or record anew")
-        _check_format(header.get("format"), header.get("version"), self.header_path)
+        check_format(header.get("format"), header.get("version"), self.header_path)
         return header
 
     def write_header(self, header: dict[str, Any]) -> None:
@@ -84,9 +73,9 @@ class Storage:
         if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", episode_id):
             raise DataError(f"an episode id may hold letters, digits and _ . - only, got {episode_id!r}")
         path = self.folder / f"episode-{episode_id}.h5"
-        with _memory_file() as file:
-            _write_group(file, episode_id, episode)
-            self._write_aside(path, _image(file))
+        with ShardBuilder() as builder:
+            builder.add(episode_id, episode)
+            self._write_aside(path, builder.content())
         return path
 
     def singles(self) -> list[Path]:
@@ -96,19 +85,15 @@ class Storage:
     def pack(self, paths: Iterable[Path]) -> Path | None:
         """Merges single-episode shards into one shard, then deletes them; torn ones are left where they are."""
         packed = []
-        with _memory_file() as file:
+        with ShardBuilder() as builder:
             for path in paths:
-                try:
-                    with open_shard(path) as shard:
-                        for name in shard.keys() - file.keys():
-                            shard.copy(name, file)  # copies compressed chunks as they are
-                except (OSError, RuntimeError, DataError):  # torn, or packed by another process: readers report it
-                    continue
-                packed.append(path)
+                with suppress(*UNREADABLE), Shard(path) as shard:  # torn, or packed by another process meanwhile
+                    shard.copy_to(builder)
+                    packed.append(path)
             if not packed:
                 return None
             target = self.folder / f"shard-{uuid.uuid4().hex[:12]}.h5"
-            self._write_aside(target, _image(file))
+            self._write_aside(target, builder.content())
         for path in packed:
             path.unlink(missing_ok=True)
         return target
@@ -123,11 +108,11 @@ class Storage:
         skipped = []
         for path in self._shards():
             try:
-                with open_shard(path) as shard:
-                    found.update({name: (path, int(group.attrs["length"])) for name, group in shard.items()})
+                with Shard(path) as shard:
+                    found.update({name: (path, length) for name, length in shard.lengths().items()})
             except FileNotFoundError:  # packed by another process since the folder was listed
                 continue
-            except (OSError, RuntimeError, KeyError, DataError) as error:
+            except UNREADABLE as error:
                 skipped.append(f"{path}: {_first_line(error)}")
         for line in skipped:
             warnings.warn(f"skipped a torn or foreign shard, {line}", stacklevel=3)
@@ -172,74 +157,6 @@ class Storage:
                 "what was recorded before is intact: free some space and run the same command again"
             )
         return f"cannot write {path}: {error.strerror or error}; check the folder's permissions"
-
-
-def open_shard(path: Path) -> h5py.File:
-    """Opens a shard for reading; OSError if torn, DataError if another program's or a newer version's.
-
-    Chunks are not cached: windows are read at random, and a cache for each open episode would fill the memory.
-    """
-    file = h5py.File(path, "r", rdcc_nbytes=0, locking=False)
-    try:
-        _check_format(file.attrs.get("format"), file.attrs.get("version"), path)
-    except DataError:
-        file.close()
-        raise
-    return file
-
-
-def read_group(group: h5py.Group) -> Episode:
-    """One stored episode, whole."""
-    attrs = group.attrs
-    return Episode(
-        frames=group["frames"][()],
-        actions=group["actions"][()],
-        rewards=group["rewards"][()],
-        terminated=bool(attrs["terminated"]),
-        truncated=bool(attrs["truncated"]),
-        info=json.loads(attrs["info"]),
-    )
-
-
-def _write_group(file: h5py.File, name: str, episode: Episode) -> None:
-    group = file.create_group(name)
-    chunk = (min(CHUNK_FRAMES, len(episode)), *episode.frames.shape[1:])
-    group.create_dataset("frames", data=episode.frames, chunks=chunk, compression="gzip", compression_opts=GZIP_LEVEL)
-    group.create_dataset("actions", data=episode.actions)
-    group.create_dataset("rewards", data=episode.rewards)
-    group.attrs["length"] = len(episode)
-    group.attrs["terminated"] = bool(episode.terminated)
-    group.attrs["truncated"] = bool(episode.truncated)
-    group.attrs["info"] = json.dumps(episode.info, default=_plain)
-
-
-@contextmanager
-def _memory_file() -> Iterator[h5py.File]:
-    with h5py.File(f"{uuid.uuid4().hex}.h5", "w", driver="core", backing_store=False) as file:
-        file.attrs["format"] = FORMAT
-        file.attrs["version"] = VERSION
-        yield file
-
-
-def _image(file: h5py.File) -> bytes:
-    file.flush()
-    return file.id.get_file_image()
-
-
-def _check_format(name: Any, version: Any, path: Path) -> None:
-    if name != FORMAT:
-        raise DataError(f"{path} is not of a genie_gym recording (format {name!r}, expected {FORMAT!r})")
-    if not isinstance(version, int | np.integer) or version > VERSION:
-        raise DataError(
-            f"{path} has version {version}, this genie_gym reads up to {VERSION}; type: pip install -U genie_gym"
-        )
-
-
-def _plain(value: Any) -> Any:
-    """numpy scalars and arrays as JSON values."""
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    raise DataError(f"an episode's info must hold JSON values, got {type(value).__name__}: {value!r}")
 
 
 def _first_line(error: Exception) -> str:
