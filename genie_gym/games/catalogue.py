@@ -11,9 +11,8 @@ from genie_gym.games.toy import TOY
 
 __all__ = ["find", "names", "short_titles"]
 
-# The rule for console games: nothing, the four directions, the main button. A game of a world model needs few actions
-# that all do something; buttons that open menus (START, SELECT) are never among them.
-# The main button of each console: jump, shoot or confirm in most of its games (RetroAct's ACTION_PRIMARY).
+# The reduced actions of a console game: nothing, the four directions, and the console's main button, which jumps, shoots
+# or confirms in most of its games (RetroAct's ACTION_PRIMARY). START and SELECT, which open menus, are left out.
 _PRIMARY = {
     "32x": "B",
     "Arcade": "B",

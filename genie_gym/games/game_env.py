@@ -57,7 +57,10 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
         super().reset(seed=seed)
         passed = dict(options or {})
         noops = passed.pop("noops", None)
-        noops = self._draw_noops() if noops is None else int(noops)
+        if noops is None:
+            noops = self._draw_noops()
+        elif not isinstance(noops, int | np.integer) or noops < 0:
+            raise GameError(f"The option 'noops' should be an integer of at least 0. Received {noops!r}.")
         self._picture, info = self.source.reset(seed=seed, options=passed)
         self._idle(noops, {**passed, **_same_state(info)})
         self._steps = 0

@@ -96,11 +96,8 @@ class RetroGame(gym.Env[np.ndarray, np.int64]):
 
     def _open(self) -> Any:
         if rom_path(self.game.name) is None:
-            ale = (
-                " (or `genie-gym roms import --ale` for those that ale-py brings)"
-                if self.game.system == "Atari2600"
-                else ""
-            )
+            atari = self.game.system == "Atari2600"
+            ale = " (or `genie-gym roms import --ale` for those that ale-py brings)" if atari else ""
             raise GameError(
                 f"No ROM of {self.game.name} in {paths.roms_dir()}. Bring it in: `genie-gym roms import PATH`{ale}."
             )

@@ -64,11 +64,10 @@ class GameSpec:
         own has both.
         """
         codes = [tuple(sorted(map(_key_code, action.keys))) for action in self.actions]
-        single = {pressed: index for index, pressed in enumerate(codes) if pressed}
-        both = {
-            tuple(sorted({*a, *b})): j for (a, _), (b, j) in combinations(single.items(), 2) if len(a) == len(b) == 1
-        }
-        return {**both, **single}
+        own = {pressed: index for index, pressed in enumerate(codes) if pressed}
+        single = [(pressed, index) for pressed, index in own.items() if len(pressed) == 1]
+        both = {tuple(sorted(a + b)): later for (a, _), (b, later) in combinations(single, 2)}
+        return {**both, **own}
 
     def with_frame_skip(self, frame_skip: int) -> "GameSpec":
         """The same game stepped at another rate; `fps` follows."""

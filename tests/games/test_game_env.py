@@ -76,6 +76,12 @@ def test_the_number_of_idle_steps_can_be_asked_for():
     assert info["noops"] == 7 and int(observation.max()) == 14
 
 
+@pytest.mark.parametrize("noops", [-1, 2.5, "many"])
+def test_a_wrong_number_of_idle_steps_is_refused(noops):
+    with pytest.raises(GameError, match="'noops' should be"):
+        games.wrap(Counter()).reset(options={"noops": noops})
+
+
 def test_a_game_that_ends_while_idling_starts_anew():
     env = games.wrap(Counter(last=3))
     observation, _ = env.reset(options={"noops": 5})

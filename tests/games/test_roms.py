@@ -46,6 +46,14 @@ def test_what_is_not_imported_is_reported(ale_rom, tmp_path):
     assert roms.import_roms([tmp_path]).imported == []
 
 
+def test_files_larger_than_any_rom_are_not_read(ale_rom, tmp_path):
+    with (tmp_path / "film.bin").open("wb") as film:
+        film.truncate(2**40)  # a sparse file: a terabyte that fits on no machine's memory
+    shutil.copy(ale_rom, tmp_path)
+    report = roms.import_roms([tmp_path])
+    assert (report.imported, report.unknown) == ([KANGAROO], [tmp_path / "film.bin"])
+
+
 def test_a_bundled_rom_counts_as_there():
     bundled = Path(retro.data.get_romfile_path("Airstriker-Genesis-v0"))
     assert roms.import_roms([bundled]).duplicates == [(bundled, "Airstriker-Genesis")]
