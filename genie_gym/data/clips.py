@@ -1,5 +1,6 @@
 """Windows of consecutive frames cut from a recording's episodes: at random to train on, in order to validate."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -57,6 +58,7 @@ class Clips:
                 f"no window of {length} frames fits: the longest of {len(self._indices)} episode(s) in "
                 f"{recording.folder} has {longest} frames; use shorter windows or record longer episodes"
             )
+        self._shape = recording.frames(int(self._indices[0]), 0, 1).shape[1:]
         self._loaded = self._load() if in_memory else None
 
     def __len__(self) -> int:
@@ -84,29 +86,31 @@ class Clips:
             yield self._batch(places[start : start + batch])
 
     def _batch(self, places: list[tuple[int, int]]) -> Batch:
-        windows = [self._window(episode, start) for episode, start in places]
-        return {key: np.stack([window[key] for window in windows]) for key in windows[0]}
+        frames = np.empty((len(places), self.length, *self._shape), np.uint8)
+        for row, (episode, start) in zip(frames, places, strict=True):
+            self._read_frames(episode, start, row)
+        steps = [self._window_steps(episode, start) for episode, start in places]
+        return {"frames": frames, **{key: np.stack([step[key] for step in steps]) for key in steps[0]}}
 
-    def _window(self, episode: int, start: int) -> Batch:
+    def _window_steps(self, episode: int, start: int) -> Batch:
         actions, rewards, done = self._steps[episode]
         span = slice(start, start + self.length - 1)
         terminated = np.zeros(self.length - 1, bool)
         terminated[-1] = done and span.stop == len(actions)
         return {
-            "frames": self._frames(episode, start),
             "actions": actions[span],
             "rewards": rewards[span],
             "terminated": terminated,
         }
 
-    def _frames(self, episode: int, start: int) -> np.ndarray:
+    def _read_frames(self, episode: int, start: int, out: np.ndarray) -> None:
         if self._loaded is not None:
-            return self._loaded[episode][start : start + self.length]
-        return self.recording.frames(int(self._indices[episode]), start, start + self.length)
+            out[:] = self._loaded[episode][start : start + self.length]
+        else:
+            self.recording.frames(int(self._indices[episode]), start, start + self.length, out)
 
     def _load(self) -> list[np.ndarray]:
-        first = self.recording.frames(int(self._indices[0]), 0, 1)
-        needed = int(self.recording.lengths[self._indices].sum()) * first.nbytes
+        needed = int(self.recording.lengths[self._indices].sum()) * math.prod(self._shape)
         free = _free_memory()
         if free is not None and needed > 0.9 * free:  # leave a tenth for the rest of the program
             raise DataError(

@@ -68,9 +68,13 @@ class Recording:
         """All episodes, one after the other."""
         return (self[index] for index in range(len(self)))
 
-    def frames(self, index: int, start: int, stop: int) -> np.ndarray:
-        """uint8 (stop - start, h, w, 3): a part of one episode, reading only the chunks it lies in."""
-        return self._read(index, lambda shard, name: shard.frames(name, start, stop))
+    def frames(self, index: int, start: int, stop: int, out: np.ndarray | None = None) -> np.ndarray:
+        """uint8 (stop - start, h, w, 3): a part of one episode, reading only the chunks it lies in.
+
+        Args:
+            out: an array of that shape to read into; a new one by default.
+        """
+        return self._read(index, lambda shard, name: shard.frames(name, start, stop, out))
 
     def steps(self, index: int) -> tuple[np.ndarray, np.ndarray, bool]:
         """One episode without its frames: actions int64 (T - 1,), rewards float32 (T - 1,), terminated."""

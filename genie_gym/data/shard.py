@@ -74,8 +74,8 @@ class Shard:
         group = self._file[name]
         return group["actions"][()], group["rewards"][()], bool(group.attrs["terminated"])
 
-    def frames(self, name: str, start: int, stop: int) -> np.ndarray:
-        """uint8 (stop - start, h, w, 3): a part of one episode.
+    def frames(self, name: str, start: int, stop: int, out: np.ndarray | None = None) -> np.ndarray:
+        """uint8 (stop - start, h, w, 3): a part of one episode, written into `out` where that is given.
 
         Chunks are unpacked here rather than by HDF5, which has to unpack the last one to its end: half as fast again.
         """
@@ -83,7 +83,8 @@ class Shard:
             self._frames[name] = self._file[name]["frames"]
         dataset = self._frames[name]
         start, stop, _ = slice(start, stop).indices(len(dataset))
-        out = np.empty((max(stop - start, 0), *dataset.shape[1:]), np.uint8)
+        if out is None:
+            out = np.empty((max(stop - start, 0), *dataset.shape[1:]), np.uint8)
         size = dataset.chunks[0]
         for first in range(start - start % size, stop, size):
             low, high = max(start, first), min(stop, first + size)
