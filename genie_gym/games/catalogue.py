@@ -11,8 +11,8 @@ from genie_gym.games.toy import TOY
 
 __all__ = ["find", "names", "short_titles"]
 
-# The reduced actions of a console game: nothing, the four directions, and the console's main button, which jumps, shoots
-# or confirms in most of its games (RetroAct's ACTION_PRIMARY). START and SELECT, which open menus, are left out.
+# The reduced actions of a console game: nothing, the four directions, and the console's main button, which in most of
+# its games jumps, shoots or confirms (RetroAct's ACTION_PRIMARY). START and SELECT, which open menus, are left out.
 _PRIMARY = {
     "32x": "B",
     "Arcade": "B",
