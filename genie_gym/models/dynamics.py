@@ -35,6 +35,7 @@ class DynamicsConfig:
         changed: extra weight in the loss of tokens whose pixels changed since the previous frame.
         corrupt: largest share of past tokens replaced at random in training, so that a dream survives its own errors.
         blind: share of clips trained with a hidden past after some frame, for predicting several frames in one pass.
+        full: share of frames trained with all tokens hidden, which is where every sampling begins.
         drop_action: share of actions replaced by none, for prompts that come without actions.
         outcome: weight of the reward and end losses.
     """
@@ -52,6 +53,7 @@ class DynamicsConfig:
     changed: float = 4.0
     corrupt: float = 0.1
     blind: float = 0.15
+    full: float = 0.3
     drop_action: float = 0.05
     outcome: float = 1.0
 
@@ -126,8 +128,7 @@ class Dynamics(nn.Module):
             float (b, t + m, n, d).
         """
         tokens = torch.cat([past, drafts], 1)
-        times = torch.arange(tokens.shape[1], device=tokens.device)
-        frames = Frames(self.embeddings(tokens), times, past.shape[1], self.one_hot(actions))
+        frames = Frames(self.embeddings(tokens), past.shape[1], self.one_hot(actions))
         return self.transformer(frames, cache)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -142,7 +143,7 @@ class Dynamics(nn.Module):
         """
         tokens, t = batch["tokens"], batch["tokens"].shape[1]
         past, blind = self._noisy_past(tokens)
-        masks = random_masks(tokens.shape[:2], tokens.shape[2], tokens.device)
+        masks = random_masks(tokens.shape[:2], tokens.shape[2], self.config.full, tokens.device)
         masks = masks | blind  # where the past is hidden, so is the frame
         actions = self._dropped(batch["actions"])
         drafts = tokens.masked_fill(masks, self.hidden)

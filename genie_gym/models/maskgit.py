@@ -20,12 +20,14 @@ def masked_after(step: int, steps: int, tokens: int) -> int:
     return math.floor(tokens * math.cos(math.pi / 2 * (step + 1) / steps) + 1e-9)
 
 
-def random_masks(shape: tuple[int, ...], tokens: int, device: torch.device | str = "cpu") -> Tensor:
+def random_masks(shape: tuple[int, ...], tokens: int, full: float = 0.0, device: torch.device | str = "cpu") -> Tensor:
     """Masks bool (*shape, tokens), True hidden: a rate for each entry of `shape` from the cosine schedule.
 
-    A rate for each frame rather than one a batch cuts the variance of the loss.
+    A rate for each frame rather than one a batch cuts the variance of the loss. A share `full` of the entries is
+    hidden whole.
     """
     rate = torch.cos(torch.rand(*shape, 1, device=device) * math.pi / 2)
+    rate = torch.where(torch.rand_like(rate) < full, 1.0, rate)
     return torch.rand(*shape, tokens, device=device) < rate
 
 

@@ -8,7 +8,7 @@ frame sees. Training predicts all frames of a clip as drafts at once, each from 
 and a cache of the history. It is the same arithmetic, so what is trained is what is stepped.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -52,15 +52,21 @@ class Frames:
 
     Attributes:
         tokens: float (b, t, n, d), `history` frames first, then the drafts.
-        times: int64 (t,), each frame's place in time relative to the first frame that is not in the cache.
         history: how many of the t frames are history.
         actions: float (b, t, actions), one-hot action that led to each frame, zeros for none; None if unconditioned.
+        parallel: False: there is at most one draft, of the frame after the history. True: there is a draft of each
+            history frame.
     """
 
     tokens: Tensor
-    times: Tensor
     history: int
     actions: Tensor | None = None
+    parallel: bool = False
+
+    def times(self) -> Tensor:
+        """Each frame's place in time relative to the first frame that is not in the cache: int64 (t,)."""
+        places = torch.arange(self.tokens.shape[1], device=self.tokens.device)
+        return places % self.history if self.parallel else places
 
 
 def alibi_slopes(heads: int) -> Tensor:
@@ -74,29 +80,33 @@ class PositionEncodingGenerator(nn.Module):
     def __init__(self, dim: int, side: int):
         super().__init__()
         self.side = side
-        self.conv = nn.Conv3d(dim, dim, 3, groups=dim)
+        self.conv = nn.Conv3d(dim, dim, 3, padding=(0, 1, 1), groups=dim)
         nn.init.zeros_(self.conv.weight)
         nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]  # there is one
 
-    def forward(self, x: Tensor, history: int, tail: Tensor) -> tuple[Tensor, Tensor]:
-        """Encodes x (b, t, n, d) after the two frames in tail (b, 2, n, d); returns the sum and the next tail."""
-        grid = rearrange(torch.cat([tail, x[:, :history]], 1), "b t (h w) d -> b d t h w", h=self.side)
-        padded = F.pad(grid, (1, 1, 1, 1))
-        encoded = rearrange(self.conv(padded), "b d t h w -> b t (h w) d") if history else x[:, :0]
-        drafts = x.shape[1] - history
-        if drafts:
-            encoded = torch.cat([encoded, self._drafts(x, padded, drafts)], 1)
-        return x + encoded, torch.cat([tail, x[:, :history]], 1)[:, -2:]
+    def forward(self, frames: Frames, tail: Tensor) -> tuple[Tensor, Tensor]:
+        """Encodes the frames after the two in tail (b, 2, n, d); returns the sum (b, t, n, d) and the next tail."""
+        x, history = frames.tokens, frames.history
+        past = torch.cat([tail, x[:, :history]], 1)
+        if frames.parallel:
+            encoded = torch.cat([self._convolve(past), self._drafts(x[:, history:], past)], 1)
+        else:  # a single draft follows the history as one more frame would
+            encoded = self._convolve(torch.cat([past, x[:, history:]], 1))
+        return x + encoded, past[:, -2:]
 
-    def _drafts(self, x: Tensor, padded: Tensor, drafts: int) -> Tensor:
-        """Each draft is convolved with the last two history frames before it."""
-        weight, bias = self.conv.weight, self.conv.bias
-        # (b, d, drafts + 1, h, w): with as many drafts as history frames, draft i stands where history frame i does
-        past = padded[:, :, :-1] if drafts > 1 else padded[:, :, -2:]
-        before = F.conv3d(past, weight[:, :, :2], bias, groups=weight.shape[0])
-        own = rearrange(x[:, -drafts:], "b t (h w) d -> b d t h w", h=self.side)
-        now = F.conv3d(own, weight[:, :, 2:], None, padding=(0, 1, 1), groups=weight.shape[0])
+    def _convolve(self, x: Tensor) -> Tensor:
+        """(b, t + 2, n, d) to (b, t, n, d)."""
+        return rearrange(self.conv(self._grid(x)), "b d t h w -> b t (h w) d")
+
+    def _drafts(self, drafts: Tensor, past: Tensor) -> Tensor:
+        """Each draft is convolved with the two history frames before it."""
+        weight, dim = self.conv.weight, self.conv.weight.shape[0]
+        before = F.conv3d(self._grid(past[:, :-1]), weight[:, :, :2], self.conv.bias, padding=(0, 1, 1), groups=dim)
+        now = F.conv3d(self._grid(drafts), weight[:, :, 2:], None, padding=(0, 1, 1), groups=dim)
         return rearrange(before + now, "b d t h w -> b t (h w) d")
+
+    def _grid(self, x: Tensor) -> Tensor:
+        return rearrange(x, "b t (h w) d -> b d t h w", h=self.side)
 
 
 class Attention(nn.Module):
@@ -123,12 +133,13 @@ class Attention(nn.Module):
         """x (b, t, n, d): every token sees its own place in the frames that `bias` (b or 1, h, t, keys) lets it see."""
         b, n = x.shape[0], x.shape[2]
         q, k, v = rearrange(self.qkv(self.norm(x)), "b t n (c h e) -> c b n h t e", c=3, h=self.heads)
-        if cache is not None:
-            k, v = cache.extend(k, v, history)
-        q, k, v = (rearrange(z, "b n h t e -> (b n) h t e") for z in (q, k, v))
+        keys, values = (k, v) if cache is None else cache.extend(k, v)
+        flat = (rearrange(z, "b n h t e -> (b n) h t e") for z in (q, keys, values))
         if bias.shape[0] > 1:
             bias = repeat(bias, "b h t k -> (b n) h t k", n=n)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        y = F.scaled_dot_product_attention(*flat, attn_mask=bias.to(q.dtype))
+        if cache is not None:
+            cache.commit(k, v, history)
         return x + self.out(rearrange(y, "(b n) h t e -> b t n (h e)", b=b))
 
 
@@ -169,13 +180,13 @@ class Block(nn.Module):
         x = frames.tokens
         for i in range(2):
             tail = x.new_zeros(x.shape[0], 2, *x.shape[2:]) if cache is None else cache.tails[i]
-            x, tail = self.encoding[i](x, frames.history, tail)
+            x, tail = self.encoding[i](replace(frames, tokens=x), tail)
             if cache is not None:
                 cache.tails[i] = tail
             in_time = (i == 0) == self.time_first
             x = self.time.time(x, bias, frames.history, cache) if in_time else self.space.space(x)
             x = self.feed[i](x, frames.actions)
-        return Frames(x, frames.times, frames.history, frames.actions)
+        return replace(frames, tokens=x)
 
 
 class SpaceTimeTransformer(nn.Module):
@@ -202,7 +213,7 @@ class SpaceTimeTransformer(nn.Module):
             float (b, t, n, d), normalised.
         """
         bias = self.bias(frames, cache)
-        frames = Frames(frames.tokens + self.position, frames.times, frames.history, frames.actions)
+        frames = replace(frames, tokens=frames.tokens + self.position)
         for i, block in enumerate(self.blocks):
             frames = block(frames, bias, None if cache is None else cache.blocks[i])
         if cache is not None:
@@ -211,7 +222,8 @@ class SpaceTimeTransformer(nn.Module):
 
     def bias(self, frames: Frames, cache: Cache | None) -> Tensor:
         """ALiBi penalties, minus infinity where a frame must not look: float (b or 1, heads, t, keys)."""
-        times, drafts = frames.times, torch.arange(len(frames.times), device=frames.times.device) >= frames.history
+        times = frames.times()
+        drafts = torch.arange(len(times), device=times.device) >= frames.history
         key_times, key_drafts = times[None], drafts
         if cache is not None:
             ring = cache.ages()  # (b, window), relative times: -1 is the newest committed frame
@@ -234,13 +246,10 @@ class SpaceTimeTransformer(nn.Module):
 
 def history(tokens: Tensor, actions: Tensor | None = None) -> Frames:
     """All frames as history: the plain causal pass."""
-    t = tokens.shape[1]
-    return Frames(tokens, torch.arange(t, device=tokens.device), t, actions)
+    return Frames(tokens, tokens.shape[1], actions)
 
 
 def with_drafts(tokens: Tensor, drafts: Tensor, actions: Tensor | None = None) -> Frames:
     """A clip and a draft of each of its frames: both float (b, t, n, d)."""
-    t = tokens.shape[1]
-    times = repeat(torch.arange(t, device=tokens.device), "t -> (two t)", two=2)
     actions = None if actions is None else torch.cat([actions, actions], 1)
-    return Frames(torch.cat([tokens, drafts], 1), times, t, actions)
+    return Frames(torch.cat([tokens, drafts], 1), tokens.shape[1], actions, parallel=True)

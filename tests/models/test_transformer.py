@@ -88,9 +88,8 @@ def test_a_draft_reads_the_cache_and_leaves_no_trace_in_it(net):
     cache = net.new_cache(2)
     net(history(tokens[:, :4], actions[:, :4]), cache)
     # commits frame 4 and drafts frame 5 in one pass, then drafts frame 5 again alone
-    times = torch.arange(2)
-    both = net(Frames(torch.cat([tokens[:, 4:5], drafts], 1), times, 1, actions[:, 4:6]), cache)
-    again = net(Frames(drafts, times[:1], 0, actions[:, 5:6]), cache)
+    both = net(Frames(torch.cat([tokens[:, 4:5], drafts], 1), 1, actions[:, 4:6]), cache)
+    again = net(Frames(drafts, 0, actions[:, 5:6]), cache)
     expected = net(history(torch.cat([tokens[:, :5], drafts], 1), actions))[:, 5]
     assert torch.allclose(both[:, 1], expected, atol=1e-5)
     assert torch.allclose(again[:, 0], expected, atol=1e-5)
@@ -117,7 +116,7 @@ def test_rows_of_a_cache_are_replaced_alone(net):
 def test_position_encoding_is_a_causal_depthwise_convolution():
     layer = excited(PositionEncodingGenerator(4, side=3))
     x = torch.randn(1, 5, 9, 4)
-    out, tail = layer(x, 5, torch.zeros(1, 2, 9, 4))
+    out, tail = layer(Frames(x, 5), torch.zeros(1, 2, 9, 4))
     grid, weight = x.reshape(5, 3, 3, 4).numpy(), layer.conv.weight[:, 0].numpy()
     expected = grid[3, 1, 1] + layer.conv.bias.numpy()
     for dt in range(3):

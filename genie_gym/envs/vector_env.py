@@ -1,0 +1,177 @@
+"""WorldModelVectorEnv: N dreams as one batch and one forward pass, a `gymnasium.vector.VectorEnv`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from genie_gym.envs.dreams import Dreams, Step
+from genie_gym.envs.prompt import read_prompt
+from genie_gym.envs.world_model_env import RENDER_SCALE
+from genie_gym.errors import ConfigError, PromptError
+from genie_gym.frames import enlarge
+
+__all__ = ["WorldModelVectorEnv"]
+
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
+
+
+class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+    """N dreams stepped together; dream i with seed s is the dream of WorldModelEnv with seed s + i.
+
+    Made by `gym.make_vec("GenieRedux/Airstriker-v0", num_envs=16)`. Options are those of WorldModelEnv, and:
+
+    Args:
+        num_envs: N.
+        max_episode_steps: truncates episodes; None for no limit.
+        autoreset_mode: "NextStep" (Gymnasium's default: the step after an end starts the next dream),
+            "SameStep" (the ending step returns the next dream's first frame; the last is in `infos["final_obs"]`), or
+            "Disabled" (call `reset(options={"reset_mask": ended})`). Only the dreams that ended are begun anew.
+        options: device, precision, sampling_steps, temperature, order, context, ends.
+
+    Raises:
+        CheckpointError, GameError, ConfigError: see the message.
+    """
+
+    metadata: dict[str, Any] = {
+        "render_modes": ["rgb_array"],
+        "render_fps": 15,
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        game: str | None = None,
+        checkpoint: str | Path | None = None,
+        *,
+        max_episode_steps: int | None = None,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+        **options: Any,
+    ):
+        if num_envs < 1:
+            raise ConfigError(f"num_envs must be 1 or more; got {num_envs}")
+        if render_mode not in (None, "rgb_array"):
+            raise ConfigError(f"render_mode must be None or 'rgb_array'; got {render_mode!r}")
+        self.num_envs, self.render_mode, self.max_episode_steps = num_envs, render_mode, max_episode_steps
+        self.autoreset_mode = _mode(autoreset_mode)
+        self._dreams = Dreams(num_envs, game, checkpoint, **options)
+        spec, size = self._dreams.game, self._dreams.size
+        self.metadata = {**self.metadata, "render_fps": spec.fps, "autoreset_mode": self.autoreset_mode}
+        self.single_observation_space = gym.spaces.Box(0, 255, (size, size, 3), np.uint8)
+        self.single_action_space = gym.spaces.Discrete(len(spec.actions))
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._streams = [np.random.default_rng() for _ in range(num_envs)]
+        self._frames = np.zeros((num_envs, size, size, 3), np.uint8)
+        self._lengths = np.zeros(num_envs, np.int64)
+        self._over = np.zeros(num_envs, bool)
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Starts all dreams, or those in `options["reset_mask"]` (bool (N,)).
+
+        Args:
+            seed: dream i gets seed + i, or the i-th of a sequence; None goes on with the streams as they are.
+            options: "prompt" and "prompt_actions" as in WorldModelEnv, for all dreams begun; "reset_mask".
+
+        Raises:
+            PromptError: an option has the wrong shape, type or range.
+        """
+        options = dict(options or {})
+        rows = _rows(options.pop("reset_mask", None), self.num_envs)
+        for row, value in zip(rows, self._seeds(seed, rows), strict=True):
+            if value is not None:
+                self._streams[row], _ = gym.utils.seeding.np_random(value)
+        prompt = read_prompt(options, self._dreams.size, len(self._dreams.game.actions))
+        self._begin(rows, prompt)
+        return self._frames.copy(), {}
+
+    def step(self, actions: np.ndarray) -> Arrays:
+        """Takes one action in each dream: actions int64 (N,).
+
+        Returns:
+            frames uint8 (N, 64, 64, 3), rewards float64 (N,), terminated bool (N,), truncated bool (N,), infos.
+
+        Raises:
+            InvalidActionError: an action lies outside the action space.
+        """
+        waking = self._over if self.autoreset_mode == AutoresetMode.NEXT_STEP else np.zeros(self.num_envs, bool)
+        if self.autoreset_mode == AutoresetMode.DISABLED and self._over.any():
+            ended = np.flatnonzero(self._over).tolist()
+            raise gym.error.ResetNeeded(f"dreams {ended} ended; call reset(options={{'reset_mask': ended}}) first")
+        streams = [None if wake else stream for wake, stream in zip(waking, self._streams, strict=True)]
+        return self._advance(self._dreams.step(actions, streams), waking)
+
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """The current frame of each dream, enlarged fourfold; None without a render mode."""
+        return tuple(enlarge(self._frames, RENDER_SCALE)) if self.render_mode else None
+
+    def get_action_meanings(self) -> list[str]:
+        """Names of the actions, in order."""
+        return self._dreams.game.meanings
+
+    def _advance(self, step: Step, waking: np.ndarray) -> Arrays:
+        """Books one step: counts, ends, and new dreams where old ones are over."""
+        rewards, ended = np.where(waking, 0.0, step.rewards), step.ended & ~waking
+        self._frames, self._lengths = step.frames, self._lengths + 1
+        truncated = np.zeros(self.num_envs, bool)
+        if self.max_episode_steps is not None:
+            truncated = (self._lengths >= self.max_episode_steps) & ~waking & ~ended
+        infos = {"end_probability": step.end_probability, "_end_probability": ~waking}
+        over = ended | truncated
+        if self.autoreset_mode == AutoresetMode.SAME_STEP:
+            infos |= self._final(over, step)
+            self._begin(np.flatnonzero(over).tolist())
+        else:
+            self._begin(np.flatnonzero(waking).tolist())
+            self._over = over
+        return self._frames.copy(), rewards, ended, truncated, infos
+
+    def _final(self, over: np.ndarray, step: Step) -> dict[str, Any]:
+        """The last frames and infos of the dreams that end in this step, in Gymnasium's form."""
+        if not over.any():
+            return {}
+        frames = np.full(self.num_envs, None, object)
+        for row in np.flatnonzero(over):
+            frames[row] = step.frames[row].copy()
+        last = {"end_probability": np.where(over, step.end_probability, 0), "_end_probability": over}
+        return {"final_obs": frames, "_final_obs": over, "final_info": last, "_final_info": over}
+
+    def _begin(self, rows: list[int], prompt: Any = None) -> None:
+        if rows:
+            streams = [self._streams[row] for row in rows]
+            self._frames[rows] = self._dreams.begin(rows, streams, [prompt] * len(rows))
+            self._lengths[rows] = 0
+            self._over[rows] = False
+
+    def _seeds(self, seed: int | Sequence[int | None] | None, rows: list[int]) -> list[int | None]:
+        if seed is None or isinstance(seed, (int, np.integer)):
+            return [None if seed is None else int(seed) + row for row in rows]
+        if len(seed) != self.num_envs:
+            raise ConfigError(f"a list of seeds needs one for each of {self.num_envs} dreams; got {len(seed)}")
+        return [seed[row] for row in rows]
+
+
+def _mode(mode: str | AutoresetMode) -> AutoresetMode:
+    try:
+        return AutoresetMode(mode)
+    except ValueError as error:
+        raise ConfigError(f"autoreset_mode must be one of {[m.value for m in AutoresetMode]}; got {mode!r}") from error
+
+
+def _rows(mask: Any, count: int) -> list[int]:
+    if mask is None:
+        return list(range(count))
+    mask = np.asarray(mask)
+    if mask.shape != (count,) or mask.dtype != np.bool_ or not mask.any():
+        raise PromptError(
+            f"reset_mask must be bool of shape ({count},) with at least one True; got {mask.dtype} {mask.shape}"
+        )
+    return np.flatnonzero(mask).tolist()

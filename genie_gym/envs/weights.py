@@ -1,0 +1,76 @@
+"""Finding a game's weights, and loading each only once a process: ten environments share one model."""
+
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+import torch
+
+from genie_gym import paths
+from genie_gym.errors import CheckpointError, ConfigError
+from genie_gym.games import GameSpec, find
+from genie_gym.precision import resolve
+from genie_gym.world_model import Checkpoint
+
+__all__ = ["find_weights", "load_weights", "shipped_weights"]
+
+
+def shipped_weights(game: str) -> Path:
+    """Where the weights of a game lie inside the package, if it ships any."""
+    return Path(str(resources.files("genie_gym"))) / "weights" / game
+
+
+def find_weights(game: str | None, checkpoint: str | Path | None) -> tuple[str, GameSpec | None]:
+    """The checkpoint to load: the one given, else the user's own of that game, else the one that ships.
+
+    Raises:
+        CheckpointError: none of them exists.
+        GameError: the game is unknown.
+    """
+    if checkpoint is not None:
+        return str(checkpoint), find(game) if game else None
+    if game is None:
+        raise ConfigError("give a game (game='Airstriker-Genesis') or a checkpoint (checkpoint='path/or/hub-id')")
+    spec = find(game)
+    places = [paths.weights_dir(spec.name), shipped_weights(spec.name)]
+    for place in places:
+        if (place / "config.json").is_file():
+            return str(place), spec
+    raise CheckpointError(
+        f"no weights of {spec.name} in {places[0]}, and none ship with genie_gym. Make them with: "
+        f"genie-gym collect {spec.name} && genie-gym fit {spec.name}; or give checkpoint=PATH_OR_HUB_ID"
+    )
+
+
+def load_weights(checkpoint: str, device: str, precision: str) -> Checkpoint:
+    """The checkpoint on a device, shared by all who ask for the same in this process.
+
+    Args:
+        checkpoint: a folder or the id of a model on the hub.
+        device: "auto" (CUDA if there is one), "cpu", "cuda", "cuda:1" ...
+        precision: "auto", "float32" or "bfloat16".
+
+    Raises:
+        CheckpointError, ConfigError.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    config = Path(checkpoint) / "config.json"
+    written = config.stat().st_mtime_ns if config.is_file() else 0  # a new fit into the same folder is a new model
+    return _load(checkpoint, _device(device), resolve(precision, device), written)
+
+
+@lru_cache(maxsize=8)
+def _load(checkpoint: str, device: torch.device, dtype: torch.dtype, written: int) -> Checkpoint:
+    loaded = Checkpoint.from_pretrained(checkpoint, device)
+    loaded.model.dtype = dtype
+    return loaded
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(f"cannot use device {name!r} ({str(error).splitlines()[0]}); try device='cpu'") from error
+    return device

@@ -1,0 +1,25 @@
+"""The Gymnasium ids: `GenieRedux/<Title>-v0` where one system alone has it, and `GenieRedux/<Title-System>-v0`."""
+
+from gymnasium.envs.registration import EnvSpec, registry
+
+from genie_gym.games import names, short_titles
+
+__all__ = ["NAMESPACE", "register_games"]
+
+NAMESPACE = "GenieRedux"
+
+
+def register_games() -> None:
+    """Registers every game by strings.
+
+    Written into the registry directly: `gymnasium.register` compares each of the two thousand ids with all others.
+    """
+    ids = {name: name for name in names()} | short_titles()
+    for title, game in ids.items():
+        spec = EnvSpec(
+            id=f"{NAMESPACE}/{title}-v0",
+            entry_point="genie_gym.envs.world_model_env:WorldModelEnv",
+            vector_entry_point="genie_gym.envs.vector_env:WorldModelVectorEnv",
+            kwargs={"game": game},
+        )
+        registry[spec.id] = spec
