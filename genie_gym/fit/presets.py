@@ -51,8 +51,8 @@ PRESETS = {
     "tiny": Preset(
         tokenizer=TokenizerConfig(),
         dynamics=DynamicsConfig(actions=0),
-        fit_tokenizer=FitConfig(steps=4000, batch=4, lr=2e-3, validate_every=1000),
-        fit_dynamics=FitConfig(steps=8000, batch=4, lr=2e-3, validate_every=1000),
+        fit_tokenizer=FitConfig(steps=2400, batch=4, lr=2e-3, validate_every=1000),
+        fit_dynamics=FitConfig(steps=5000, batch=4, lr=1.5e-3, validate_every=1000),
     ),
     "small": Preset(
         tokenizer=TokenizerConfig(dim=256, window=16, encoder_blocks=4, decoder_blocks=4, warmup=500),

@@ -74,7 +74,7 @@ def token_batch(
 ) -> dict[str, Tensor]:
     """Encodes whole windows and cuts frames start .. stop - 1 out of them, as Dynamics.forward wants them."""
     device = tokenizer.codebook.codes.device
-    pixels = torch.from_numpy(batch["frames"]).to(device)
+    pixels = torch.from_numpy(batch["frames"][:, :stop]).to(device)  # causal: later frames change nothing
     frames = to_model(pixels)
     with autocast(resolve(precision, device), device):
         tokens = tokenizer.encode(frames)

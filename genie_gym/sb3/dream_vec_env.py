@@ -1,0 +1,84 @@
+"""DreamVecEnv: a batch of dreams as a Stable-Baselines3 VecEnv, which does not take Gymnasium's vector environments."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+
+from genie_gym.envs import WorldModelVectorEnv
+from genie_gym.errors import MissingExtraError
+
+try:
+    from stable_baselines3.common.vec_env import VecEnv
+except ImportError as error:
+    raise MissingExtraError(
+        "Stable-Baselines3 is not installed; install it with: pip install 'genie_gym[sb3]'"
+    ) from error
+
+__all__ = ["DreamVecEnv"]
+
+Indices = None | int | Iterable[int]
+
+
+class DreamVecEnv(VecEnv):
+    """N dreams in one forward pass, reset as they end, as Stable-Baselines3 expects.
+
+        model = PPO("CnnPolicy", DreamVecEnv("Airstriker", num_envs=16, max_episode_steps=200))
+
+    Args:
+        game, num_envs, max_episode_steps, options: as of WorldModelVectorEnv. Without a limit on the steps a dream
+            goes on until the model says it ended.
+
+    Observations are uint8 (N, 64, 64, 3), rewards float32 (N,); `infos[i]` holds "terminal_observation" and
+    "TimeLimit.truncated" where dream i ended, and "end_probability".
+    """
+
+    def __init__(
+        self, game: str | None = None, num_envs: int = 16, *, max_episode_steps: int | None = None, **options: Any
+    ):
+        self.dreams = WorldModelVectorEnv(
+            num_envs, game, max_episode_steps=max_episode_steps, autoreset_mode=AutoresetMode.SAME_STEP, **options
+        )
+        super().__init__(num_envs, self.dreams.single_observation_space, self.dreams.single_action_space)
+        self._chosen = np.zeros(num_envs, np.int64)
+
+    def reset(self) -> np.ndarray:
+        """Begins all dreams, with the seeds of the last `seed` call."""
+        frames, _ = self.dreams.reset(seed=self._seeds, options=self._options[0])
+        self._reset_seeds()
+        self._reset_options()
+        return frames
+
+    def step_async(self, actions: np.ndarray) -> None:
+        self._chosen = np.asarray(actions)
+
+    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        frames, rewards, ended, truncated, batch = self.dreams.step(self._chosen)
+        infos: list[dict[str, Any]] = [{"end_probability": float(p)} for p in batch["end_probability"]]
+        for row in np.flatnonzero(ended | truncated):
+            infos[row]["terminal_observation"] = batch["final_obs"][row]
+            infos[row]["TimeLimit.truncated"] = bool(truncated[row])
+        return frames, rewards.astype(np.float32), ended | truncated, infos
+
+    def close(self) -> None:
+        self.dreams.close()
+
+    def get_images(self) -> Sequence[np.ndarray | None]:
+        return self.dreams.render() or [None] * self.num_envs
+
+    def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
+        """All dreams are one environment: its attribute, once for each index."""
+        return [getattr(self.dreams, attr_name)] * len(self._indices(indices))
+
+    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
+        setattr(self.dreams, attr_name, value)
+
+    def env_method(self, method_name: str, *args: Any, indices: Indices = None, **kwargs: Any) -> list[Any]:
+        return [getattr(self.dreams, method_name)(*args, **kwargs)] * len(self._indices(indices))
+
+    def env_is_wrapped(self, wrapper_class: type, indices: Indices = None) -> list[bool]:
+        return [False] * len(self._indices(indices))
+
+    def _indices(self, indices: Indices) -> list[int]:
+        return list(self._get_indices(indices))

@@ -1,0 +1,45 @@
+"""Shared by all tests: a data folder of their own, few threads, and a small untrained world model of the toy game."""
+
+import numpy as np
+import pytest
+import torch
+
+from genie_gym import games
+from genie_gym.models.dynamics import Dynamics, DynamicsConfig
+from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
+from genie_gym.world_model import Checkpoint, WorldModel
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory, monkeypatch):
+    """No test touches the user's recordings and weights."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("GENIE_GYM_HOME", str(folder))
+    return folder
+
+
+def untrained(game: str = "Toy-Numpy", seed: int = 0, **sizes: int) -> Checkpoint:
+    """A checkpoint with random weights that do something: nothing of it is at the zeros training starts from."""
+    torch.manual_seed(seed)
+    spec = games.find(game)
+    shared = {"dim": 16, "heads": 2, "window": 3, **sizes}
+    tokenizer = Tokenizer(TokenizerConfig(patch=16, encoder_blocks=1, decoder_blocks=1, codes=16, code_dim=4, **shared))
+    dynamics = Dynamics(DynamicsConfig(len(spec.actions), blocks=1, side=4, codes=16, code_dim=4, **shared))
+    for parameter in [*tokenizer.parameters(), *dynamics.parameters()]:
+        torch.nn.init.normal_(parameter, std=0.3)
+    dynamics.adopt_codebook(tokenizer.codebook.codes)
+    env, rng = games.make(spec.name) if game == "Toy-Numpy" else None, np.random.default_rng(seed)
+    frames = rng.integers(0, 256, (6, 4, 64, 64, 3), np.uint8)
+    if env is not None:
+        frames[:, 0] = np.stack([env.reset(seed=i)[0] for i in range(6)])
+    actions = rng.integers(0, len(spec.actions), (6, 3))
+    starts = {"frames": torch.from_numpy(frames), "actions": torch.from_numpy(actions)}
+    return Checkpoint(WorldModel(tokenizer, dynamics), spec.to_dict(), starts)
+
+
+@pytest.fixture(scope="session")
+def toy_checkpoint(tmp_path_factory) -> str:
+    """The folder of an untrained world model of the toy game."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    untrained().save(folder)
+    return str(folder)

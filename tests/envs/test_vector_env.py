@@ -1,0 +1,112 @@
+"""Many dreams: equal to as many single ones, the three ways to reset, and Gymnasium's form of infos."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+
+import genie_gym  # noqa: F401 (registers the ids)
+from genie_gym.envs import WorldModelEnv, WorldModelVectorEnv
+from genie_gym.errors import ConfigError, InvalidActionError, PromptError
+
+ACTIONS = np.random.default_rng(0).integers(0, 4, (12, 3))
+
+
+@pytest.fixture
+def make(toy_checkpoint):
+    def make_env(count: int = 3, **options) -> WorldModelVectorEnv:
+        return WorldModelVectorEnv(count, checkpoint=toy_checkpoint, temperature=1.0, **options)
+
+    return make_env
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+def test_each_dream_is_that_of_a_single_env_also_through_resets(make, toy_checkpoint, mode):
+    vector = make(autoreset_mode=mode)
+    singles = gym.vector.SyncVectorEnv(
+        [lambda: WorldModelEnv(checkpoint=toy_checkpoint, temperature=1.0)] * 3, autoreset_mode=AutoresetMode(mode)
+    )
+    (frames, _), (expected, _) = vector.reset(seed=7), singles.reset(seed=7)
+    assert np.array_equal(frames, expected)
+    ended = 0
+    for actions in ACTIONS:
+        frames, rewards, ends, cuts, infos = vector.step(actions)
+        theirs = singles.step(actions)
+        # A batch of three may round otherwise than three batches of one, which shows as a level of colour at most.
+        assert np.abs(frames.astype(int) - theirs[0]).max() <= 1
+        assert np.allclose(rewards, theirs[1], rtol=1e-4)
+        assert np.array_equal(ends, theirs[2])
+        assert np.array_equal(cuts, theirs[3])
+        assert infos.keys() == theirs[4].keys()
+        if "final_obs" in infos:
+            for mine, other in zip(infos["final_obs"], theirs[4]["final_obs"], strict=True):
+                assert (mine is None) == (other is None)
+                assert mine is None or np.abs(mine.astype(int) - other).max() <= 1
+        ended += ends.sum()
+    assert ended > 0
+
+
+def test_disabled_resets_only_what_the_mask_says(make):
+    env = make(autoreset_mode="Disabled", ends=False)
+    env.reset(seed=0)
+    env.step(ACTIONS[0])
+    twin = make(autoreset_mode="Disabled", ends=False)
+    twin.reset(seed=0)
+    twin.step(ACTIONS[0])
+    frames, _ = env.reset(seed=[None, 5, None], options={"reset_mask": np.array([False, True, False])})
+    fresh, _ = make().reset(seed=[1, 5, 2])
+    assert np.array_equal(frames[1], fresh[1])
+    mine, theirs = env.step(ACTIONS[1])[0], twin.step(ACTIONS[1])[0]
+    assert np.abs(mine[[0, 2]].astype(int) - theirs[[0, 2]]).max() <= 1
+
+
+def test_disabled_refuses_to_step_an_ended_dream(make):
+    env = make(autoreset_mode="Disabled", max_episode_steps=1)
+    env.reset(seed=0)
+    env.step(ACTIONS[0])
+    with pytest.raises(gym.error.ResetNeeded, match="reset_mask"):
+        env.step(ACTIONS[1])
+
+
+def test_the_asked_for_limit_truncates(make):
+    env = make(ends=False, max_episode_steps=4)
+    env.reset(seed=0)
+    cuts = np.stack([env.step(actions)[3] for actions in ACTIONS[:10]])
+    # Steps 4 and, after the step that resets, 9.
+    assert cuts.all(1).tolist() == [False, False, False, True, False, False, False, False, True, False]
+    assert not cuts[[0, 1, 2, 4, 5, 6, 7, 9]].any()
+
+
+def test_make_vec_uses_one_batch(toy_checkpoint):
+    env = gym.make_vec("GenieRedux/Toy-v0", num_envs=5, checkpoint=toy_checkpoint)
+    assert isinstance(env, WorldModelVectorEnv)
+    frames, _ = env.reset(seed=0)
+    assert frames.shape == (5, 64, 64, 3)
+    assert env.observation_space.contains(frames)
+    assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+
+
+def test_a_prompt_starts_all_dreams(make):
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    frames, _ = make().reset(seed=0, options={"prompt": picture})
+    assert np.abs(frames[0].astype(int) - frames[1]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda make: make(0), ConfigError, "num_envs"),
+        (lambda make: make(autoreset_mode="Sometimes"), ConfigError, "autoreset_mode"),
+        (lambda make: make().reset(seed=[1, 2]), ConfigError, "list of seeds"),
+        (lambda make: make().reset(options={"reset_mask": np.ones(2, bool)}), PromptError, "reset_mask"),
+        (
+            lambda make: (e := make(), e.reset(), e.step(np.array([0, 1, 4]))),
+            InvalidActionError,
+            "must be one of 0 NOOP",
+        ),
+        (lambda make: (e := make(), e.reset(), e.step(np.array([0, 1]))), InvalidActionError, "3 integer"),
+    ],
+)
+def test_bad_input_is_explained(make, call, error, says):
+    with pytest.raises(error, match=says):
+        call(make)

@@ -1,0 +1,179 @@
+"""One dream: Gymnasium's and Stable-Baselines3's contracts, seeds, prompts, options and words of error."""
+
+import copy
+import warnings
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import genie_gym  # noqa: F401 (registers the ids)
+from genie_gym import paths
+from genie_gym.envs import WorldModelEnv
+from genie_gym.errors import CheckpointError, ConfigError, GameError, InvalidActionError, PromptError
+from tests.conftest import untrained
+
+
+def dream(env: gym.Env, seed: int, actions: list[int]) -> tuple[np.ndarray, list[float]]:
+    frames, rewards = [env.reset(seed=seed)[0]], []
+    for action in actions:
+        frame, reward, *_ = env.step(action)
+        frames.append(frame)
+        rewards.append(reward)
+    return np.stack(frames), rewards
+
+
+@pytest.fixture
+def env(toy_checkpoint) -> WorldModelEnv:
+    return WorldModelEnv(checkpoint=toy_checkpoint, temperature=1.0, render_mode="rgb_array")
+
+
+def test_passes_gymnasiums_check_without_a_warning(toy_checkpoint):
+    env = gym.make("GenieRedux/Toy-v0", checkpoint=toy_checkpoint, render_mode="rgb_array").unwrapped
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(env)
+
+
+def test_passes_stable_baselines_check_without_a_warning(env):
+    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        checker.check_env(env)
+
+
+def test_same_seed_same_dream_and_another_seed_another(env):
+    first, again, other = (dream(env, seed, [1, 2, 3, 0]) for seed in (5, 5, 6))
+    assert np.array_equal(first[0], again[0])
+    assert first[1] == again[1]
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_the_action_matters(env):
+    first, _ = dream(env, 0, [0, 0, 0])
+    other, _ = dream(env, 0, [0, 0, 1])
+    assert np.array_equal(first[:3], other[:3])
+    assert not np.array_equal(first[3], other[3])
+
+
+def test_goes_on_far_beyond_the_window(env):
+    env.reset(seed=0)
+    frames = np.stack([env.step(i % 4)[0] for i in range(40)])
+    assert len(np.unique(frames[20:], axis=0)) > 1
+
+
+def test_make_finds_weights_in_the_users_folder_under_either_id():
+    untrained("SuperMarioBros-Nes").save(paths.weights_dir("SuperMarioBros-Nes"))
+    for name in ("GenieRedux/SuperMarioBros-v0", "GenieRedux/SuperMarioBros-Nes-v0"):
+        env = gym.make(name)
+        frame, _ = env.reset(seed=0)
+        assert frame.shape == (64, 64, 3)
+        assert env.unwrapped.get_action_meanings()[:3] == ["NOOP", "RIGHT", "LEFT"]
+        env.step(env.action_space.sample())
+
+
+def test_without_weights_the_error_names_the_folder_and_the_commands():
+    with pytest.raises(CheckpointError) as raised:
+        gym.make("GenieRedux/SuperMarioBros-v0")
+    message = str(raised.value)
+    assert str(paths.weights_dir("SuperMarioBros-Nes")) in message
+    assert "genie-gym collect SuperMarioBros-Nes && genie-gym fit SuperMarioBros-Nes" in message
+
+
+def test_an_unknown_game_is_answered_with_the_likely_one():
+    with pytest.raises(GameError, match="Did you mean"):
+        WorldModelEnv("SuperMarioBroz")
+
+
+def test_the_spec_survives_a_deep_copy_and_makes_the_same_env(toy_checkpoint):
+    env = gym.make("GenieRedux/Toy-v0", checkpoint=toy_checkpoint)
+    again = gym.make(copy.deepcopy(env.spec))
+    assert np.array_equal(dream(env, 3, [1])[0], dream(again, 3, [1])[0])
+
+
+def test_environments_share_one_model(toy_checkpoint):
+    first, second = WorldModelEnv(checkpoint=toy_checkpoint), WorldModelEnv(checkpoint=toy_checkpoint)
+    assert first._dreams.model is second._dreams.model
+
+
+def test_a_prompt_of_any_size_starts_the_dream(env):
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (100, 80, 3), np.uint8)
+    frame, _ = env.reset(seed=0, options={"prompt": picture})
+    other, _ = env.reset(seed=0, options={"prompt": 255 - picture})
+    assert frame.shape == (64, 64, 3)
+    assert not np.array_equal(frame, other)
+
+
+def test_the_prompts_actions_are_heard(env):
+    clip = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    dreams = []
+    for actions in ([0, 0], [1, 3]):
+        env.reset(seed=0, options={"prompt": clip, "prompt_actions": actions})
+        dreams.append([env.step(0)[0] for _ in range(6)])
+    assert not np.array_equal(*dreams)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"prompt": np.zeros((64, 64), np.uint8)}, r"one picture \(height, width, 3\)"),
+        ({"prompt": np.zeros((0, 64, 64, 3), np.uint8)}, "one picture"),
+        ({"prompt": np.zeros((64, 64, 3))}, r"uint8 values.*got float64.*\(prompt \* 255\)"),
+        ({"prompt": np.zeros((2, 64, 64, 3), np.uint8), "prompt_actions": [0, 1]}, "1 integers between 2 frames"),
+        ({"prompt": np.zeros((2, 64, 64, 3), np.uint8), "prompt_actions": [9]}, r"lie in 0 \.\. 3; got 9"),
+        ({"prompt_actions": [0]}, "without a prompt"),
+        ({"promt": 1}, "unknown reset option 'promt'"),
+    ],
+)
+def test_a_bad_prompt_is_explained(env, options, says):
+    with pytest.raises(PromptError, match=says):
+        env.reset(options=options)
+
+
+@pytest.mark.parametrize("action", [4, -1, 1.5])
+def test_a_wrong_action_is_explained(env, action):
+    env.reset(seed=0)
+    with pytest.raises(InvalidActionError):
+        env.step(action)
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ({"render_mode": "ansi"}, "render_mode"),
+        ({"sampling_steps": 0}, "sampling steps"),
+        ({"temperature": -1.0}, "temperature"),
+        ({"order": "alphabetical"}, "order"),
+        ({"context": 9}, "context must lie in 1 .. 4"),
+        ({"device": "abacus"}, "cannot use device 'abacus'"),
+        ({"precision": "float7"}, "precision"),
+    ],
+)
+def test_a_bad_option_is_explained(toy_checkpoint, option, says):
+    with pytest.raises(ConfigError, match=says):
+        WorldModelEnv(checkpoint=toy_checkpoint, **option)
+
+
+def test_stepping_before_reset_is_refused(env):
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step(0)
+
+
+def test_renders_the_frame_enlarged(env):
+    frame, _ = env.reset(seed=0)
+    assert np.array_equal(env.render(), np.kron(frame, np.ones((4, 4, 1), np.uint8)))
+
+
+def test_ends_are_drawn_with_the_probability_told(toy_checkpoint):
+    env = WorldModelEnv(checkpoint=toy_checkpoint)
+    env.reset(seed=0)
+    steps = [env.step(0) for _ in range(300)]
+    told = np.array([info["end_probability"] for *_, info in steps])
+    drawn = np.array([ended for _, _, ended, _, _ in steps])
+    assert 0 < told.mean() < 1
+    assert abs(drawn.mean() - told.mean()) < 4 * np.sqrt((told * (1 - told)).mean() / 300)
+    endless = WorldModelEnv(checkpoint=toy_checkpoint, ends=False)
+    endless.reset(seed=0)
+    assert not any(endless.step(0)[2] for _ in range(100))

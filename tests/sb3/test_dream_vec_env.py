@@ -1,0 +1,52 @@
+"""The Stable-Baselines3 adapter: its contract at ends, seeds, and an algorithm that learns on it."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("stable_baselines3")
+
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor, VecTransposeImage
+
+from genie_gym.envs import WorldModelVectorEnv
+from genie_gym.sb3 import DreamVecEnv
+
+
+@pytest.fixture
+def make(toy_checkpoint):
+    return lambda **options: DreamVecEnv(num_envs=3, checkpoint=toy_checkpoint, **options)
+
+
+def test_an_end_carries_the_last_frame_and_how_it_came(make, toy_checkpoint):
+    env = make(ends=False, max_episode_steps=3)
+    env.seed(4)
+    env.reset()
+    plain = WorldModelVectorEnv(3, checkpoint=toy_checkpoint, ends=False)
+    plain.reset(seed=4)
+    for step in range(1, 4):
+        frames, rewards, dones, infos = env.step(np.array([0, 1, 2]))
+        last = plain.step(np.array([0, 1, 2]))[0]
+        assert dones.tolist() == [step == 3] * 3
+    assert rewards.dtype == np.float32
+    for i, info in enumerate(infos):
+        assert info["TimeLimit.truncated"] is True
+        assert np.array_equal(info["terminal_observation"], last[i])
+        assert not np.array_equal(frames[i], last[i])
+
+
+def test_the_seed_is_used_once(make):
+    env = make()
+    env.seed(1)
+    first, second = env.reset(), env.reset()
+    env.seed(1)
+    assert np.array_equal(first, env.reset())
+    assert not np.array_equal(first, second)
+
+
+def test_ppo_learns_on_stacked_and_monitored_dreams(make):
+    env = VecTransposeImage(VecFrameStack(VecMonitor(make(max_episode_steps=8)), 2))
+    model = PPO("CnnPolicy", env, n_steps=16, batch_size=24, n_epochs=1, seed=0)
+    before = [p.detach().clone() for p in model.policy.parameters()]
+    model.learn(48)
+    assert any((a != b).any() for a, b in zip(before, model.policy.parameters(), strict=True))
+    assert len(model.ep_info_buffer) > 0

@@ -1,0 +1,88 @@
+"""Trains PPO inside a dream alone, then scores it in the real game beside a random agent.
+
+python training/ppo_in_dream.py --game Airstriker-Genesis --steps 100000 --seed 0
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecMonitor, VecTransposeImage
+
+from genie_gym import games
+from genie_gym.sb3 import DreamVecEnv
+
+STACK = 4  # frames the agent sees: one frame does not show which way things move
+
+
+def dream(game: str, count: int, length: int, seed: int, **options: object) -> VecEnv:
+    """A batch of dreams, prepared for a convolutional policy."""
+    env = DreamVecEnv(game, count, max_episode_steps=length, **options)
+    env.seed(seed)
+    return VecTransposeImage(VecFrameStack(VecMonitor(env), STACK))
+
+
+def train(game: str, steps: int, seed: int, envs: int = 16, length: int = 200) -> PPO:
+    """PPO on the dream's reward."""
+    model = PPO(
+        "CnnPolicy",
+        dream(game, envs, length, seed),
+        n_steps=128,
+        batch_size=256,
+        n_epochs=3,
+        learning_rate=5e-4,
+        ent_coef=0.01,
+        gamma=0.97,
+        seed=seed,
+        verbose=1,
+        policy_kwargs={"normalize_images": True},
+    )
+    return model.learn(steps)
+
+
+def play(game: str, agent: PPO | None, episodes: int, seed: int, length: int = 600) -> list[float]:
+    """Returns of real episodes; agent None plays at random."""
+    env = games.make(game, max_steps=length)
+    rng, returns = np.random.default_rng(seed), []
+    for episode in range(episodes):
+        frame, _ = env.reset(seed=seed + episode)
+        seen, total, over = np.zeros((*frame.shape[:2], 3 * STACK), np.uint8), 0.0, False
+        while not over:
+            seen = np.concatenate([seen[..., 3:], frame], -1)  # as VecFrameStack: newest last, black before the start
+            if agent is None:
+                action = int(rng.integers(env.action_space.n))
+            else:
+                action = int(agent.predict(seen.transpose(2, 0, 1))[0])
+            frame, reward, ended, truncated, _ = env.step(action)
+            total, over = total + float(reward), ended or truncated
+        returns.append(total)
+    env.close()
+    return returns
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--game", default="Airstriker-Genesis")
+    parser.add_argument("--steps", type=int, default=100_000, help="steps in the dream")
+    parser.add_argument("--episodes", type=int, default=30, help="real episodes to score on")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="writes the returns as JSON")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    agent = train(given.game, given.steps, given.seed)
+    torch.manual_seed(given.seed)
+    trained = play(given.game, agent, given.episodes, seed=10_000)
+    random = play(given.game, None, given.episodes, seed=10_000)
+    for name, returns in (("trained in the dream", trained), ("random", random)):
+        error = np.std(returns) / np.sqrt(len(returns))
+        print(f"{name}: {np.mean(returns):.1f} +- {error:.1f} in {len(returns)} real episodes")
+    if given.out:
+        given.out.write_text(json.dumps({"seed": given.seed, "trained": trained, "random": random}))
+
+
+if __name__ == "__main__":
+    main()
