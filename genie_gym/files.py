@@ -1,20 +1,28 @@
 """Writing a file so that a crash leaves the old content or the new, never half of it."""
 
+import errno
 import os
+import shutil
+import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from genie_gym.errors import DataError
 
-__all__ = ["write_aside"]
+__all__ = ["ASIDE", "write_aside"]
+
+ASIDE = ".*.aside"  # the names of files not yet complete, as a glob
 
 
 def write_aside(path: Path, content: bytes) -> None:
-    """Writes beside the file, flushes to disk, then renames over it; makes the folder if needed.
+    """Writes under another name, flushes to disk, then renames; makes the folder if needed.
+
+    Several processes may write into one folder, even to one path: the last to finish wins.
 
     Raises:
-        DataError: the disk is full or the folder cannot be written; an older file is untouched.
+        DataError: the disk is full or the folder cannot be written; what was there before is untouched.
     """
-    aside = path.with_name(path.name + ".new")
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.aside")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("wb") as file:
@@ -23,8 +31,16 @@ def write_aside(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         aside.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise DataError(
-            f"cannot write {path} ({error.strerror or error}); what was there before is untouched. "
-            "Free some space or set GENIE_GYM_HOME to another disk, then run the same command again"
-        ) from error
+        with suppress(OSError):
+            aside.unlink()
+        raise DataError(_explain(path, len(content), error)) from error
+
+
+def _explain(path: Path, size: int, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        free = shutil.disk_usage(path.parent).free
+        return (
+            f"no room for {path.name} ({size:,} bytes; {error.strerror}): {free:,} bytes free in {path.parent}; what "
+            "was there before is intact: free some space, or set GENIE_GYM_HOME to another disk, and run the command again"
+        )
+    return f"cannot write {path}: {error.strerror or error}; check the permissions of {path.parent}"

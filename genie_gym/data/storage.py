@@ -12,11 +12,8 @@ in memory, written aside under another name, and renamed when complete; packing 
 the rename. A kill in between leaves an episode in two shards, which is why readers go by id and not by file.
 """
 
-import errno
 import json
-import os
 import re
-import shutil
 import time
 import uuid
 import warnings
@@ -28,6 +25,7 @@ from typing import Any
 from genie_gym.data.episode import Episode
 from genie_gym.data.shard import FORMAT, UNREADABLE, VERSION, Shard, ShardBuilder, check_format
 from genie_gym.errors import DataError
+from genie_gym.files import ASIDE, write_aside
 
 __all__ = ["Storage"]
 
@@ -64,7 +62,7 @@ class Storage:
 
     def write_header(self, header: dict[str, Any]) -> None:
         text = json.dumps({"format": FORMAT, "version": VERSION, **header}, indent=2)
-        self._write_aside(self.header_path, (text + "\n").encode())
+        write_aside(self.header_path, (text + "\n").encode())
 
     # -- shards --------------------------------------------------------------------------------------------------
 
@@ -75,7 +73,7 @@ class Storage:
         path = self.folder / f"episode-{episode_id}.h5"
         with ShardBuilder() as builder:
             builder.add(episode_id, episode)
-            self._write_aside(path, builder.content())
+            write_aside(path, builder.content())
         return path
 
     def singles(self) -> list[Path]:
@@ -93,7 +91,7 @@ class Storage:
             if not packed:
                 return None
             target = self.folder / f"shard-{uuid.uuid4().hex[:12]}.h5"
-            self._write_aside(target, builder.content())
+            write_aside(target, builder.content())
         for path in packed:
             path.unlink(missing_ok=True)
         return target
@@ -128,35 +126,9 @@ class Storage:
 
     def sweep(self) -> None:
         """Deletes what killed writers left half written."""
-        for path in self.folder.glob(".*.aside"):
+        for path in self.folder.glob(ASIDE):
             if time.time() - path.stat().st_mtime > STALE_SECONDS:
                 path.unlink(missing_ok=True)
-
-    # -- bytes ---------------------------------------------------------------------------------------------------
-
-    def _write_aside(self, path: Path, content: bytes) -> None:
-        """Writes a file so that it appears under its name only when complete."""
-        aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.aside")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with aside.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-        except OSError as error:
-            with suppress(OSError):
-                aside.unlink()
-            raise DataError(self._write_failure(path, len(content), error)) from error
-
-    def _write_failure(self, path: Path, size: int, error: OSError) -> str:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            free = shutil.disk_usage(self.folder).free
-            return (
-                f"no room for {path.name} ({size:,} bytes; {error.strerror}): {free:,} bytes free in {self.folder}; "
-                "what was recorded before is intact: free some space and run the same command again"
-            )
-        return f"cannot write {path}: {error.strerror or error}; check the folder's permissions"
 
 
 def _first_line(error: Exception) -> str:
