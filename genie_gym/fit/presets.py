@@ -30,7 +30,7 @@ class Preset:
     clip_tokenizer: int = 8
     clip_dynamics: int = 8
     offset: int = 8
-    share: float = 0.45
+    share: float = 0.3
 
     def dynamics_for(self, actions: int) -> DynamicsConfig:
         """The dynamics of a game with that many actions."""
