@@ -21,7 +21,7 @@ from genie_gym.fit.report import Reporter
 from genie_gym.fit.state import load_state, numpy_stream, save_state
 from genie_gym.precision import resolve
 
-__all__ = ["FitConfig", "FitReport", "fit"]
+__all__ = ["FitConfig", "FitReport", "fit", "fit_device"]
 
 Batch = dict[str, Tensor]
 
@@ -114,7 +114,9 @@ def fit(
     progress: dict[str, Any] = {"step": 0, "seconds": 0.0, "numpy": None, "metrics": {}}
     if path.exists():
         progress = load_state(path, bare, average.model, optimizer)
-    rng = numpy_stream(progress["numpy"], config.seed + fabric.global_rank)
+    rng = numpy_stream(progress["numpy"], config.seed)
+    if fabric.global_rank:  # the other processes of a run draw other clips
+        rng = np.random.default_rng([config.seed, fabric.global_rank, progress["step"]])
     run = _Run(config, fabric, progress["step"], progress["seconds"], progress["metrics"])
 
     def save() -> None:
@@ -128,7 +130,7 @@ def fit(
             save_state(path, bare, average.model, optimizer, state)
 
     with Reporter(folder, name, enabled=fabric.is_global_zero) as reporter, _stop_signal() as stop:
-        while not run.done() and not stop:
+        while not _any(fabric, run.done() or bool(stop)):
             metrics = _step(run, model, optimizer, lambda: sample(rng, config.batch))
             average.update(bare)
             if run.step % config.log_every == 0:
@@ -137,12 +139,13 @@ def fit(
                 run.metrics = reporter.validation(run.step, validate(average.model))
             if run.due():
                 save()
-        if not stop:
+        finished = run.done()
+        if finished and (run.step > progress["step"] or not run.metrics):
             run.metrics = reporter.validation(run.step, validate(average.model))
         save()
     bare.load_state_dict(average.model.state_dict())
     bare.eval()
-    return FitReport(run.step, run.seconds(), run.metrics, finished=not stop)
+    return FitReport(run.step, run.seconds(), run.metrics, finished)
 
 
 class _Run:
@@ -197,6 +200,23 @@ def _step(run: _Run, model: Any, optimizer: Any, sample: Callable[[], Batch]) ->
     if run.step % run.config.log_every:
         return {}
     return {"loss": loss.item(), "lr": run.lr()} | {name: float(value) for name, value in metrics.items()}
+
+
+def fit_device() -> torch.device:
+    """Where this process trains: its own CUDA device if there is one."""
+    return (
+        torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        if torch.cuda.is_available()
+        else torch.device("cpu")
+    )
+
+
+def _any(fabric: Fabric, flag: bool) -> bool:
+    """Whether any process says so: all must leave the loop at the same step."""
+    if fabric.world_size == 1:
+        return flag
+    total: Any = fabric.all_reduce(torch.tensor(float(flag), device=fabric.device), reduce_op="sum")
+    return total.item() > 0
 
 
 def _fabric(config: FitConfig) -> Fabric:

@@ -13,7 +13,7 @@ from einops import rearrange, reduce
 from torch import Tensor, nn
 
 from genie_gym.data import Clips
-from genie_gym.fit.loop import FitConfig, FitReport, fit
+from genie_gym.fit.loop import FitConfig, FitReport, fit, fit_device
 from genie_gym.frames import beside, from_model, to_model
 from genie_gym.models.dynamics import Dynamics
 from genie_gym.models.tokenizer import Tokenizer
@@ -55,7 +55,7 @@ def fit_dynamics(
             later in it, as a dream is long past its prompt most of the time.
         length: frames of a training clip.
     """
-    tokenizer.eval().requires_grad_(False)
+    tokenizer.to(fit_device()).eval().requires_grad_(False)
     model.adopt_codebook(tokenizer.codebook.codes)
 
     def sample(rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
@@ -63,7 +63,9 @@ def fit_dynamics(
         return token_batch(tokenizer, train.sample(rng, batch), start, start + length, config.precision)
 
     def validate(average: nn.Module) -> dict[str, Any]:
-        return _mean_metrics(average, tokenizer, held_out, config)
+        return _mean_metrics(average, tokenizer, held_out, config) | _one_step_ahead(
+            average, tokenizer, held_out, config
+        )
 
     return fit(model, sample, validate, config, folder, name="dynamics")
 
@@ -117,6 +119,17 @@ def _mean_metrics(model: nn.Module, tokenizer: Tokenizer, held_out: Clips, confi
             totals[name] = totals.get(name, 0.0) + size * float(value)
     torch.set_rng_state(state)
     return {name: value / weights for name, value in totals.items()}
+
+
+@torch.no_grad()
+def _one_step_ahead(model: Any, tokenizer: Tokenizer, held_out: Clips, config: FitConfig) -> dict[str, np.ndarray]:
+    """A held-out clip, and beside it each of its frames as predicted from the real ones before it."""
+    clip = next(held_out.in_order(1))
+    batch = token_batch(tokenizer, clip, 0, held_out.length, config.precision)
+    with autocast(resolve(config.precision, batch["tokens"].device), batch["tokens"].device):
+        predicted = model.next_frames(batch["tokens"], batch["actions"])
+        pictures = from_model(tokenizer.decode(predicted))[0].cpu().numpy()
+    return {"real_and_predicted": beside(clip["frames"][0], pictures)}
 
 
 def _in_order(tokenizer: Tokenizer, clips: Clips, config: FitConfig) -> Iterator[dict[str, Tensor]]:

@@ -131,6 +131,21 @@ class Dynamics(nn.Module):
         frames = Frames(self.embeddings(tokens), past.shape[1], self.one_hot(actions))
         return self.transformer(frames, cache)
 
+    def next_frames(self, tokens: Tensor, actions: Tensor) -> Tensor:
+        """The likeliest tokens of each frame given the real frames before it, in one pass; the first is kept.
+
+        Args:
+            tokens: int64 (b, t, n).
+            actions: int64 (b, t), the action that led to each frame.
+
+        Returns:
+            int64 (b, t, n).
+        """
+        hidden = self.embeddings(torch.full_like(tokens, self.hidden))
+        features = self.transformer(with_drafts(self.embeddings(tokens), hidden, self.one_hot(actions)))
+        predicted = self.to_logits(features[:, tokens.shape[1] :]).argmax(-1)
+        return torch.cat([tokens[:, :1], predicted[:, 1:]], 1)
+
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss on the hidden tokens of a draft of every frame but the first, and on rewards and ends.
 
