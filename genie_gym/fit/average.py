@@ -19,9 +19,6 @@ class WeightAverage:
         self.decay = decay
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
 
-    def to(self, device: torch.device) -> None:
-        self.model.to(device)
-
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Moves the average by (1 - decay) towards the model."""

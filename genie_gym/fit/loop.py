@@ -106,10 +106,10 @@ def fit(
     """
     torch.manual_seed(config.seed)
     fabric = _fabric(config)
-    average = WeightAverage(model, config.average)
-    average.to(fabric.device)
+    fabric.launch()  # joins the other processes of torchrun, if any
     bare, optimizer = model, _optimizer(model, config)
     model, optimizer = fabric.setup(model, optimizer)
+    average = WeightAverage(bare, config.average)
     path = folder / "state.safetensors"
     progress: dict[str, Any] = {"step": 0, "seconds": 0.0, "numpy": None, "metrics": {}}
     if path.exists():
@@ -143,7 +143,7 @@ def fit(
         if finished and (run.step > progress["step"] or not run.metrics):
             run.metrics = reporter.validation(run.step, validate(average.model))
         save()
-    bare.load_state_dict(average.model.state_dict())
+    bare.load_state_dict(fabric.broadcast(average.model.state_dict()))
     bare.eval()
     return FitReport(run.step, run.seconds(), run.metrics, finished)
 
