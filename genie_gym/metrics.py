@@ -41,7 +41,9 @@ def ssim(predicted: Frames, real: Frames) -> float:
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     a, b = (rearrange(torch.from_numpy(x), "... h w c -> (...) c h w").float() / 255 for x in (predicted, real))
-    return float(structural_similarity_index_measure(a, b, data_range=1.0))
+    value = structural_similarity_index_measure(a, b, data_range=1.0)
+    assert isinstance(value, torch.Tensor)  # a tuple only where the whole picture is asked for
+    return float(value)
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:

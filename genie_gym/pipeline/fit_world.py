@@ -76,8 +76,10 @@ def fit_world(
     recipes = chosen.fits_for(minutes, seed)
 
     tokenizer = Tokenizer(chosen.tokenizer)
-    clips = [Clips(recording, chosen.clip_tokenizer, side, in_memory=_fits(recording)) for side in (train, held_out)]
-    first = fit_tokenizer(tokenizer, *clips, recipes[0], run / "tokenizer")
+    clips, unseen = (
+        Clips(recording, chosen.clip_tokenizer, side, in_memory=_fits(recording)) for side in (train, held_out)
+    )
+    first = fit_tokenizer(tokenizer, clips, unseen, recipes[0], run / "tokenizer")
     if not first.finished:
         return FitWorldReport(None, first)
 
