@@ -1,0 +1,62 @@
+"""Commands around the world model: fit it to recorded play, and score it on held-out play."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from genie_gym.cli.names import Game, find_checkpoint, find_name
+
+__all__ = ["evaluate", "fit"]
+
+
+def fit(
+    game: Game,
+    preset: str = "tiny",
+    minutes: float | None = None,
+    data: Path | None = None,
+    out: Path | None = None,
+    run: Path | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+) -> int:
+    """Fit a world model to recorded play; the same command goes on where it stopped.
+
+    Args:
+        game: Name, such as Airstriker-Genesis, or that of your own recording.
+        preset: Size: tiny for two CPU cores, small for one consumer GPU, paper for the published one.
+        minutes: Time in all; the preset's number of steps by default.
+        data: Folder of the recording; the game's own below the data folder by default.
+        out: Folder of the checkpoint; where `gymnasium.make` looks for the game's weights by default.
+        run: Folder of what is needed to go on, and of TensorBoard's curves; below the data folder by default.
+        seed: Of everything random.
+        threads: CPU threads.
+    """
+    from genie_gym.pipeline.fit_world import fit_world
+
+    name = find_name(game, data)
+    report = fit_world(name, size=preset, minutes=minutes, data=data, out=out, run=run, seed=seed, threads=threads)
+    if not report.finished:
+        print("stopped and saved; the same command goes on from here")
+        return 130
+    print(f"world model of {name} in {report.checkpoint}; score it with: genie-gym evaluate {out or name}")
+    return 0
+
+
+def evaluate(checkpoint: Annotated[Positional[str], arg(metavar="CHECKPOINT|GAME")], data: Path | None = None) -> None:
+    """Score a world model on held-out episodes: reconstruction, prediction, control by the actions.
+
+    Args:
+        checkpoint: A game's name, a checkpoint folder, or the id of a model on the hub.
+        data: Folder of the recording; the game's own below the data folder by default.
+    """
+    from rich.console import Console
+
+    from genie_gym import paths
+    from genie_gym.data import Recording
+    from genie_gym.pipeline.evaluate import evaluate as score
+    from genie_gym.world_model import Checkpoint
+
+    loaded = Checkpoint.from_pretrained(find_checkpoint(checkpoint))
+    recording = Recording(data or paths.data_dir(loaded.game["name"]))
+    Console().print(score(loaded, recording))

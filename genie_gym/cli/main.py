@@ -1,0 +1,69 @@
+"""Finds the command, calls it, and turns what a user can cause into one line on stderr and an exit code."""
+
+import errno
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import tyro
+from tyro.extras import SubcommandApp
+
+from genie_gym.cli import gather, learn, watch
+from genie_gym.errors import GenieGymError
+
+__all__ = ["commands", "main"]
+
+USAGE, INTERRUPTED = 2, 130  # exit codes, as shells know them
+
+
+def commands() -> SubcommandApp:
+    """Every command by its name."""
+    roms = SubcommandApp()
+    roms.__doc__ = "ROMs of console games."
+    roms.command(name="import")(gather.import_roms)
+    app = SubcommandApp()
+    app.command(roms, name="roms")
+    for function in (gather.games, gather.collect, gather.convert, learn.fit, learn.evaluate, watch.demo, watch.play):
+        app.command(function)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; `arguments` default to those of the process.
+
+    Returns:
+        The exit code: 0, 2 for an error (said in one line on stderr), 130 if interrupted.
+    """
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            config = (tyro.conf.FlagCreatePairsOff,)
+            return commands().cli(prog="genie-gym", description=_about(), args=arguments, config=config) or 0
+        except GenieGymError as error:
+            return _complain(error, USAGE)
+        except KeyboardInterrupt:
+            return _complain("interrupted", INTERRUPTED)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            return _complain(
+                f"the disk is full ({error}); free some space or set GENIE_GYM_HOME to another disk, "
+                "then run the same command again",
+                USAGE,
+            )
+
+
+def _about() -> str:
+    return "Learned worlds of emulator games: record a game, fit a world model, step it as a Gymnasium environment."
+
+
+def _complain(what: object, code: int) -> int:
+    print("genie-gym:", " ".join(str(what).split()), file=sys.stderr)
+    return code
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    """Our own warnings in one line, without the place in the source; others are for developers."""
+    if category is UserWarning:
+        _complain(message, 0)
