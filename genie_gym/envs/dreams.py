@@ -36,7 +36,7 @@ class Dreams:
         count: N.
         game, checkpoint: what to dream of; see find_weights.
         device, precision: where and in which precision; see load_weights.
-        sampling_steps, temperature, order: replace the checkpoint's own way of sampling; see Sampling.
+        sampling_steps, temperature, order, floor: replace the checkpoint's own way of sampling; see Sampling.
         context: real frames a dream starts from, at most as many as the checkpoint keeps.
         ends: whether the dream may end; False leaves out what the end head says.
 
@@ -56,6 +56,7 @@ class Dreams:
         sampling_steps: int | None = None,
         temperature: float | None = None,
         order: str | None = None,
+        floor: float | None = None,
         context: int | None = None,
         ends: bool = True,
     ):
@@ -65,7 +66,9 @@ class Dreams:
         self.model, self.starts = loaded.model, loaded.starts
         self.game = GameSpec.from_dict(loaded.game)
         self.size = self.model.tokenizer.config.size
-        self.sampling = _replaced(loaded.sampling, steps=sampling_steps, temperature=temperature, order=order)
+        self.sampling = _replaced(
+            loaded.sampling, steps=sampling_steps, temperature=temperature, order=order, floor=floor
+        )
         self.context = _context(context, self.starts["frames"].shape[1])
         self._state: DreamState | None = None
 

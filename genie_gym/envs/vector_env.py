@@ -31,7 +31,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         autoreset_mode: "NextStep" (Gymnasium's default: the step after an end starts the next dream),
             "SameStep" (the ending step returns the next dream's first frame; the last is in `infos["final_obs"]`), or
             "Disabled" (call `reset(options={"reset_mask": ended})`). Only the dreams that ended are begun anew.
-        options: device, precision, sampling_steps, temperature, order, context, ends.
+        options: device, precision, sampling_steps, temperature, order, floor, context, ends.
 
     Raises:
         CheckpointError, GameError, ConfigError: see the message.

@@ -36,6 +36,7 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
         sampling_steps: passes a frame; fewer are faster, more settle unsure tokens better.
         temperature: 0 takes the likeliest token, 1 samples as the model believes.
         order: "confidence" or "random", which tokens are settled first.
+        floor: tokens less likely than this share of the likeliest are never drawn.
         context: real frames a dream starts from.
         ends: False lets a dream go on where the game would have ended.
         render_mode: None or "rgb_array" (uint8, 256x256x3); "human" and lists come from `gymnasium.make`.
@@ -56,6 +57,7 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
         sampling_steps: int | None = None,
         temperature: float | None = None,
         order: str | None = None,
+        floor: float | None = None,
         context: int | None = None,
         ends: bool = True,
         render_mode: str | None = None,
@@ -72,6 +74,7 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
             sampling_steps=sampling_steps,
             temperature=temperature,
             order=order,
+            floor=floor,
             context=context,
             ends=ends,
         )

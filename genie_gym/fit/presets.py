@@ -17,7 +17,9 @@ class Preset:
     Attributes:
         tokenizer, dynamics: sizes; the dynamics' number of actions is filled in from the data.
         fit_tokenizer, fit_dynamics: recipes, with the steps used when no time is given.
-        clip_tokenizer, clip_dynamics: frames in a training clip.
+        clip_tokenizer: frames in a training clip.
+        clips_dynamics: frames in a training clip, one of them drawn for each batch. Many short clips teach how things
+            move; a few long ones what takes time: that a message stays for 38 frames, say.
         offset: the dynamics' clips start up to this many frames after the tokenizer's, so that it also learns how
             tokens look far from a clip's first frame, which encodes everything anew.
         share: of the time given, spent on the tokenizer.
@@ -28,7 +30,7 @@ class Preset:
     fit_tokenizer: FitConfig
     fit_dynamics: FitConfig
     clip_tokenizer: int = 8
-    clip_dynamics: int = 8
+    clips_dynamics: tuple[int, ...] = (8, 32)
     offset: int = 8
     share: float = 0.3
 
@@ -60,7 +62,7 @@ PRESETS = {
         fit_tokenizer=FitConfig(steps=50_000, batch=32, lr=5e-4, warmup=1000, average=0.999),
         fit_dynamics=FitConfig(steps=50_000, batch=32, lr=5e-4, warmup=1000, average=0.999),
         clip_tokenizer=16,
-        clip_dynamics=16,
+        clips_dynamics=(16,),
     ),
     # Sizes of the paper and of the authors' configuration: 256 tokens a frame, width 512, 8 + 8 and 12 blocks.
     "paper": Preset(
@@ -71,7 +73,7 @@ PRESETS = {
         fit_tokenizer=FitConfig(steps=150_000, batch=84, lr=1e-4, final_lr=0.5, warmup=5000, average=0.999),
         fit_dynamics=FitConfig(steps=180_000, batch=84, lr=1e-4, final_lr=0.5, warmup=5000, average=0.999),
         clip_tokenizer=16,
-        clip_dynamics=16,
+        clips_dynamics=(16,),
     ),
 }
 

@@ -46,21 +46,30 @@ def fit_tokenizer(model: Tokenizer, train: Clips, held_out: Clips, config: FitCo
 
 
 def fit_dynamics(
-    model: Dynamics, tokenizer: Tokenizer, train: Clips, held_out: Clips, config: FitConfig, folder: Path, length: int
+    model: Dynamics,
+    tokenizer: Tokenizer,
+    train: Clips,
+    held_out: Clips,
+    config: FitConfig,
+    folder: Path,
+    lengths: tuple[int, ...],
 ) -> FitReport:
     """Fits the dynamics on the tokens of a frozen tokenizer.
 
     Args:
-        train: windows of `length` frames or more; half of the batches start at a window's first frame, the others
-            later in it, as a dream is long past its prompt most of the time.
-        length: frames of a training clip.
+        train: windows of the largest of `lengths` or more frames; half of the batches start at a window's first
+            frame, the others later in it, as a dream is long past its prompt most of the time.
+        lengths: frames of a training clip; each batch draws one of them and has so many clips that its frames are as
+            many as those of `config.batch` clips of the first length.
     """
     tokenizer.to(fit_device()).eval().requires_grad_(False)
     model.adopt_codebook(tokenizer.codebook.codes)
 
     def sample(rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
+        length = int(rng.choice(lengths))
         start = int(rng.integers(train.length - length + 1)) if rng.random() < 0.5 else 0
-        return token_batch(tokenizer, train.sample(rng, batch), start, start + length, config.precision)
+        clips = train.sample(rng, max(1, batch * lengths[0] // length))
+        return token_batch(tokenizer, clips, start, start + length, config.precision)
 
     def validate(average: nn.Module) -> dict[str, Any]:
         return _mean_metrics(average, tokenizer, held_out, config) | _one_step_ahead(

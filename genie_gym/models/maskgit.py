@@ -31,13 +31,15 @@ def random_masks(shape: tuple[int, ...], tokens: int, full: float = 0.0, device:
     return torch.rand(*shape, tokens, device=device) < rate
 
 
-def sample_tokens(logits: Tensor, uniform: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+def sample_tokens(logits: Tensor, uniform: Tensor, temperature: float, floor: float = 0.0) -> tuple[Tensor, Tensor]:
     """Draws a code for each token by inverting the cumulative distribution.
 
     Args:
         logits: float (..., k).
         uniform: float (...) in [0, 1), one number a token: a dream's noise does not depend on its neighbours.
         temperature: divides the logits; 0 takes the likeliest code.
+        floor: codes less likely than this share of the likeliest are never drawn: many codes, each next to
+            impossible, together spoil a token too often.
 
     Returns:
         codes int64 (...), and the probability float (...) that the model (at temperature 1) gave to each.
@@ -47,6 +49,8 @@ def sample_tokens(logits: Tensor, uniform: Tensor, temperature: float) -> tuple[
         confidence, codes = probabilities.max(-1)
         return codes, confidence
     sharpened = probabilities if temperature == 1 else (logits.float() / temperature).softmax(-1)
+    if floor > 0:
+        sharpened = sharpened.masked_fill(sharpened < floor * sharpened.amax(-1, keepdim=True), 0)
     cumulative = sharpened.cumsum(-1)
     target = (uniform * cumulative[..., -1]).unsqueeze(-1)
     codes = torch.searchsorted(cumulative, target, right=True).squeeze(-1).clamp(max=logits.shape[-1] - 1)

@@ -85,9 +85,10 @@ def fit_world(
 
     torch.manual_seed(seed)
     dynamics = Dynamics(chosen.dynamics_for(len(recording.header["game"]["actions"])))
-    longer = Clips(recording, chosen.clip_dynamics + chosen.offset, train, in_memory=_fits(recording))
-    tests = Clips(recording, chosen.clip_dynamics, held_out)
-    second = fit_dynamics(dynamics, tokenizer, longer, tests, recipes[1], run / "dynamics", chosen.clip_dynamics)
+    lengths = chosen.clips_dynamics
+    longer = Clips(recording, max(lengths) + chosen.offset, train, in_memory=_fits(recording))
+    tests = Clips(recording, lengths[0], held_out)
+    second = fit_dynamics(dynamics, tokenizer, longer, tests, recipes[1], run / "dynamics", lengths)
     if not second.finished:
         return FitWorldReport(None, first, second)
 

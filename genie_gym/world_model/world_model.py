@@ -29,6 +29,7 @@ class Sampling:
         steps: passes a frame; at each, more tokens are settled, given those settled before.
         temperature: of the draw; 0 takes the likeliest code.
         order: "confidence" settles what the model is sure of first, "random" any token.
+        floor: codes less likely than this share of the likeliest are never drawn.
 
     Raises:
         ConfigError: if a value is out of range.
@@ -37,12 +38,15 @@ class Sampling:
     steps: int = 2
     temperature: float = 0.0
     order: str = "confidence"
+    floor: float = 0.0
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ConfigError(f"sampling steps must be 1 or more; got {self.steps}")
         if self.temperature < 0:
             raise ConfigError(f"temperature must be 0 or more; got {self.temperature}")
+        if not 0 <= self.floor < 1:
+            raise ConfigError(f"floor must lie in [0, 1); got {self.floor}")
         if self.order not in ORDERS:
             raise ConfigError(f"order must be one of {', '.join(ORDERS)}; got {self.order!r}")
 
@@ -164,7 +168,7 @@ class WorldModel(nn.Module):
             features = self.dynamics.features(past, tokens[:, None], led, state.past)[:, -1]
             past, led = past[:, :0], led[:, -1:]
             logits = self.dynamics.to_logits(features)
-            codes, confidence = sample_tokens(logits, noise[:, i, 0], sampling.temperature)
+            codes, confidence = sample_tokens(logits, noise[:, i, 0], sampling.temperature, sampling.floor)
             priority = confidence if sampling.order == "confidence" else noise[:, i, 1]
             settled = torch.where(hidden, codes, tokens)
             hidden = settle(priority, hidden, masked_after(i, sampling.steps, tokens.shape[1]))
