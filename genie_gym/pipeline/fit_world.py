@@ -85,8 +85,8 @@ def fit_world(
 
     torch.manual_seed(seed)
     dynamics = Dynamics(chosen.dynamics_for(len(recording.header["game"]["actions"])))
-    lengths = chosen.clips_dynamics
-    longer = Clips(recording, max(lengths) + chosen.offset, train, in_memory=_fits(recording))
+    lengths, window = _usable(chosen, int(recording.lengths[train].max()))
+    longer = Clips(recording, window, train, in_memory=_fits(recording))
     tests = Clips(recording, lengths[0], held_out)
     second = fit_dynamics(dynamics, tokenizer, longer, tests, recipes[1], run / "dynamics", lengths)
     if not second.finished:
@@ -131,6 +131,12 @@ def _starts(recording: Recording, episodes: np.ndarray, seed: int) -> dict[str, 
     frames = np.concatenate([anywhere["frames"], np.stack([e.frames[:CONTEXT] for e in begins])])
     actions = np.concatenate([anywhere["actions"], np.stack([e.actions[: CONTEXT - 1] for e in begins])])
     return {"frames": torch.from_numpy(frames), "actions": torch.from_numpy(actions)}
+
+
+def _usable(chosen: Preset, longest: int) -> tuple[tuple[int, ...], int]:
+    """The preset's clip lengths that fit into the longest episode, and the window to cut them from."""
+    lengths = tuple(length for length in chosen.clips_dynamics if length <= longest) or chosen.clips_dynamics[:1]
+    return lengths, max(lengths[0], min(max(lengths) + chosen.offset, longest))
 
 
 def _fits(recording: Recording, limit: int = 4 * 2**30) -> bool:
