@@ -62,7 +62,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         self.autoreset_mode = _mode(autoreset_mode)
         self._dreams = Dreams(num_envs, game, checkpoint, **options)
         spec, size = self._dreams.game, self._dreams.size
-        self.metadata = {**self.metadata, "render_fps": spec.fps, "autoreset_mode": self.autoreset_mode}
+        self.metadata = {**self.metadata, "render_fps": round(spec.fps), "autoreset_mode": self.autoreset_mode}
         self.single_observation_space = gym.spaces.Box(0, 255, (size, size, 3), np.uint8)
         self.single_action_space = gym.spaces.Discrete(len(spec.actions))
         self.observation_space = batch_space(self.single_observation_space, num_envs)

@@ -79,7 +79,10 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
             ends=ends,
         )
         spec, size = self._dreams.game, self._dreams.size
-        self.metadata = {**self.metadata, "render_fps": spec.fps}
+        self.metadata = {
+            **self.metadata,
+            "render_fps": round(spec.fps),
+        }  # gymnasium.utils.play takes whole numbers only
         self.observation_space = gym.spaces.Box(0, 255, (size, size, 3), np.uint8)
         self.action_space = gym.spaces.Discrete(len(spec.actions))
         self._frame: np.ndarray | None = None

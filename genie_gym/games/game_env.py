@@ -39,7 +39,10 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
         if size < 1 or (max_steps is not None and max_steps < 1):
             raise GameError(f"size and max_steps should be at least 1. Received {size} and {max_steps}.")
         self.game, self.source = game, source
-        self.metadata = {"render_modes": ["rgb_array"], "render_fps": game.fps}
+        self.metadata = {
+            "render_modes": ["rgb_array"],
+            "render_fps": round(game.fps),
+        }  # gymnasium.utils.play takes whole numbers only
         self.observation_space = gym.spaces.Box(0, 255, (size, size, 3), np.uint8)
         self.action_space = gym.spaces.Discrete(len(game.actions))
         self._size, self._random_start, self._max_steps = size, random_start, max_steps

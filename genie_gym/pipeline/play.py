@@ -1,5 +1,6 @@
 """Playing a dream by hand, in a window."""
 
+import warnings
 from pathlib import Path
 
 from genie_gym.envs import WorldModelEnv
@@ -26,7 +27,10 @@ def play(checkpoint: str | Path, *, device: str = "auto", zoom: float = 2.0, see
         raise ConfigError(f"zoom must be above 0, got {zoom}")
     try:
         import pygame
-        from gymnasium.utils.play import play as open_window
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it misses matplotlib, for curves that are not shown here
+            from gymnasium.utils.play import play as open_window
     except ImportError as error:
         raise MissingExtraError("playing needs a window: pip install 'genie_gym[play]'") from error
     env = WorldModelEnv(checkpoint=checkpoint, device=device, render_mode="rgb_array")
