@@ -2,8 +2,10 @@
 
 import errno
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import tyro
@@ -14,7 +16,8 @@ from genie_gym.errors import GenieGymError
 
 __all__ = ["commands", "main"]
 
-USAGE, INTERRUPTED = 2, 130  # exit codes, as shells know them
+ABOUT = "Learned worlds of emulator games: record a game, fit a world model, step it as a Gymnasium environment."
+FAILED, INTERRUPTED = 2, 130  # exit codes, as shells know them
 
 
 def commands() -> SubcommandApp:
@@ -35,27 +38,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for an error (said in one line on stderr), 130 if interrupted.
     """
-    with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
+    with _short_messages():
         try:
             config = (tyro.conf.FlagCreatePairsOff,)
-            return commands().cli(prog="genie-gym", description=_about(), args=arguments, config=config) or 0
+            return commands().cli(prog="genie-gym", description=ABOUT, args=arguments, config=config) or 0
         except GenieGymError as error:
-            return _complain(error, USAGE)
+            return _complain(error, FAILED)
         except KeyboardInterrupt:
             return _complain("interrupted", INTERRUPTED)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if not _disk_is_full(error):
                 raise
-            return _complain(
-                f"the disk is full ({error}); free some space or set GENIE_GYM_HOME to another disk, "
-                "then run the same command again",
-                USAGE,
-            )
-
-
-def _about() -> str:
-    return "Learned worlds of emulator games: record a game, fit a world model, step it as a Gymnasium environment."
+            advice = "free some space or set GENIE_GYM_HOME to another disk, then run the same command again"
+            return _complain(f"the disk is full ({error}); {advice}", FAILED)
 
 
 def _complain(what: object, code: int) -> int:
@@ -63,7 +58,24 @@ def _complain(what: object, code: int) -> int:
     return code
 
 
+def _disk_is_full(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def _short_messages() -> Iterator[None]:
+    """Warnings in one line; silence from TensorBoard's thread about a full disk, of which the command speaks itself."""
+    before = threading.excepthook
+    threading.excepthook = lambda what: None if _disk_is_full(what.exc_value) else before(what)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            yield
+        finally:
+            threading.excepthook = before
+
+
 def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-    """Our own warnings in one line, without the place in the source; others are for developers."""
+    """Our own warnings, without the place in the source; those of other kinds are for developers."""
     if category is UserWarning:
         _complain(message, 0)

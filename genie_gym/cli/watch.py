@@ -29,7 +29,10 @@ def demo(
 
     from genie_gym.pipeline import demo as pipeline
 
-    Console().print(pipeline.demo(game, steps=steps, seed=seed, checkpoint=checkpoint, out=out, threads=threads))
+    report = pipeline.demo(game, steps=steps, seed=seed, checkpoint=checkpoint, out=out, threads=threads)
+    Console().print(report)
+    print(f"{report.gif}: the real game left, the dream right")
+    print(f"{report.strip}: the real game above, the dream below, at steps further and further apart")
 
 
 def play(game: Game, device: str = "auto", zoom: float = 2.0, seed: int | None = None) -> None:

@@ -60,8 +60,6 @@ class DemoReport:
         table.add_row(f"delta-PSNR after {AHEAD} steps (grip of the actions)", f"{self.delta_psnr:.1f} dB")
         table.add_row("dream", f"{self.dream_speed:.0f} steps/s")
         table.add_row("real emulator", f"{self.real_speed:.0f} steps/s")
-        table.add_row("real game (left) and dream (right)", str(self.gif))
-        table.add_row("real game (above) and dream (below)", str(self.strip))
         return table
 
 

@@ -1,0 +1,122 @@
+"""Each command does what its line says, on the toy game; a whole round needs no emulator."""
+
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from genie_gym import games, paths
+from genie_gym.cli import main
+from genie_gym.data import Recording
+from genie_gym.fit import PRESETS, FitConfig, Preset
+from genie_gym.models.dynamics import DynamicsConfig
+from genie_gym.models.tokenizer import TokenizerConfig
+from genie_gym.world_model import Checkpoint
+
+SMALL = {"dim": 16, "heads": 2, "window": 4}
+MINIATURE = Preset(
+    tokenizer=TokenizerConfig(patch=16, encoder_blocks=1, decoder_blocks=1, codes=16, code_dim=4, warmup=1, **SMALL),
+    dynamics=DynamicsConfig(actions=0, blocks=1, side=4, codes=16, code_dim=4, **SMALL),
+    fit_tokenizer=FitConfig(steps=2, batch=2),
+    fit_dynamics=FitConfig(steps=2, batch=2),
+)
+
+
+def test_help_names_every_command_within_a_second():
+    fastest, texts = 9.0, set()
+    for _ in range(3):  # the machine may be busy with other things
+        started = time.perf_counter()
+        answer = subprocess.run([sys.executable, "-m", "genie_gym", "--help"], capture_output=True, text=True)
+        fastest = min(fastest, time.perf_counter() - started)
+        texts.add(answer.stdout)
+    assert answer.returncode == 0
+    for command in ("roms", "games", "collect", "convert", "fit", "evaluate", "demo", "play"):
+        assert all(command in text for text in texts)
+    assert fastest < 2  # a second on an idle machine; loading torch alone takes two
+
+
+@pytest.mark.parametrize(
+    "command", ["roms import", "games", "collect", "convert", "fit", "evaluate", "demo", "play"], ids=str
+)
+def test_every_option_is_explained(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert f"usage: genie-gym {command}" in text
+    for line in text.splitlines():
+        if line.startswith("│ --"):
+            assert len(line.strip("│ ").split(maxsplit=2)) > 1, line
+
+
+def test_games_lists_what_is_here(capsys):
+    assert main(["games", "--system", "numpy", "--with-rom"]) == 0
+    text = capsys.readouterr().out
+    assert "Toy-Numpy" in text and "1 games" in text and text.count("yes") == 1
+    main(["collect", "toy", "--episodes", "1", "--max-steps", "20", "--workers", "1"])
+    capsys.readouterr()
+    main(["games", "--system", "numpy"])
+    assert capsys.readouterr().out.count("yes") == 2
+
+
+def test_games_lists_all(capsys):
+    main(["games"])
+    assert f"{len(games.names())} games" in capsys.readouterr().out
+
+
+def test_from_recording_to_checkpoint(capsys, monkeypatch):
+    monkeypatch.setitem(PRESETS, "miniature", MINIATURE)
+    collect = ["collect", "toy", "--episodes", "4", "--max-steps", "60", "--workers", "1", "--policy", "sticky"]
+    assert main(collect) == 0
+    assert "4 episodes" in capsys.readouterr().out
+    assert len(Recording(paths.data_dir("Toy-Numpy"))) == 4
+
+    assert main(["fit", "Toy", "--preset", "miniature"]) == 0
+    assert "genie-gym evaluate Toy-Numpy" in capsys.readouterr().out
+    assert Checkpoint.load(paths.weights_dir("Toy-Numpy")).provenance["preset"] == "miniature"
+
+
+def test_convert_makes_a_game_that_can_be_fitted(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(PRESETS, "miniature", MINIATURE)
+    rng = np.random.default_rng(0)
+    for episode in ("one", "two"):
+        folder = tmp_path / episode
+        folder.mkdir()
+        for i in range(24):
+            cv2.imwrite(str(folder / f"{i}.png"), rng.integers(0, 256, (40, 60, 3), np.uint8))
+        actions = tmp_path / f"{episode}.csv"
+        actions.write_text("action\n" + "left\nright\n" * 12)
+        assert main(["convert", str(folder), str(actions), "--game", "Pinball"]) == 0
+    assert "2 episodes, 48 frames" in capsys.readouterr().out
+
+    recording = Recording(paths.data_dir("Pinball-Own"))
+    assert recording.header["actions"] == ["left", "right"]
+    np.testing.assert_array_equal(recording[0].actions[:3], [0, 1, 0])
+
+    assert main(["fit", "Pinball-Own", "--preset", "miniature"]) == 0
+    assert Checkpoint.load(paths.weights_dir("Pinball-Own")).game["name"] == "Pinball-Own"
+
+
+@pytest.mark.retro
+def test_roms_import(tmp_path, capsys):
+    roms = pytest.importorskip("ale_py.roms", reason="needs ale-py: pip install genie_gym[atari]")
+    pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
+    from pathlib import Path
+
+    rom = Path(roms.__file__).parent / "kangaroo.bin"
+    assert main(["roms", "import", str(rom)]) == 0
+    assert "1 imported: Kangaroo-Atari2600" in capsys.readouterr().out
+    assert main(["roms", "import", str(rom)]) == 0
+    assert "1 already there" in capsys.readouterr().out
+
+
+def test_interrupt_is_one_line(capsys, monkeypatch):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("genie_gym.games.table.game_rows", interrupted)
+    assert main(["games"]) == 130
+    assert capsys.readouterr().err.splitlines() == ["genie-gym: interrupted"]

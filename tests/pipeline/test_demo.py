@@ -1,0 +1,72 @@
+"""The demo's figures agree with a plain computation, and its pictures show the real game beside the dream."""
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+from genie_gym import games
+from genie_gym.cli import main
+from genie_gym.envs import WorldModelEnv
+from genie_gym.errors import ConfigError
+from genie_gym.pipeline.demo import CONTEXT, demo
+from genie_gym.pipeline.policies import StickyPolicy
+from genie_gym.pipeline.rollout import play_episode
+
+
+@pytest.fixture(scope="module")
+def report(toy_checkpoint, tmp_path_factory):
+    return demo("Toy", steps=40, seed=3, checkpoint=toy_checkpoint, out=tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="module")
+def real():
+    return play_episode(games.make("Toy"), StickyPolicy(), 3, CONTEXT + 40 - 1)
+
+
+def test_gif_shows_the_real_game_beside_a_dream_under_the_same_actions(report, real, toy_checkpoint):
+    shown = imageio.imread(report.gif, extension=".gif")[:, ::3, ::3]  # enlarged threefold
+    assert shown.shape == (40, 64, 64 + 2 + 64, 3)
+    # GIF pictures have few colours: equal within what that costs
+    assert np.abs(shown[:, :, :64].astype(int) - real.frames[CONTEXT:]).mean() < 3
+
+    env = WorldModelEnv(checkpoint=toy_checkpoint, ends=False)
+    env.reset(seed=3, options={"prompt": real.frames[:CONTEXT], "prompt_actions": real.actions[: CONTEXT - 1]})
+    dream = np.stack([env.step(action)[0] for action in real.actions[CONTEXT - 1 :]])
+    right = shown[:, :, 66:].astype(int)
+    assert np.abs(right - dream).mean() < 0.5 * np.abs(right - dream[::-1]).mean()
+
+
+def test_strip_has_both_rows(report, real):
+    picture = imageio.imread(report.strip)[::2, ::2]
+    assert picture.shape[0] == 64 + 1 + 64
+    np.testing.assert_array_equal(picture[:64, :64], real.frames[CONTEXT])
+    np.testing.assert_array_equal(picture[:64, -64:], real.frames[-1])
+
+
+def test_repeating_the_last_frame(report, real):
+    decibels = []
+    for start in range(CONTEXT, len(real) - 3, 4):
+        error = (real.frames[start + 3] / 255.0 - real.frames[start - 1] / 255.0) ** 2
+        decibels.append(-10 * np.log10(max(error.mean(), 1e-6)))
+    assert report.repeat_psnr == pytest.approx(np.mean(decibels))
+
+
+def test_figures(report):
+    assert 5 < report.psnr < 60
+    # this dream is noise, with real and with random actions alike
+    assert abs(report.delta_psnr) < 1
+    assert report.dream_speed > 1 and report.real_speed > 1
+
+
+def test_table(toy_checkpoint, tmp_path, capsys):
+    arguments = ["demo", "Toy", "--steps", "16", "--checkpoint", toy_checkpoint, "--out", str(tmp_path / "new")]
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    for word in ("PSNR after 4 steps", "delta-PSNR", "steps/s", "Toy-Numpy.gif"):
+        assert word in text
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"Toy-Numpy.gif", "Toy-Numpy.png"}
+
+
+def test_too_short(toy_checkpoint):
+    with pytest.raises(ConfigError, match="at least 16 steps, got 3"):
+        demo("Toy", steps=3, checkpoint=toy_checkpoint)

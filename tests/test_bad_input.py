@@ -1,0 +1,209 @@
+"""What a user can get wrong is answered in one line that names the thing and says what to do: no traceback."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import genie_gym  # noqa: F401  (registers the ids)
+from genie_gym import paths
+from genie_gym.cli import main
+from genie_gym.errors import GenieGymError, InvalidActionError, PromptError
+
+COLLECT = ["--episodes", "2", "--max-steps", "40", "--workers", "1"]
+
+
+def complaint(capsys, *command: str) -> str:
+    """The one line that a failing command leaves on stderr."""
+    capsys.readouterr()
+    assert main(list(command)) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_missing_rom(capsys):
+    pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
+    line = complaint(capsys, "collect", "SuperMarioBros-Nes", *COLLECT)
+    assert "No ROM of SuperMarioBros-Nes" in line and "genie-gym roms import PATH" in line
+    assert "roms import --ale" in complaint(capsys, "collect", "Kangaroo", *COLLECT)
+
+
+def test_no_rom_among_the_files(capsys, tmp_path):
+    pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
+    (tmp_path / "holiday.nes").write_bytes(b"no game")
+    assert "none of 1 file(s) is a ROM" in complaint(capsys, "roms", "import", str(tmp_path))
+    assert "No such file" in complaint(capsys, "roms", "import", str(tmp_path / "nothing"))
+    assert "--ale" in complaint(capsys, "roms", "import")
+
+
+@pytest.mark.parametrize("command", ["collect", "fit", "evaluate", "demo"])
+def test_unknown_game(capsys, command):
+    line = complaint(capsys, command, "Airstrikr")
+    assert "Unknown game 'Airstrikr'" in line and "Did you mean Airstriker-Genesis" in line
+
+
+def test_no_weights(capsys):
+    for command in ("evaluate", "demo"):
+        line = complaint(capsys, command, "SuperMarioBros-Nes")
+        assert str(paths.weights_dir("SuperMarioBros-Nes")) in line
+        assert "genie-gym collect SuperMarioBros-Nes && genie-gym fit SuperMarioBros-Nes" in line
+
+
+def test_no_recording(capsys):
+    assert "genie-gym collect Toy-Numpy" in complaint(capsys, "fit", "Toy")
+
+
+def test_truncated_shard(capsys):
+    main(["collect", "Toy", *COLLECT])
+    for shard in paths.data_dir("Toy-Numpy").glob("*.h5"):
+        os.truncate(shard, shard.stat().st_size // 2)
+    capsys.readouterr()
+    assert main(["fit", "Toy"]) == 2
+    warning, line = capsys.readouterr().err.splitlines()
+    assert "skipped a torn or foreign shard" in warning and str(shard) in warning
+    assert "no readable episode" in line and "genie-gym collect Toy-Numpy" in line
+
+
+def damage_weights(folder: Path) -> str:
+    os.truncate(folder / "model.safetensors", 1000)
+    return "copy the checkpoint again"
+
+
+def swap_weights(folder: Path) -> str:
+    (folder / "model.safetensors").write_bytes((folder / "starts.safetensors").read_bytes())
+    return "copy it again, or fit the game again"
+
+
+def lose_weights(folder: Path) -> str:
+    (folder / "model.safetensors").unlink()
+    return "copy the checkpoint again"
+
+
+def damage_config(folder: Path) -> str:
+    os.truncate(folder / "config.json", 50)
+    return "copy the checkpoint again"
+
+
+def make_foreign(folder: Path) -> str:
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    return "was not made by genie_gym"
+
+
+def make_newer(folder: Path) -> str:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "version": 99}))
+    return "pip install -U genie_gym"
+
+
+def empty(folder: Path) -> str:
+    (folder / "config.json").unlink()
+    return "is not a checkpoint"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [damage_weights, swap_weights, lose_weights, damage_config, make_foreign, make_newer, empty],
+    ids=lambda f: f.__name__,
+)
+def test_corrupted_or_foreign_checkpoint(capsys, tmp_path, toy_checkpoint, damage):
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for file in Path(toy_checkpoint).iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    advice = damage(folder)
+    line = complaint(capsys, "evaluate", str(folder))
+    assert advice in line and str(folder) in line
+    with pytest.raises(GenieGymError, match="copy") as error:
+        gym.make("GenieRedux/Toy-v0", checkpoint=str(folder))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("action", [4, -1, 1.5, "jump", np.array([0, 1]), None], ids=repr)
+def test_wrong_action(toy_checkpoint, action):
+    env = gym.make("GenieRedux/Toy-v0", checkpoint=toy_checkpoint, disable_env_checker=True)
+    env.reset(seed=0)
+    with pytest.raises(InvalidActionError) as error:
+        env.step(action)
+    assert "\n" not in str(error.value) and ("0 NOOP, 1 RIGHT" in str(error.value) or "integer" in str(error.value))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "advice"),
+    [
+        (np.zeros((64, 64), np.uint8), "one picture"),
+        (np.zeros((64, 64, 4), np.uint8), "one picture"),
+        (np.zeros((0, 64, 64, 3), np.uint8), "one picture"),
+        (np.zeros((64, 64, 3), np.float32), "astype('uint8')"),
+        (np.zeros((64, 64, 3), np.int64), "uint8"),
+        ("mario.png", "one picture"),
+        (None, "one picture"),
+    ],
+    ids=["grey", "alpha", "empty", "float", "int64", "file", "none"],
+)
+def test_wrong_prompt(toy_checkpoint, prompt, advice):
+    env = gym.make("GenieRedux/Toy-v0", checkpoint=toy_checkpoint)
+    with pytest.raises(PromptError) as error:
+        env.reset(options={"prompt": prompt})
+    assert advice in str(error.value) and "\n" not in str(error.value)
+
+
+def limited(*command: str, bytes_a_file: int) -> subprocess.CompletedProcess:
+    """A command in a process that can write no file above a size, which fails as a full disk does."""
+    return subprocess.run(
+        [sys.executable, "-m", "genie_gym", *command],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_a_file, bytes_a_file)),
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_full_disk_while_collecting():
+    answer = limited("collect", "Toy", "--episodes", "1", "--workers", "1", bytes_a_file=20_000)
+    assert answer.returncode == 2
+    (line,) = answer.stderr.splitlines()
+    assert "free some space" in line and str(paths.data_dir("Toy-Numpy")) in line
+
+
+@pytest.mark.slow
+def test_full_disk_while_fitting():
+    main(["collect", "Toy", "--episodes", "2", "--max-steps", "60", "--workers", "1"])
+    answer = limited("fit", "Toy", "--minutes", "0.01", bytes_a_file=20_000)
+    assert answer.returncode == 2
+    (line,) = answer.stderr.splitlines()
+    assert "disk is full" in line and "free some space" in line
+
+
+def test_full_disk_for_the_demos_pictures(capsys, tmp_path, toy_checkpoint):
+    (tmp_path / "file").write_text("")
+    line = complaint(capsys, "demo", "Toy", "--checkpoint", toy_checkpoint, "--out", str(tmp_path / "file" / "demo"))
+    assert "cannot write" in line and "--out" in line
+
+
+def test_no_network():
+    nowhere = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
+    answer = subprocess.run(
+        [sys.executable, "-m", "genie_gym", "evaluate", "nobody/nothing"],
+        env={**os.environ, **nowhere, **{name.lower(): value for name, value in nowhere.items()}},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 2
+    (line,) = answer.stderr.splitlines()
+    assert "'nobody/nothing'" in line and "check the spelling and the network" in line
+
+
+def test_unknown_option_and_preset(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["collect", "Toy", "--stepps", "3"])
+    assert ended.value.code == 2
+    assert "unknown policy 'bold'; choose one of: random, sticky" in complaint(
+        capsys, "collect", "Toy", "--episodes", "1", "--policy", "bold"
+    )
+    assert "choose one of tiny, small, paper" in complaint(capsys, "fit", "Toy", "--preset", "huge")
