@@ -1,0 +1,106 @@
+"""Imports point one way only: from the real game towards the command line; heavy libraries stay in their rooms."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import genie_gym
+
+PACKAGE = Path(genie_gym.__file__).parent
+
+# Each room may import those on the lines above it; rooms of one line do not know each other.
+ORDER = [
+    {"errors", "paths"},
+    {"frames", "files", "precision", "metrics"},
+    {"games", "data", "models"},
+    {"fit", "world_model", "registration"},
+    {"envs", "rewards"},
+    {"wrappers", "sb3"},
+    {"pipeline"},
+    {"cli"},
+    {"__main__"},
+]
+LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
+
+# A library and the only room that imports it.
+OWNED = {
+    "stable_retro": "games",
+    "ale_py": "games",
+    "procgen": "games",
+    "h5py": "data",
+    "minari": "data",
+    "stable_baselines3": "sb3",
+    "sb3_contrib": "sb3",
+    "tyro": "cli",
+}
+EMULATORS = ("stable_retro", "ale_py", "procgen")
+HEAVY = ("torch", "stable_retro", "ale_py", "procgen", "stable_baselines3", "h5py", "lightning_fabric", "tensorboard")
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Full names of what is imported anywhere below a node: "genie_gym.frames" for `from genie_gym import frames`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide which room is meant"
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def modules() -> list[Path]:
+    return sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+
+
+def room_of(module: Path) -> str:
+    return module.parts[0].removesuffix(".py")
+
+
+def wrong_imports(room: str, tree: ast.AST) -> list[str]:
+    """What a file of that room must not import: our own rooms on its level or above, and others' libraries."""
+    wrong = []
+    for name in imported(tree):
+        top, *rest = name.split(".")
+        if top == "genie_gym" and rest and rest[0] != room:
+            if LEVEL[rest[0]] >= LEVEL[room]:
+                wrong.append(name)
+        elif OWNED.get(top, room) != room or top in ("training", "benchmarks", "tests"):
+            wrong.append(name)
+    return wrong
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if m != Path("__init__.py")], ids=str)
+def test_order(module):
+    assert wrong_imports(room_of(module), ast.parse((PACKAGE / module).read_text())) == []
+
+
+def test_a_wrong_import_would_be_found():
+    tree = ast.parse(
+        "def f():\n    from genie_gym import games, errors\n    import genie_gym.cli.main\n"
+        "from genie_gym.data.clips import Clips\nimport stable_retro.data\nimport torch\n"
+    )
+    assert set(wrong_imports("data", tree)) == {"genie_gym.games", "genie_gym.cli.main", "stable_retro.data"}
+
+
+def test_package_itself_only_registers():
+    names = set(imported(ast.parse((PACKAGE / "__init__.py").read_text())))
+    assert names == {"genie_gym.registration.register_games"}
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if room_of(m) == "games"], ids=str)
+def test_emulators_load_inside_functions(module):
+    tree = ast.parse((PACKAGE / module).read_text())
+    at_load = ast.Module(
+        [node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)], type_ignores=[]
+    )
+    assert [name for name in imported(at_load) if name.split(".")[0] in EMULATORS] == []
+
+
+@pytest.mark.parametrize("module", ["genie_gym", "genie_gym.cli"])
+def test_importing_loads_nothing_heavy(module):
+    script = f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
