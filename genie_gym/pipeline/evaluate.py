@@ -1,0 +1,190 @@
+"""How good a world model is, on episodes it was not trained on: pictures, prediction, control, long dreams.
+
+Shapes: b clips, c context frames, h frames predicted (the horizon), s side of a frame in pixels. Step t of a prediction
+is frame c + t - 1 of its clip, so t = 1 is the first frame predicted.
+"""
+
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+
+from genie_gym.data import Clips, Recording, split
+from genie_gym.errors import ConfigError
+from genie_gym.frames import enlarge, from_model, strip, to_model, write_png
+from genie_gym.metrics import Frames, moving_pixels, moving_psnr, psnr, ssim
+from genie_gym.pipeline.dreaming import TOGETHER, draw_noise, dream
+from genie_gym.pipeline.figures import plain
+from genie_gym.pipeline.long_dreams import long_dreams
+from genie_gym.pipeline.sprites import SpriteDetector, cut_sprite, sprite_scores
+from genie_gym.precision import autocast
+from genie_gym.world_model import Checkpoint, Sampling, WorldModel
+
+__all__ = ["evaluate"]
+
+AT = 4  # the step at which Genie and the paper measure control
+PICTURED = 6  # clips shown in the strip
+
+
+def evaluate(
+    checkpoint: Checkpoint,
+    recording: Recording,
+    *,
+    episodes: np.ndarray | None = None,
+    clips: int = 128,
+    context: int = 2,
+    horizon: int = 10,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+    long_steps: int = 1000,
+    dreams: int = 16,
+    sprite: SpriteDetector | None = None,
+    out: str | Path | None = None,
+) -> dict[str, Any]:
+    """Scores a world model against recorded play; the same call gives the same figures, but for the speed.
+
+    Args:
+        checkpoint: what to score.
+        recording: of the same game.
+        episodes: indices of the episodes to use; the held-out side of `data.split` by default.
+        clips: random pieces of them, each predicted from its first frames under its true actions.
+        context: real frames a prediction starts from.
+        horizon: frames predicted, at least 4.
+        sampling: how tokens are drawn; the checkpoint's own way by default.
+        seed: of clips, noise and random actions.
+        long_steps: length of the long dreams; 0 leaves them out.
+        dreams: number of long dreams.
+        sprite: finds the player in a picture; by default cut from the recording where its game is known to `sprites`.
+        out: folder for strips of pictures; none are written by default.
+
+    Returns:
+        Plain values: all PSNR in dB, lists by step (first entry t = 1), None where there was nothing to measure.
+
+        reconstruction: "psnr" of encoded and decoded frames, mean over frames; "moving_psnr" over moving pixels.
+        prediction: "psnr" (mean over frames), "pooled_psnr" (of the mean error), "moving_psnr" (pooled, moving pixels),
+            each also as "repeat_...", for the last context frame shown again; "ssim_t4".
+        control: what frame t = 4 loses in PSNR where the actions are not the true ones, same noise, same sampling
+            steps: "delta_psnr" with all actions after the context drawn at random, as Genie and with it the paper
+            define it; "delta_psnr_last_action" with the fourth alone replaced by another, as the paper's released
+            code has it; standard errors beside both.
+        sprite: where the real frame shows the player, how often the predicted one does ("kept"), and in the same
+            place ("in_place"); "pictured" is the same as "kept" for reconstructed frames. None without a detector.
+        long: see `long_dreams`; None without them.
+        speed: "frames_per_second" of a batch of "batch".
+
+    Raises:
+        ConfigError: the horizon is too short, or the recording is of a game with other actions.
+        DataError: no episode is long enough.
+    """
+    if horizon < AT or context < 1 or clips < 1:
+        raise ConfigError(
+            f"evaluate needs horizon >= {AT}, context >= 1, clips >= 1; got {horizon}, {context}, {clips}"
+        )
+    _check_actions(checkpoint, recording)
+    sampling, sprite = sampling or checkpoint.sampling, sprite or cut_sprite(recording)
+    chosen = split(recording)[1] if episodes is None else np.asarray(episodes)
+    rng = np.random.default_rng(seed)
+    clip = Clips(recording, context + horizon, chosen).sample(rng, clips)
+    frames, moving = clip["frames"], np.stack([moving_pixels(one) for one in clip["frames"]])
+    real, repeated = frames[:, context:], np.repeat(frames[:, context - 1 : context], horizon, 1)
+    play = _Play(checkpoint, sampling, frames[:, :context], clip["actions"], horizon, seed)
+    started = time.perf_counter()
+    predicted = play.dream(clip["actions"])
+    seconds = time.perf_counter() - started
+    seen = _reconstructed(checkpoint.model, frames)
+    if out is not None:
+        _draw(Path(out) / "prediction.png", real, predicted, repeated)
+    figures = {
+        "game": checkpoint.game["name"],
+        "settings": {"clips": clips, "context": context, "horizon": horizon, "seed": seed} | asdict(sampling),
+        "reconstruction": {"psnr": psnr(seen, frames).mean(), "moving_psnr": moving_psnr(seen, frames, moving)},
+        "prediction": _closeness(predicted, real, moving[:, context:], "")
+        | _closeness(repeated, real, moving[:, context:], "repeat_")
+        | {"ssim_t4": ssim(predicted[:, AT - 1], real[:, AT - 1])},
+        "control": _control(play, clip["actions"], predicted, real, rng),
+        "sprite": sprite and sprite_scores(sprite, real, predicted, seen[:, context:]),
+        "speed": {"frames_per_second": clips * horizon / seconds, "batch": min(clips, TOGETHER)},
+        "long": long_dreams(checkpoint, recording, chosen, long_steps, dreams, sampling, seed, sprite, out)
+        if long_steps
+        else None,
+    }
+    return plain(figures)
+
+
+class _Play:
+    """Everything about the dreams of an evaluation but their actions."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, sampling: Sampling, prompts: Frames, actions: np.ndarray, horizon: int, seed: int
+    ):
+        self.checkpoint, self.sampling, self.prompts = checkpoint, sampling, prompts
+        self.context = prompts.shape[1]
+        self.noise = draw_noise(checkpoint, len(prompts), horizon, sampling, seed)
+
+    def dream(self, actions: np.ndarray) -> Frames:
+        """Frames uint8 (b, k, s, s, 3) under actions (b, c - 1 + k), those between the context frames included."""
+        led, taken = actions[:, : self.context - 1], actions[:, self.context - 1 :]
+        noise = self.noise[:, : taken.shape[1]]
+        return dream(self.checkpoint, self.prompts, led, taken, noise, self.sampling)
+
+
+def _control(
+    play: _Play, actions: np.ndarray, predicted: Frames, real: Frames, rng: np.random.Generator
+) -> dict[str, float]:
+    """Delta-PSNR in both senses, with standard errors over clips."""
+    number, last = len(play.checkpoint.game["actions"]), play.context - 2 + AT
+    true = actions[:, : last + 1]
+    every, one = true.copy(), true.copy()
+    every[:, play.context - 1 :] = rng.integers(number, size=(len(true), AT))
+    one[:, last] = (true[:, last] + rng.integers(1, max(number, 2), len(true))) % number
+    target, figures = real[:, AT - 1], {}
+    for name, taken in (("delta_psnr", every), ("delta_psnr_last_action", one)):
+        loss = psnr(predicted[:, AT - 1], target) - psnr(play.dream(taken)[:, -1], target)
+        figures[name] = loss.mean()
+        figures[f"{name}_error"] = loss.std(ddof=1) / math.sqrt(len(loss)) if len(loss) > 1 else math.nan
+    return figures
+
+
+def _closeness(shown: Frames, real: Frames, moving: np.ndarray, prefix: str) -> dict[str, list[float]]:
+    """PSNR of frames uint8 (b, h, s, s, 3) by step, in three senses."""
+    steps = range(shown.shape[1])
+    everywhere = np.ones_like(moving[:, 0])
+    return {
+        f"{prefix}psnr": list(psnr(shown, real).mean(0)),
+        f"{prefix}pooled_psnr": [moving_psnr(shown[:, i], real[:, i], everywhere) for i in steps],
+        f"{prefix}moving_psnr": [moving_psnr(shown[:, i], real[:, i], moving[:, i]) for i in steps],
+    }
+
+
+@torch.inference_mode()
+def _reconstructed(model: WorldModel, frames: Frames) -> Frames:
+    """Frames uint8 (b, t, s, s, 3) as the tokenizer sees them."""
+    parts = []
+    for i in range(0, len(frames), TOGETHER):
+        with autocast(model.dtype, model.device):
+            tokens = model.tokenizer.encode(to_model(torch.from_numpy(frames[i : i + TOGETHER]).to(model.device)))
+            parts.append(from_model(model.tokenizer.decode(tokens)).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def _check_actions(checkpoint: Checkpoint, recording: Recording) -> None:
+    mine, theirs = [action["meaning"] for action in checkpoint.game["actions"]], list(recording.header["actions"])
+    if mine != theirs:
+        raise ConfigError(
+            f"the model's actions are {', '.join(mine)}; those of {recording.folder} are {', '.join(theirs)}: "
+            "give a recording of the model's own game with --data"
+        )
+
+
+def _draw(path: Path, real: Frames, predicted: Frames, repeated: Frames) -> None:
+    """For each of a few clips three rows: real, predicted, last context frame repeated."""
+    rows = rearrange(
+        np.stack([x[:PICTURED] for x in (real, predicted, repeated)], 1), "b row t h w k -> (b row t) h w k"
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_png(path, enlarge(strip(rows, columns=real.shape[1]), 2))

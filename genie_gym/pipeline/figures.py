@@ -1,0 +1,56 @@
+"""An evaluation's figures as JSON values, and the main ones as a table."""
+
+import math
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.table import Table
+
+__all__ = ["plain", "summary"]
+
+
+def plain(value: Any) -> Any:
+    """Nested figures as JSON values, rounded to four places; None for what is not a number.
+
+    >>> plain({"psnr": np.float64(38.123456), "moving": [float("nan"), 2]})
+    {'psnr': 38.1235, 'moving': [None, 2]}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [plain(part) for part in value]
+    if isinstance(value, float | np.floating):
+        return round(float(value), 4) if math.isfinite(value) else None
+    return value
+
+
+def summary(figures: dict[str, Any]) -> Table:
+    """The main figures of `evaluate` as a table for the terminal."""
+    prediction, control, sprite, long = (figures[name] for name in ("prediction", "control", "sprite", "long"))
+    table = Table(title=f"{figures['game']}: on held-out play", box=box.SIMPLE_HEAD)
+    table.add_column("")
+    for name in ("whole frame", "moving pixels"):
+        table.add_column(name, justify="right")
+    table.add_row("reconstruction, dB", *(_dB(figures["reconstruction"][key]) for key in ("psnr", "moving_psnr")))
+    for t in sorted({1, 4, len(prediction["psnr"])}):
+        for who, prefix in (("prediction", ""), ("last frame repeated", "repeat_")):
+            pair = (prediction[f"{prefix}{key}"][t - 1] for key in ("psnr", "moving_psnr"))
+            table.add_row(f"{who}, t = {t}, dB", *map(_dB, pair))
+    table.add_row("delta-PSNR, t = 4, random actions, dB", _dB(control["delta_psnr"]))
+    table.add_row("delta-PSNR, t = 4, other last action, dB", _dB(control["delta_psnr_last_action"]))
+    if sprite:
+        table.add_row(f"player kept after {len(sprite['kept'])} true actions", f"{sprite['kept'][-1]:.0%}")
+    if long and long["sprite"]:
+        shares = long["sprite"]["recently_seen"].items()
+        table.add_row("player there after " + ", ".join(k for k, _ in shares), ", ".join(f"{v:.0%}" for _, v in shares))
+    if long:
+        distance = long["frechet"]
+        table.add_row("Frechet distance late in dreams (real, black)", f"{distance['late']:.0f}")
+        table.add_row("", f"({distance['real']:.0f}, {distance['black']:.0f})")
+    table.add_row(f"frames/s in a batch of {figures['speed']['batch']}", f"{figures['speed']['frames_per_second']:.0f}")
+    return table
+
+
+def _dB(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
