@@ -63,7 +63,8 @@ class OutcomeHeads(nn.Module):
     def loss(self, features: Tensor, rewards: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropies of reward and end; rewards float (...), ends bool (...)."""
         reward, end = self(features)
-        target = two_hot(symlog(rewards.float()), self.bins)
+        # Split between the values themselves, not their symlogs, so that the mean of the target is the reward.
+        target = two_hot(rewards.float(), symexp(self.bins))
         return F.cross_entropy(reward.flatten(0, -2).float(), target.flatten(0, -2)), (
             F.binary_cross_entropy_with_logits(end.float(), ends.float())
         )
