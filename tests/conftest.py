@@ -37,6 +37,14 @@ def untrained(game: str = "Toy-Numpy", seed: int = 0, **sizes: int) -> Checkpoin
     return Checkpoint(WorldModel(tokenizer, dynamics), spec.to_dict(), starts)
 
 
+def excited(module: torch.nn.Module, std: float = 0.2) -> torch.nn.Module:
+    """Replaces the zeros that residual branches start with, so that every path carries something; in eval mode."""
+    torch.manual_seed(0)
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, std=std)
+    return module.eval()
+
+
 @pytest.fixture(scope="session")
 def toy_checkpoint(tmp_path_factory) -> str:
     """The folder of an untrained world model of the toy game."""

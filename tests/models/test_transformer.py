@@ -13,14 +13,7 @@ from genie_gym.models.transformer import (
     history,
     with_drafts,
 )
-
-
-def excited(module: torch.nn.Module) -> torch.nn.Module:
-    """Replaces the zeros that residual branches start with, so that every path carries something."""
-    torch.manual_seed(0)
-    for parameter in module.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    return module.eval()
+from tests.conftest import excited
 
 
 @pytest.fixture(params=[False, True], ids=["space first", "time first"])
