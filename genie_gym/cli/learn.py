@@ -43,20 +43,44 @@ def fit(
     return 0
 
 
-def evaluate(checkpoint: Annotated[Positional[str], arg(metavar="CHECKPOINT|GAME")], data: Path | None = None) -> None:
-    """Score a world model on held-out episodes: reconstruction, prediction, control by the actions.
+def evaluate(
+    checkpoint: Annotated[Positional[str], arg(metavar="CHECKPOINT|GAME")],
+    data: Path | None = None,
+    clips: int = 128,
+    long_steps: int = 1000,
+    seed: int = 0,
+    out: Path | None = None,
+    threads: int | None = None,
+) -> None:
+    """Score a world model on held-out episodes: reconstruction, prediction, grip of the actions, long dreams.
 
     Args:
         checkpoint: A game's name, a checkpoint folder, or the id of a model on the hub.
         data: Folder of the recording; the game's own below the data folder by default.
+        clips: Pieces of play to predict.
+        long_steps: Length of the long dreams; 0 leaves them out.
+        seed: Of everything random.
+        out: Folder for all figures as JSON and for strips of pictures; nothing is written by default.
+        threads: CPU threads.
     """
+    import json
+
+    import torch
     from rich.console import Console
 
     from genie_gym import paths
     from genie_gym.data import Recording
+    from genie_gym.envs.weights import load_weights
+    from genie_gym.files import write_aside
     from genie_gym.pipeline.evaluate import evaluate as score
-    from genie_gym.world_model import Checkpoint
+    from genie_gym.pipeline.figures import summary
 
-    loaded = Checkpoint.from_pretrained(find_checkpoint(checkpoint))
+    if threads:
+        torch.set_num_threads(threads)
+    loaded = load_weights(find_checkpoint(checkpoint), "auto", "auto")
     recording = Recording(data or paths.data_dir(loaded.game["name"]))
-    Console().print(score(loaded, recording))
+    figures = score(loaded, recording, clips=clips, long_steps=long_steps, seed=seed, out=out)
+    Console().print(summary(figures))
+    if out is not None:
+        write_aside(out / "figures.json", json.dumps(figures, indent=1).encode())
+        print(f"all figures: {out / 'figures.json'}")

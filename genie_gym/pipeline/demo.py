@@ -1,6 +1,6 @@
 """The demo: a world model beside the real game under the same actions, in figures and in pictures.
 
-Shapes: t frames of play, c prompt frames, h frames ahead, n dreams, s side of a frame in pixels.
+Shapes: t frames of play, c prompt frames, s side of a frame in pixels.
 """
 
 import time
@@ -19,6 +19,7 @@ from genie_gym.envs.weights import find_weights, load_weights
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.frames import beside, enlarge, strip, write_gif, write_png
 from genie_gym.metrics import psnr
+from genie_gym.pipeline.dreaming import draw_noise, dream
 from genie_gym.pipeline.policies import StickyPolicy
 from genie_gym.pipeline.rollout import play_episode
 from genie_gym.world_model import Checkpoint
@@ -96,9 +97,9 @@ def demo(
     loaded = load_weights(place, "auto", "auto")
     name = spec.name if spec else loaded.game["name"]
     real, real_speed = _play(name, CONTEXT + steps, seed)
-    dream, dream_speed = _dream(place, real, seed)
+    dreamed, dream_speed = _dream(place, real, seed)
     shown = real.frames[CONTEXT:]
-    gif, pictures = _write(Path(out), name, shown, dream, games.find(name).fps)
+    gif, pictures = _write(Path(out), name, shown, dreamed, games.find(name).fps)
     return DemoReport(name, *_figures(loaded, real, seed), dream_speed, real_speed, gif, pictures)
 
 
@@ -138,30 +139,23 @@ def _figures(checkpoint: Checkpoint, real: Episode, seed: int) -> tuple[float, f
     led = np.stack([real.actions[i - CONTEXT : i - 1] for i in starts])
     taken = np.stack([real.actions[i - 1 : i - 1 + AHEAD] for i in starts])
     others = rng.integers(len(checkpoint.game["actions"]), size=taken.shape)
-    noise = rng.random((AHEAD, len(starts), checkpoint.sampling.steps, 2, checkpoint.model.tokens), np.float32)
+    noise = draw_noise(checkpoint, len(starts), AHEAD, checkpoint.sampling, seed)
     target = real.frames[starts + AHEAD - 1]
-    close, random = (psnr(_ahead(checkpoint, prompts, led, a, noise), target).mean() for a in (taken, others))
+    close, random = (
+        psnr(dream(checkpoint, prompts, led, actions, noise, checkpoint.sampling)[:, -1], target).mean()
+        for actions in (taken, others)
+    )
     return float(close), float(psnr(prompts[:, -1], target).mean()), float(close - random)
 
 
-def _ahead(
-    checkpoint: Checkpoint, prompts: np.ndarray, led: np.ndarray, actions: np.ndarray, noise: np.ndarray
-) -> np.ndarray:
-    """The last frame, uint8 (n, s, s, 3), of dreams under actions (n, h) and noise (h, n, ...)."""
-    state, _ = checkpoint.model.start(torch.from_numpy(prompts), torch.from_numpy(led))
-    for action, draw in zip(torch.from_numpy(actions).unbind(1), torch.from_numpy(noise), strict=True):
-        outcome = checkpoint.model.step(state, action, draw, checkpoint.sampling)
-    return outcome.frames.cpu().numpy()
-
-
-def _write(out: Path, game: str, real: np.ndarray, dream: np.ndarray, fps: float) -> tuple[Path, Path]:
+def _write(out: Path, game: str, real: np.ndarray, dreamed: np.ndarray, fps: float) -> tuple[Path, Path]:
     gif, pictures = out / f"{game}.gif", out / f"{game}.png"
     # steps 1, 2, 4, ... up to the last: what goes wrong early and what goes wrong late
     picks = np.unique(np.geomspace(1, len(real), PICTURES).round().astype(int)) - 1
-    rows = np.concatenate([real[picks], dream[picks]])
+    rows = np.concatenate([real[picks], dreamed[picks]])
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_gif(gif, enlarge(beside(real, dream), 3), fps)
+        write_gif(gif, enlarge(beside(real, dreamed), 3), fps)
         write_png(pictures, enlarge(strip(rows, columns=len(picks)), 2))
     except OSError as error:
         raise DataError(f"cannot write to {out} ({error.strerror or error}); give another folder with --out") from error

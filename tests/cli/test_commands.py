@@ -1,5 +1,6 @@
 """Each command does what its line says, on the toy game; a whole round needs no emulator."""
 
+import json
 import subprocess
 import sys
 import time
@@ -67,7 +68,7 @@ def test_games_lists_all(capsys):
     assert f"{len(games.names())} games" in capsys.readouterr().out
 
 
-def test_from_recording_to_checkpoint(capsys, monkeypatch):
+def test_from_recording_to_figures(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(PRESETS, "miniature", MINIATURE)
     collect = ["collect", "toy", "--episodes", "4", "--max-steps", "60", "--workers", "1", "--policy", "sticky"]
     assert main(collect) == 0
@@ -77,6 +78,11 @@ def test_from_recording_to_checkpoint(capsys, monkeypatch):
     assert main(["fit", "Toy", "--preset", "miniature"]) == 0
     assert "genie-gym evaluate Toy-Numpy" in capsys.readouterr().out
     assert Checkpoint.load(paths.weights_dir("Toy-Numpy")).provenance["preset"] == "miniature"
+
+    assert main(["evaluate", "Toy", "--clips", "3", "--long-steps", "6", "--out", str(tmp_path / "figures")]) == 0
+    assert "delta-PSNR" in capsys.readouterr().out
+    figures = json.loads((tmp_path / "figures" / "figures.json").read_text())
+    assert figures["game"] == "Toy-Numpy" and figures["settings"]["clips"] == 3
 
 
 def test_convert_makes_a_game_that_can_be_fitted(tmp_path, capsys, monkeypatch):
