@@ -37,7 +37,8 @@ class SpriteDetector:
     """Counts the places where a picture looks like one of the templates.
 
     The likeness is 1 - |patch - template|^2 / |template|^2, both without their mean colour: 1 where they are equal, 0
-    for plain background, 0.75 for a ghost at half the contrast. Unlike a correlation, it asks for full contrast.
+    for plain background, 0.75 for a ghost at half the contrast. Unlike a correlation, it asks for full contrast. A template
+    has to fit into the picture: one with a margin misses a sprite that touches the picture's edge.
 
     Args:
         templates: uint8 (p, q, 3) each, all of one shape: the sprite in its poses.
@@ -47,7 +48,7 @@ class SpriteDetector:
 
     def __init__(self, templates: Sequence[np.ndarray], threshold: float = 0.7):
         shapes = {template.shape for template in templates}
-        if len(shapes) != 1 or any(np.ptp(template) == 0 for template in templates):
+        if len(shapes) != 1 or any(not np.ptp(template, (0, 1)).any() for template in templates):
             raise ConfigError(f"templates must be pictures of one shape, none of a single colour; got {shapes}")
         self.templates = [_centred(template) for template in templates]
         self.threshold = threshold

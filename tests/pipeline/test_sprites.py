@@ -1,0 +1,151 @@
+"""The detector of the player's sprite: against its formula, the toy's own sprite, and the real ship of Airstriker."""
+
+import numpy as np
+import pytest
+
+from genie_gym import data, games
+from genie_gym.errors import ConfigError
+from genie_gym.games.toy import BODY, EYE, SKY
+from genie_gym.pipeline.policies import StickyPolicy
+from genie_gym.pipeline.rollout import play_episode
+from genie_gym.pipeline.sprites import PLACES, Place, SpriteDetector, cut_sprite, sprite_scores
+
+TEMPLATE = np.random.default_rng(1).integers(60, 256, (5, 6, 3), np.uint8)
+
+
+def picture(*corners: tuple[int, int], contrast: float = 1.0) -> np.ndarray:
+    """A grey picture with the sprite at each corner, blended into the grey."""
+    frame = np.full((64, 64, 3), 40, np.uint8)
+    for row, column in corners:
+        frame[row : row + 5, column : column + 6] = 40 + contrast * (TEMPLATE.astype(float) - 40)
+    return frame
+
+
+def test_likeness_is_the_share_of_the_template_that_a_patch_explains():
+    frame = np.random.default_rng(0).integers(0, 256, (12, 14, 3), np.uint8)
+    likeness = SpriteDetector([TEMPLATE]).likeness(frame)
+    assert likeness.shape == (8, 9)
+    template = TEMPLATE / 255.0 - (TEMPLATE / 255.0).mean((0, 1))
+    for y, x in np.ndindex(8, 9):
+        patch = frame[y : y + 5, x : x + 6] / 255.0
+        left = np.square(patch - patch.mean((0, 1)) - template).sum() / np.square(template).sum()
+        assert likeness[y, x] == pytest.approx(1 - left, abs=1e-3)
+
+
+def test_a_ghost_is_less_alike_than_the_sprite():
+    detector = SpriteDetector([TEMPLATE])
+    assert detector.likeness(picture((30, 20))).max() == pytest.approx(1, abs=1e-4)
+    assert detector.likeness(picture((30, 20), contrast=0.5)).max() == pytest.approx(0.75, abs=0.01)
+    assert detector.likeness(picture()).max() == pytest.approx(0, abs=1e-4)
+
+
+def test_finds_each_sprite_once_also_at_the_edges():
+    detector = SpriteDetector([TEMPLATE])
+    corners = [(0, 0), (30, 20), (30, 26), (59, 58)]  # two of them side by side
+    assert sorted(map(tuple, detector.find(picture(*corners)))) == corners
+    clips = np.stack([[picture(), picture((3, 4))], [picture((3, 4), (40, 40)), picture(*corners)]])
+    np.testing.assert_array_equal(detector.count(clips), [[0, 1], [2, 4]])
+
+
+def test_any_of_several_poses_counts():
+    detector = SpriteDetector([TEMPLATE, TEMPLATE[:, ::-1]])
+    mirrored = picture((10, 10))[:, ::-1]
+    assert detector.count(mirrored) == 1
+    assert SpriteDetector([TEMPLATE]).count(mirrored) == 0
+
+
+def test_refuses_templates_that_find_anything():
+    with pytest.raises(ConfigError, match="single colour"):
+        SpriteDetector([np.zeros((5, 5, 3), np.uint8)])
+    with pytest.raises(ConfigError, match="one shape"):
+        SpriteDetector([TEMPLATE, TEMPLATE[:4]])
+    with pytest.raises(ConfigError):
+        SpriteDetector([])
+
+
+def test_scores_compare_with_the_frames_that_really_show_the_player():
+    real = np.stack([[picture((30, 20))] * 2, [picture()] * 2, [picture((30, 20))] * 2, [picture((30, 20))] * 2])
+    shown = np.stack(
+        [
+            [picture((30, 21)), picture((30, 26))],  # one pixel beside it; a sprite's width away
+            [picture((3, 3)), picture()],  # where there is none: counts neither way
+            [picture(), picture((30, 20))],
+            [picture((30, 20), (3, 3)), picture()],  # one too many, one of them right
+        ]
+    )
+    scores = sprite_scores(SpriteDetector([TEMPLATE]), real, shown, real)
+    assert scores["real"] == [0.75, 0.75]
+    assert scores["kept"] == pytest.approx([2 / 3, 2 / 3])
+    assert scores["in_place"] == pytest.approx([2 / 3, 1 / 3])
+    assert scores["pictured"] == 1
+    assert sprite_scores(SpriteDetector([TEMPLATE]), real, shown, shown)["pictured"] == pytest.approx(4 / 6)
+
+
+def painted_out(frame: np.ndarray) -> np.ndarray:
+    gone = frame.copy()
+    gone[(gone == BODY).all(-1) | (gone == EYE).all(-1)] = SKY
+    return gone
+
+
+@pytest.fixture
+def toy(tmp_path) -> data.Recording:
+    header = {"game": games.find("Toy").to_dict(), "actions": list(games.find("Toy").meanings)}
+    with data.RecordingWriter(tmp_path / "toy", header) as writer:
+        for seed in range(6):
+            writer.append(play_episode(games.make("Toy"), StickyPolicy(), seed, 60))
+    return data.Recording(tmp_path / "toy")
+
+
+def test_finds_the_toys_sprite_in_play_and_not_once_painted_out(toy):
+    # The toy starts with its sprite, 6 x 8 pixels, at (40, 16); a pixel of air around it, but for the ground below, which it leaves.
+    detector = cut_sprite(toy, Place(39, 15, 9, 8))
+    assert detector is not None
+    poses = [detector.templates[0], detector.templates[0][:, ::-1]]
+    detector.templates = [np.ascontiguousarray(pose) for pose in poses]  # it also walks to the left
+    frames = np.concatenate([episode.frames for episode in toy.episodes()])
+    sprite = (frames == BODY).all(-1) | (frames == EYE).all(-1)
+    frames = frames[(sprite.sum((1, 2)) == 6 * 8) & ~sprite[:, :, 0].any(1)]  # not half down a pit, not at the edge
+    assert len(frames) > 100
+    assert (detector.count(frames) == 1).mean() > 0.995
+    assert not detector.count(np.stack([painted_out(frame) for frame in frames])).any()
+
+
+def test_only_known_games_have_a_place_of_their_own(toy):
+    assert cut_sprite(toy) is None
+    with pytest.raises(ConfigError, match="outside"):
+        cut_sprite(toy, Place(60, 15, 10, 8))
+    with pytest.raises(ConfigError, match="single colour"):
+        cut_sprite(toy, Place(0, 0, 4, 4))
+
+
+@pytest.mark.retro
+def test_finds_airstrikers_ship_whenever_it_lives(tmp_path):
+    """What the emulator's memory says of lives against what the picture shows."""
+    pytest.importorskip("stable_retro")
+    env = games.make("Airstriker")
+    frames, lives = [env.reset(seed=1)[0]], [3]
+    policy = StickyPolicy()
+    policy.start(4, np.random.default_rng(1))
+    over = False
+    while not over and len(frames) < 400:
+        frame, _, over, _, info = env.step(policy(frames[-1]))
+        frames.append(frame)
+        lives.append(info["lives"])
+    env.close()
+    pictures, lost = np.stack(frames), np.flatnonzero(np.diff(lives) < 0) + 1
+    assert len(lost) >= 2
+    # A ship explodes for 20 to 21 steps before its life is taken off and the next one appears.
+    alive = np.ones(len(frames), bool)
+    for step in lost:
+        alive[max(step - 21, 0) : step] = False
+    alive[lost[-1] :] = False  # the last one may be exploding when the game ends
+    place = PLACES["Airstriker-Genesis"]
+    template = pictures[0, place.top : place.top + place.height, place.left : place.left + place.width]
+    detector = SpriteDetector([template])
+    assert (detector.count(pictures[alive]) == 1).mean() > 0.995
+    assert detector.count(pictures[lost[0] - 19 : lost[0]]).max() == 0
+    for frame in pictures[alive]:
+        row, column = detector.find(frame)[0]
+        gone = frame.copy()
+        gone[row : row + place.height, column : column + place.width] = 0
+        assert detector.count(gone) == 0
