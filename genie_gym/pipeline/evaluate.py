@@ -16,10 +16,10 @@ from einops import rearrange
 
 from genie_gym.data import Clips, Recording, split
 from genie_gym.errors import ConfigError
-from genie_gym.frames import enlarge, from_model, strip, to_model, write_png
+from genie_gym.frames import from_model, to_model
 from genie_gym.metrics import Frames, moving_pixels, moving_psnr, psnr, ssim
 from genie_gym.pipeline.dreaming import TOGETHER, draw_noise, dream
-from genie_gym.pipeline.figures import plain
+from genie_gym.pipeline.figures import plain, write_strip
 from genie_gym.pipeline.long_dreams import long_dreams
 from genie_gym.pipeline.sprites import SpriteDetector, cut_sprite, sprite_scores
 from genie_gym.precision import autocast
@@ -60,7 +60,8 @@ def evaluate(
         long_steps: length of the long dreams; 0 leaves them out.
         dreams: number of long dreams.
         sprite: finds the player in a picture; by default cut from the recording where its game is known to `sprites`.
-        out: folder for strips of pictures; none are written by default.
+        out: folder for strips of pictures, none by default: prediction.png (for a few clips three rows: real,
+            predicted, last context frame repeated) and long_dreams.png.
 
     Returns:
         Plain values: all PSNR in dB, lists by step (first entry t = 1), None where there was nothing to measure.
@@ -79,7 +80,7 @@ def evaluate(
 
     Raises:
         ConfigError: the horizon is too short, or the recording is of a game with other actions.
-        DataError: no episode is long enough.
+        DataError: no episode is long enough, or the pictures cannot be written.
     """
     if horizon < AT or context < 1 or clips < 1:
         raise ConfigError(
@@ -88,31 +89,16 @@ def evaluate(
     _check_actions(checkpoint, recording)
     sampling, sprite = sampling or checkpoint.sampling, sprite or cut_sprite(recording)
     chosen = split(recording)[1] if episodes is None else np.asarray(episodes)
-    rng = np.random.default_rng(seed)
-    clip = Clips(recording, context + horizon, chosen).sample(rng, clips)
-    frames, moving = clip["frames"], np.stack([moving_pixels(one) for one in clip["frames"]])
-    real, repeated = frames[:, context:], np.repeat(frames[:, context - 1 : context], horizon, 1)
-    play = _Play(checkpoint, sampling, frames[:, :context], clip["actions"], horizon, seed)
-    started = time.perf_counter()
-    predicted = play.dream(clip["actions"])
-    seconds = time.perf_counter() - started
-    seen = _reconstructed(checkpoint.model, frames)
-    if out is not None:
-        _draw(Path(out) / "prediction.png", real, predicted, repeated)
+    clip = Clips(recording, context + horizon, chosen).sample(np.random.default_rng(seed), clips)
+    play = _Play(checkpoint, sampling, clip["frames"][:, :context], clip["actions"], horizon, seed)
     figures = {
         "game": checkpoint.game["name"],
         "settings": {"clips": clips, "context": context, "horizon": horizon, "seed": seed} | asdict(sampling),
-        "reconstruction": {"psnr": psnr(seen, frames).mean(), "moving_psnr": moving_psnr(seen, frames, moving)},
-        "prediction": _closeness(predicted, real, moving[:, context:], "")
-        | _closeness(repeated, real, moving[:, context:], "repeat_")
-        | {"ssim_t4": ssim(predicted[:, AT - 1], real[:, AT - 1])},
-        "control": _control(play, clip["actions"], predicted, real, rng),
-        "sprite": sprite and sprite_scores(sprite, real, predicted, seen[:, context:]),
-        "speed": {"frames_per_second": clips * horizon / seconds, "batch": min(clips, TOGETHER)},
-        "long": long_dreams(checkpoint, recording, chosen, long_steps, dreams, sampling, seed, sprite, out)
-        if long_steps
-        else None,
+        **_short_term(play, clip, sprite, out),
+        "long": None,
     }
+    if long_steps:
+        figures["long"] = long_dreams(checkpoint, recording, chosen, long_steps, dreams, sampling, seed, sprite, out)
     return plain(figures)
 
 
@@ -123,7 +109,7 @@ class _Play:
         self, checkpoint: Checkpoint, sampling: Sampling, prompts: Frames, actions: np.ndarray, horizon: int, seed: int
     ):
         self.checkpoint, self.sampling, self.prompts = checkpoint, sampling, prompts
-        self.context = prompts.shape[1]
+        self.context, self.seed = prompts.shape[1], seed
         self.noise = draw_noise(checkpoint, len(prompts), horizon, sampling, seed)
 
     def dream(self, actions: np.ndarray) -> Frames:
@@ -133,10 +119,34 @@ class _Play:
         return dream(self.checkpoint, self.prompts, led, taken, noise, self.sampling)
 
 
-def _control(
-    play: _Play, actions: np.ndarray, predicted: Frames, real: Frames, rng: np.random.Generator
-) -> dict[str, float]:
+def _short_term(
+    play: _Play, clip: dict[str, np.ndarray], sprite: SpriteDetector | None, out: str | Path | None
+) -> dict[str, Any]:
+    """All figures of the clips: frames uint8 (b, c + h, s, s, 3), actions int64 (b, c + h - 1)."""
+    frames, context = clip["frames"], play.context
+    moving = np.stack([moving_pixels(one) for one in frames])
+    started = time.perf_counter()
+    predicted = play.dream(clip["actions"])
+    speed = predicted.shape[0] * predicted.shape[1] / (time.perf_counter() - started)
+    real, seen = frames[:, context:], _reconstructed(play.checkpoint.model, frames)
+    repeated = np.repeat(frames[:, context - 1 : context], real.shape[1], 1)
+    if out is not None:
+        rows = np.stack([x[:PICTURED] for x in (real, predicted, repeated)], 1)
+        write_strip(Path(out) / "prediction.png", rearrange(rows, "b row t h w k -> (b row) t h w k"))
+    return {
+        "reconstruction": {"psnr": psnr(seen, frames).mean(), "moving_psnr": moving_psnr(seen, frames, moving)},
+        "prediction": _closeness(predicted, real, moving[:, context:], "")
+        | _closeness(repeated, real, moving[:, context:], "repeat_")
+        | {"ssim_t4": ssim(predicted[:, AT - 1], real[:, AT - 1])},
+        "control": _control(play, clip["actions"], predicted, real),
+        "sprite": sprite and sprite_scores(sprite, real, predicted, seen[:, context:]),
+        "speed": {"frames_per_second": speed, "batch": min(len(frames), TOGETHER)},
+    }
+
+
+def _control(play: _Play, actions: np.ndarray, predicted: Frames, real: Frames) -> dict[str, float]:
     """Delta-PSNR in both senses, with standard errors over clips."""
+    rng = np.random.default_rng([play.seed, 1])
     number, last = len(play.checkpoint.game["actions"]), play.context - 2 + AT
     true = actions[:, : last + 1]
     every, one = true.copy(), true.copy()
@@ -179,12 +189,3 @@ def _check_actions(checkpoint: Checkpoint, recording: Recording) -> None:
             f"the model's actions are {', '.join(mine)}; those of {recording.folder} are {', '.join(theirs)}: "
             "give a recording of the model's own game with --data"
         )
-
-
-def _draw(path: Path, real: Frames, predicted: Frames, repeated: Frames) -> None:
-    """For each of a few clips three rows: real, predicted, last context frame repeated."""
-    rows = rearrange(
-        np.stack([x[:PICTURED] for x in (real, predicted, repeated)], 1), "b row t h w k -> (b row t) h w k"
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_png(path, enlarge(strip(rows, columns=real.shape[1]), 2))

@@ -1,13 +1,18 @@
-"""An evaluation's figures as JSON values, and the main ones as a table."""
+"""What an evaluation shows: figures as JSON values, the main ones as a table, and strips of pictures."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich import box
 from rich.table import Table
 
-__all__ = ["plain", "summary"]
+from genie_gym.errors import DataError
+from genie_gym.frames import enlarge, strip, write_png
+from genie_gym.metrics import Frames
+
+__all__ = ["plain", "summary", "write_strip"]
 
 
 def plain(value: Any) -> Any:
@@ -54,3 +59,16 @@ def summary(figures: dict[str, Any]) -> Table:
 
 def _dB(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
+
+
+def write_strip(path: Path, rows: Frames) -> None:
+    """Writes rows of pictures, uint8 (rows, columns, h, w, 3), enlarged twofold; makes the folder.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_png(path, enlarge(strip(rows.reshape(-1, *rows.shape[2:]), columns=rows.shape[1]), 2))
+    except OSError as error:
+        raise DataError(f"cannot write {path} ({error.strerror or error}); give another folder with --out") from error

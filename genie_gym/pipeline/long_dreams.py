@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import rearrange, reduce
+from einops import reduce
 
 from genie_gym.data import Clips, Recording
-from genie_gym.frames import enlarge, strip, write_png
 from genie_gym.metrics import Frames, frechet_distance
 from genie_gym.pipeline.dreaming import dream_steps
+from genie_gym.pipeline.figures import write_strip
 from genie_gym.pipeline.policies import StickyPolicy
 from genie_gym.pipeline.sprites import SpriteDetector
 from genie_gym.world_model import Checkpoint, Sampling
@@ -21,7 +21,7 @@ from genie_gym.world_model import Checkpoint, Sampling
 __all__ = ["long_dreams", "longest_absence", "thumbnails"]
 
 CONTEXT = 2  # real frames a dream starts from
-LOOKED_AT = (1, 8, 100, 500, 1000)  # steps shown in the strip; the sprite is looked for at the middle and last ones
+LOOKED_AT = (1, 8, 100, 500, 1000)  # steps shown in the strip, and at which the player is looked for
 PICTURED = 6  # dreams shown
 REAL = 4000  # real frames compared with, at most
 THUMB = 8  # side of a thumbnail in pixels
@@ -61,7 +61,8 @@ def long_dreams(
     """
     frames, ended = _dream(checkpoint, recording, episodes, steps, dreams, sampling or checkpoint.sampling, seed)
     if out is not None:
-        _draw(Path(out) / "long_dreams.png", frames)
+        steps_shown = [step - 1 for step in LOOKED_AT if step <= steps]
+        write_strip(Path(out) / "long_dreams.png", frames[:PICTURED, steps_shown])
     real = _real(recording, episodes)
     others = _real(recording, np.setdiff1d(np.arange(len(recording)), episodes))
     early, late = frames[:, : max(steps // 10, 2)], frames[:, steps // 2 :]
@@ -164,10 +165,3 @@ def _sprite(sprite: SpriteDetector, frames: Frames, real: list[Frames]) -> dict[
         "overall": (count > 0).mean(),
         "doubled": (count > 1).mean(),
     }
-
-
-def _draw(path: Path, frames: Frames) -> None:
-    steps = [step - 1 for step in LOOKED_AT if step <= frames.shape[1]]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = rearrange(frames[:PICTURED, steps], "b t h w k -> (b t) h w k")
-    write_png(path, enlarge(strip(rows, columns=len(steps)), 2))

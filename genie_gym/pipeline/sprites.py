@@ -37,8 +37,8 @@ class SpriteDetector:
     """Counts the places where a picture looks like one of the templates.
 
     The likeness is 1 - |patch - template|^2 / |template|^2, both without their mean colour: 1 where they are equal, 0
-    for plain background, 0.75 for a ghost at half the contrast. Unlike a correlation, it asks for full contrast. A template
-    has to fit into the picture: one with a margin misses a sprite that touches the picture's edge.
+    for plain background, 0.75 for a ghost at half the contrast. Unlike a correlation, it asks for full contrast. A
+    template has to fit into the picture: one with a margin misses a sprite that touches the picture's edge.
 
     Args:
         templates: uint8 (p, q, 3) each, all of one shape: the sprite in its poses.

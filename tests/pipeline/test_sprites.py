@@ -97,7 +97,7 @@ def toy(tmp_path) -> data.Recording:
 
 
 def test_finds_the_toys_sprite_in_play_and_not_once_painted_out(toy):
-    # The toy starts with its sprite, 6 x 8 pixels, at (40, 16); a pixel of air around it, but for the ground below, which it leaves.
+    # The toy starts with its sprite, 6 x 8 pixels, at (40, 16); a pixel of air around it, none of ground below.
     detector = cut_sprite(toy, Place(39, 15, 9, 8))
     assert detector is not None
     poses = [detector.templates[0], detector.templates[0][:, ::-1]]

@@ -1,0 +1,293 @@
+"""Evaluation of models whose every figure can be worked out by hand, and of an untrained one."""
+
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import torch
+
+from genie_gym import data, games
+from genie_gym.errors import ConfigError, DataError
+from genie_gym.pipeline.evaluate import evaluate
+from genie_gym.pipeline.figures import summary
+from genie_gym.pipeline.long_dreams import longest_absence, thumbnails
+from genie_gym.pipeline.policies import StickyPolicy
+from genie_gym.pipeline.rollout import play_episode
+from genie_gym.pipeline.sprites import SpriteDetector
+from genie_gym.world_model import Checkpoint, Outcome, Sampling
+from tests.conftest import untrained
+
+LEVEL, PATCH = 10, 8  # a lamp of 8 x 8 pixels on black, which action 1 makes brighter by 10 levels
+AREA = 10 * math.log10(64 * 64 / PATCH**2)  # dB that the black around the lamp adds to a frame's PSNR
+GAME = {"name": "Lamp-Own", "actions": [{"meaning": "NOOP"}, {"meaning": "BRIGHTER"}]}
+
+
+def decibels(error: float) -> float:
+    """PSNR of pixels that are all off by `error` levels."""
+    return 20 * math.log10(255 / error)
+
+
+def brighter(frames: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+    """uint8 (b, 64, 64, 3) after the lamp has gained `levels` (b,)."""
+    changed = frames.int()
+    changed[:, :PATCH, :PATCH] += levels[:, None, None, None].int()
+    return changed.to(torch.uint8)
+
+
+class Lamp:
+    """A model that knows the game perfectly; tokens are pictures. It keeps the noise and the actions it was given."""
+
+    dtype, device, tokens = torch.float32, torch.device("cpu"), 1
+    tokenizer = SimpleNamespace(encode=lambda frames: frames, decode=lambda tokens: tokens)
+
+    def __init__(self) -> None:
+        self.noise, self.actions, self.prompts = [], [], []
+
+    def start(self, frames, actions):
+        for i in range(actions.shape[1]):  # the actions lie between the right frames
+            assert torch.equal(brighter(frames[:, i], LEVEL * actions[:, i]), frames[:, i + 1])
+        self.prompts.append(frames)
+        return {"frames": frames[:, -1], "step": 0}, frames[:, -1]
+
+    def step(self, state, actions, noise, sampling):
+        self.noise.append(noise), self.actions.append(actions)
+        state["frames"] = brighter(state["frames"], LEVEL * actions)
+        state["step"] += 1
+        return self.outcome(state)
+
+    def outcome(self, state):
+        b = len(state["frames"])
+        return Outcome(state["frames"], torch.zeros(b), torch.zeros(b), torch.zeros(b, 1, 2))
+
+
+def checkpoint(model) -> Checkpoint:
+    return Checkpoint(model, GAME, {}, Sampling(steps=3))
+
+
+@pytest.fixture
+def lamps(tmp_path):
+    """Makes a recording of the lamp under the actions given by a function of an episode's number."""
+
+    def make(actions) -> data.Recording:
+        with data.RecordingWriter(tmp_path / "lamp", {"game": GAME, "actions": ["NOOP", "BRIGHTER"]}) as writer:
+            for number in range(12):
+                taken = np.asarray(actions(number), np.int64)
+                levels = LEVEL * np.concatenate([[0], taken.cumsum()])
+                frames = np.zeros((len(levels), 64, 64, 3), np.uint8)
+                frames[:, :PATCH, :PATCH] = levels[:, None, None, None]
+                writer.append(data.Episode(frames, taken, np.zeros(len(taken), np.float32)))
+        return data.Recording(tmp_path / "lamp")
+
+    return make
+
+
+def at_random(number: int) -> np.ndarray:
+    return np.random.default_rng(number).integers(0, 2, 23)
+
+
+def test_a_perfect_model_reaches_the_ceiling_at_every_step(lamps):
+    figures = evaluate(checkpoint(Lamp()), lamps(at_random), clips=40, long_steps=0)
+    assert figures["reconstruction"] == {"psnr": 60.0, "moving_psnr": 60.0}
+    assert figures["prediction"]["psnr"] == figures["prediction"]["pooled_psnr"] == [60.0] * 10
+    assert figures["prediction"]["ssim_t4"] == 1
+    assert figures["sprite"] is None and figures["long"] is None
+    assert figures["settings"]["steps"] == 3
+
+
+def test_another_last_action_costs_exactly_one_level(lamps):
+    """With two actions the other one is known, so delta-PSNR has no chance in it."""
+    control = evaluate(checkpoint(Lamp()), lamps(at_random), clips=40, long_steps=0)["control"]
+    assert control["delta_psnr_last_action"] == pytest.approx(60 - decibels(LEVEL) - AREA, abs=1e-3)
+    assert control["delta_psnr_last_action_error"] == pytest.approx(0, abs=1e-4)
+
+
+def test_random_actions_cost_what_chance_says(lamps):
+    """All true actions are 1: with k of four random actions 0, the lamp is off by k levels."""
+    control = evaluate(checkpoint(Lamp()), lamps(lambda _: np.ones(23)), clips=150, horizon=4, long_steps=0)["control"]
+    cost = [0] + [60 - decibels(k * LEVEL) - AREA for k in range(1, 5)]
+    share = [math.comb(4, k) / 16 for k in range(5)]
+    mean = sum(p * c for p, c in zip(share, cost, strict=True))
+    error = math.sqrt(sum(p * (c - mean) ** 2 for p, c in zip(share, cost, strict=True)) / 150)
+    assert abs(control["delta_psnr"] - mean) < 4 * error
+    assert control["delta_psnr_error"] == pytest.approx(error, rel=0.3)
+
+
+def test_repeating_the_last_frame_falls_behind_by_a_level_a_step(lamps):
+    prediction = evaluate(checkpoint(Lamp()), lamps(lambda _: np.ones(23)), clips=8, long_steps=0)["prediction"]
+    expected = [decibels(LEVEL * t) for t in range(1, 11)]
+    assert prediction["repeat_psnr"] == pytest.approx([value + AREA for value in expected], abs=1e-3)
+    assert prediction["repeat_pooled_psnr"] == pytest.approx(prediction["repeat_psnr"])
+    # The median of 12 levels lies half a level from frames 5 and 6, t = 4 and 5: there nothing moves.
+    moving = [value if abs(t - 4.5) > 1 else None for t, value in enumerate(expected, 1)]
+    assert prediction["repeat_moving_psnr"] == [value and pytest.approx(value, abs=1e-3) for value in moving]
+
+
+def test_samples_that_are_compared_share_their_noise(lamps):
+    model = Lamp()
+    evaluate(checkpoint(model), lamps(at_random), clips=40, long_steps=0)  # 32 clips, then 8
+    shapes = [tuple(noise.shape) for noise in model.noise]
+    assert shapes == 10 * [(32, 3, 2, 1)] + 10 * [(8, 3, 2, 1)] + 2 * (4 * [(32, 3, 2, 1)] + 4 * [(8, 3, 2, 1)])
+    true, every, one = model.noise[:20], model.noise[20:28], model.noise[28:]
+    for other in (every, one):
+        for i in range(4):
+            assert torch.equal(other[i], true[i]) and torch.equal(other[4 + i], true[10 + i])
+    assert len({float(noise[0, 0, 0, 0]) for noise in true}) == 20
+    # of the last, only the fourth action is another
+    changed = [(a != b).float().mean().item() for a, b in zip(model.actions[28:32], model.actions[:4], strict=True)]
+    assert changed == [0, 0, 0, 1]
+    changed = [(a != b).float().mean().item() for a, b in zip(model.actions[20:24], model.actions[:4], strict=True)]
+    assert all(0.2 < share < 0.8 for share in changed)
+
+
+def test_only_held_out_episodes_are_used(lamps):
+    recording, model = lamps(at_random), Lamp()
+    evaluate(checkpoint(model), recording, clips=30, episodes=np.array([3]), horizon=4, long_steps=0)
+    levels = {int(frame[0, 0, 0]) for frame in recording[3].frames}
+    seen = {int(level) for prompt in model.prompts for level in prompt[:, :, 0, 0, 0].flatten()}
+    assert seen <= levels
+
+    model = Lamp()
+    evaluate(checkpoint(model), recording, clips=40, horizon=4, long_steps=0)
+    held_out = {recording[int(i)].frames.tobytes() for i in data.split(recording)[1]}
+    pieces = {prompt.numpy().tobytes() for batch in model.prompts for prompt in batch}
+    assert all(any(piece in episode for episode in held_out) for piece in pieces)
+
+
+SPRITE = np.random.default_rng(1).integers(100, 256, (6, 6, 3), np.uint8)
+DETECTOR = SpriteDetector([SPRITE])
+
+
+class Forgetful(Lamp):
+    """Paints the player in for ten steps, then leaves it out; ends the first dream at step 5; doubles it at step 3."""
+
+    def outcome(self, state):
+        frames, step = torch.zeros_like(state["frames"]), state["step"]
+        if step <= 10:
+            frames[:, 40:46, 20:26] = torch.from_numpy(SPRITE)
+        if step == 3:
+            frames[:, 40:46, 40:46] = torch.from_numpy(SPRITE)
+        ends = torch.zeros(len(frames))
+        ends[0] = 0.9 if step == 5 else 0.1
+        return Outcome(frames, torch.zeros(len(frames)), ends, torch.zeros(len(frames), 1, 2))
+
+
+def test_a_long_dream_that_loses_the_player(lamps, tmp_path):
+    recording = lamps(lambda _: np.zeros(23))
+    long = evaluate(
+        checkpoint(Forgetful()),
+        recording,
+        clips=2,
+        long_steps=100,
+        dreams=4,
+        sprite=DETECTOR,
+        out=tmp_path / "pictures",
+    )["long"]
+    assert long["ended"] == 0.25
+    sprite = long["sprite"]
+    assert sprite["real"] == 0 and sprite["longest_absence"] == 0
+    assert sprite["at_step"] == sprite["recently_seen"] == {"8": 1, "100": 0}
+    assert sprite["overall"] == 0.1 and sprite["doubled"] == 0.01
+    # real frames are black: so is the late half of the dream, and a black frame; its first tenth shows the player
+    assert long["mean_level"]["real"] == long["mean_level"]["late"] == 0 < long["mean_level"]["early"]
+    distance = long["frechet"]
+    assert distance["late"] == distance["real"] == distance["black"] == 0 < distance["early"]
+    strip = imageio.imread(tmp_path / "pictures" / "long_dreams.png")[::2, ::2]
+    assert strip.shape == (4 * 65 - 1, 3 * 65 - 1, 3)
+    np.testing.assert_array_equal(strip[40:46, 65 + 20 : 65 + 26], SPRITE)  # step 8 of the first dream
+    assert strip[:64, 130:].max() == 0  # step 100
+
+
+def test_prediction_without_the_player_is_noticed(lamps):
+    recording = lamps(lambda _: np.zeros(23))
+
+    class Blind(Lamp):
+        def step(self, state, actions, noise, sampling):
+            outcome = super().step(state, actions, noise, sampling)
+            if state["step"] > 3:
+                outcome.frames = torch.zeros_like(outcome.frames)
+            return outcome
+
+    lamp_on = SpriteDetector([np.pad(np.full((8, 8, 3), 200, np.uint8), ((0, 2), (0, 2), (0, 0)))])
+    bright = [
+        data.Episode(brighter(torch.from_numpy(e.frames), torch.full((24,), 200)).numpy(), e.actions, e.rewards)
+        for e in recording.episodes()
+    ]
+    folder = recording.folder.with_name("bright")
+    with data.RecordingWriter(folder, {"game": GAME, "actions": ["NOOP", "BRIGHTER"]}) as writer:
+        for episode in bright:
+            writer.append(episode)
+    figures = evaluate(checkpoint(Blind()), data.Recording(folder), clips=5, long_steps=0, sprite=lamp_on)["sprite"]
+    assert figures["real"] == [1] * 10
+    assert figures["kept"] == figures["in_place"] == [1] * 3 + [0] * 7
+    assert figures["pictured"] == 1
+
+
+def test_thumbnails_are_means_of_places():
+    frames = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 64, 3), np.uint8)
+    small = thumbnails(frames)
+    assert small.shape == (6, 192)
+    assert small[4].reshape(8, 8, 3)[2, 5, 1] == pytest.approx(frames[1, 1, 16:24, 40:48, 1].mean(), abs=1e-4)
+
+
+def test_an_absence_counts_if_the_player_comes_back():
+    assert longest_absence(np.array([0, 0, 1, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0], bool)) == 3
+    assert longest_absence(np.zeros(9, bool)) == longest_absence(np.ones(9, bool)) == 0
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory) -> data.Recording:
+    folder, spec = tmp_path_factory.mktemp("toy"), games.find("Toy")
+    with data.RecordingWriter(folder, {"game": spec.to_dict(), "actions": list(spec.meanings)}) as writer:
+        for seed in range(5):
+            writer.append(play_episode(games.make("Toy"), StickyPolicy(), seed, 60))
+    return data.Recording(folder)
+
+
+def test_a_real_model_gives_the_same_json_for_the_same_seed(toy, tmp_path):
+    model = untrained()
+
+    def figures(seed: int, out: Path | None = None) -> dict:
+        found = evaluate(
+            model, toy, clips=6, horizon=5, sampling=Sampling(2, 1.0), seed=seed, long_steps=12, dreams=2, out=out
+        )
+        del found["speed"]
+        return found
+
+    first = figures(1, tmp_path)
+    assert json.loads(json.dumps(first, allow_nan=False)) == first == figures(1)
+    assert first["prediction"] != figures(2)["prediction"]
+    assert first["game"] == "Toy-Numpy" and len(first["prediction"]["psnr"]) == 5
+    assert abs(first["control"]["delta_psnr"]) < 2  # it knows nothing of actions
+    assert first["long"]["frechet"]["late"] > 2 * first["long"]["frechet"]["real"]  # nor of pictures
+    strip = imageio.imread(tmp_path / "prediction.png")
+    assert strip.shape == ((6 * 3 * 65 - 1) * 2, (5 * 65 - 1) * 2, 3)
+    assert imageio.imread(tmp_path / "long_dreams.png").shape == ((2 * 65 - 1) * 2, (2 * 65 - 1) * 2, 3)
+
+
+def test_the_table_shows_the_main_figures(toy):
+    from rich.console import Console
+
+    figures = evaluate(untrained(), toy, clips=4, horizon=4, long_steps=10, dreams=2)
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(summary(figures))
+    text = captured.get()
+    assert f"{figures['prediction']['psnr'][3]:.2f}" in text
+    assert f"{figures['control']['delta_psnr']:.2f}" in text
+    assert f"{figures['reconstruction']['moving_psnr']:.2f}" in text
+
+
+def test_refuses_what_cannot_be_scored(toy, lamps, tmp_path):
+    with pytest.raises(ConfigError, match="horizon"):
+        evaluate(untrained(), toy, horizon=3)
+    with pytest.raises(ConfigError, match="BRIGHTER"):
+        evaluate(untrained(), lamps(at_random))
+    Path(tmp_path / "file").touch()
+    with pytest.raises(DataError, match="cannot write"):
+        evaluate(untrained(), toy, clips=2, horizon=4, long_steps=0, out=tmp_path / "file")
+    with pytest.raises(DataError, match="no window of 26 frames"):
+        evaluate(checkpoint(Lamp()), lamps(at_random), horizon=24)
