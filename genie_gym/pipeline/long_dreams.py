@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from einops import reduce
+from rich.console import Console
+from rich.progress import track
 
 from genie_gym.data import Clips, Recording
 from genie_gym.metrics import Frames, frechet_distance
@@ -126,7 +128,9 @@ def _dream(
         torch.rand(dreams, sampling.steps, 2, checkpoint.model.tokens, generator=generator) for _ in range(steps)
     )
     play = dream_steps(checkpoint, clip["frames"], clip["actions"], actions, noise, sampling)
-    for step, outcome in enumerate(play):
+    terminal = Console(stderr=True)
+    shown = track(play, "dreaming", total=steps, console=terminal, transient=True, disable=not terminal.is_terminal)
+    for step, outcome in enumerate(shown):
         frames[:, step] = outcome.frames.cpu().numpy()
         ended |= outcome.ends.cpu().numpy() > 0.5
     return frames, ended.mean()
