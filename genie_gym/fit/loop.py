@@ -68,8 +68,14 @@ class FitConfig:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
             raise ConfigError("give either steps or minutes, not both and not neither")
-        if min(self.batch, self.accumulate) < 1:
-            raise ConfigError(f"batch and accumulate must be 1 or more; got {self.batch} and {self.accumulate}")
+        if self.minutes is not None and self.minutes <= 0:
+            raise ConfigError(f"minutes must be more than 0; got {self.minutes}")
+        if self.steps is not None and self.steps < 1:
+            raise ConfigError(f"steps must be 1 or more; got {self.steps}")
+        for one, other in (("batch", "accumulate"), ("log_every", "validate_every")):
+            if min(getattr(self, one), getattr(self, other)) < 1:
+                got = f"{getattr(self, one)} and {getattr(self, other)}"
+                raise ConfigError(f"{one} and {other} must be 1 or more; got {got}")
 
 
 @dataclass
