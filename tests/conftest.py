@@ -9,6 +9,8 @@ from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
 from genie_gym.world_model import Checkpoint, WorldModel
 
+torch.set_num_threads(1)  # tiny models are not worth sharing out, least of all on a busy machine
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory, monkeypatch):

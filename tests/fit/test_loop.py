@@ -1,0 +1,298 @@
+"""The training loop: exact resume, signals, accumulation, averages, the clock and TensorBoard."""
+
+import copy
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from genie_gym.errors import ConfigError
+from genie_gym.fit.average import WeightAverage
+from genie_gym.fit.loop import FitConfig, fit
+from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
+
+CONFIG = FitConfig(steps=20, batch=2, warmup=5, precision="float32", log_every=5, validate_every=8, average=0.8)
+SIZES = TokenizerConfig(size=16, dim=16, heads=2, encoder_blocks=1, decoder_blocks=1, codes=64, code_dim=4, warmup=4)
+
+
+class Line(nn.Module):
+    """Least squares: the smallest thing that can be fitted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, batch: dict) -> tuple[torch.Tensor, dict]:
+        loss = (self.layer(batch["x"]) - batch["y"]).square().mean()
+        return loss, {"loss_again": loss.detach()}
+
+
+class Noisy(nn.Module):
+    """A tokenizer (random revival of codes) with dropout before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropout, self.tokenizer = nn.Dropout(0.2), Tokenizer(SIZES)
+
+    def forward(self, batch: dict) -> tuple[torch.Tensor, dict]:
+        return self.tokenizer({"frames": self.dropout(batch["frames"])})
+
+
+def line_batch(rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
+    x = torch.from_numpy(rng.normal(size=(size, 3)).astype(np.float32))
+    return {"x": x, "y": x[:, :2] * 2 + 1}
+
+
+def clips(rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
+    return {"frames": torch.from_numpy(rng.random((size, 3, 3, 16, 16), np.float32))}
+
+
+def nothing(model: nn.Module) -> dict:
+    return {}
+
+
+def make(kind: type[nn.Module], seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return kind()
+
+
+class StopAfter:
+    """A sampler that asks its own process to stop while it draws batch number `count`."""
+
+    def __init__(self, sample, count: int, number: int = signal.SIGINT):
+        self.sample, self.left, self.number = sample, count, number
+
+    def __call__(self, rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), self.number)
+        return self.sample(rng, size)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_fits_go_on_to_the_bit(tmp_path, number):
+    whole = make(Noisy)
+    fit(whole, clips, nothing, CONFIG, tmp_path / "whole")
+
+    pieces = make(Noisy)
+    first = fit(pieces, StopAfter(clips, 10, number), nothing, CONFIG, tmp_path / "pieces")
+    assert (first.finished, first.steps) == (False, 10)
+    assert any(not torch.equal(a, b) for a, b in zip(whole.parameters(), pieces.parameters(), strict=True))
+    again = make(Noisy, seed=9)  # a new process knows nothing
+    torch.rand(5)
+    second = fit(again, clips, nothing, CONFIG, tmp_path / "pieces")
+    assert (second.finished, second.steps) == (True, 20)
+    for (name, value), other in zip(whole.state_dict().items(), again.state_dict().values(), strict=True):
+        assert torch.equal(value, other), name
+    assert whole.tokenizer.codebook.started and whole.tokenizer.steps == 20
+
+
+def test_handlers_of_signals_are_put_back(tmp_path):
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    fit(make(Line), line_batch, nothing, replace(CONFIG, steps=2), tmp_path)
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_a_finished_fit_trains_no_further(tmp_path):
+    model = make(Line)
+    metrics = fit(model, line_batch, lambda m: {"bias": m.layer.bias[0]}, CONFIG, tmp_path).metrics
+    before = copy.deepcopy(model.state_dict())
+    again = make(Line, seed=3)
+
+    def never(*_: object) -> dict:
+        raise AssertionError("nothing is left to do")
+
+    report = fit(again, never, never, CONFIG, tmp_path)
+    assert report.finished and report.steps == 20 and report.metrics == metrics
+    assert all(torch.equal(before[name], value) for name, value in again.state_dict().items())
+
+
+SUBPROCESS = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]) / "fit")]
+import torch
+from tests.fit.test_loop import CONFIG, Line, line_batch, make, nothing, replace
+from genie_gym.fit.loop import fit
+
+def slow(rng, size):
+    time.sleep(0.01)
+    print("step", flush=True)
+    return line_batch(rng, size)
+
+report = fit(make(Line), slow, nothing, replace(CONFIG, steps=3000), Path(sys.argv[2]))
+print("stopped after", report.steps, report.finished, flush=True)
+"""
+
+
+def test_sigterm_saves_and_the_next_process_goes_on(tmp_path):
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
+    command = [sys.executable, "-c", SUBPROCESS, str(root), str(tmp_path)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    for _ in range(5):
+        process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    words = printed.split("stopped after ")[1].split()
+    steps = int(words[0])
+    assert 5 <= steps < 3000 and words[1] == "False"
+
+    pieces, whole = make(Line), make(Line)
+    config = replace(CONFIG, steps=3000)
+    assert fit(pieces, StopAfter(line_batch, 7), nothing, config, tmp_path).steps == steps + 7
+    fit(whole, StopAfter(line_batch, steps + 7), nothing, config, tmp_path / "whole")
+    assert torch.equal(whole.layer.weight, pieces.layer.weight)
+
+
+def test_accumulated_batches_are_one_large_batch(tmp_path):
+    config = replace(CONFIG, steps=6, average=0.0, clip=1e9)
+    single, double, plain = (make(Line) for _ in range(3))
+    fit(single, line_batch, nothing, replace(config, batch=8), tmp_path / "1")
+    fit(double, line_batch, nothing, replace(config, batch=4, accumulate=2), tmp_path / "2")
+    fit(plain, line_batch, nothing, replace(config, batch=4), tmp_path / "3")
+    torch.testing.assert_close(single.layer.weight, double.layer.weight, rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(single.layer.weight, plain.layer.weight, rtol=1e-4, atol=1e-6)
+
+
+def test_one_step_is_adamw_at_the_warmed_up_rate(tmp_path):
+    config = replace(CONFIG, steps=1, average=0.0, lr=0.1, warmup=4, weight_decay=0.5, clip=1e9)
+    model, before = make(Line), make(Line)
+    fit(model, line_batch, nothing, config, tmp_path)
+    loss, _ = before(line_batch(np.random.default_rng(config.seed), config.batch))
+    loss.backward()
+    weight, bias = before.layer.weight, before.layer.bias
+    lr = 0.1 / 4  # the first of four steps of warm-up, at the cosine's beginning
+    sign = [p.grad / (p.grad.abs() + 1e-8) for p in (weight, bias)]  # Adam's first step
+    torch.testing.assert_close(model.layer.weight.data, weight.data * (1 - lr * 0.5) - lr * sign[0])
+    torch.testing.assert_close(model.layer.bias.data, bias.data - lr * sign[1])  # vectors do not decay
+
+
+class Scaled(Line):
+    """Least squares with a weight that differs from batch to batch."""
+
+    def forward(self, batch: dict) -> tuple[torch.Tensor, dict]:
+        loss, metrics = super().forward(batch)
+        return loss * batch["scale"], metrics
+
+
+@pytest.mark.parametrize(("clip", "alike"), [(1e-3, True), (1e9, False)])
+def test_gradients_are_clipped_to_the_norm(tmp_path, clip, alike):
+    """A second gradient a thousand times the first moves Adam differently, unless both are cut to one norm."""
+    config = replace(CONFIG, steps=2, average=0.0, warmup=0, weight_decay=0.0, clip=clip)
+    results = []
+    for second in (1.0, 1000.0):
+        model, scales = make(Scaled), iter([1.0, second])
+        batch = line_batch(np.random.default_rng(1), 2)
+        fit(model, lambda rng, size, b=batch, s=scales: b | {"scale": next(s)}, nothing, config, tmp_path / str(second))
+        results.append(model.layer.weight.detach())
+    assert torch.allclose(*results, rtol=0, atol=1e-5) == alike
+
+
+def test_the_rate_follows_warm_up_and_cosine(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, closure=None: seen.append(self.param_groups[0]["lr"]))
+    fit(make(Line), line_batch, nothing, replace(CONFIG, lr=0.5, final_lr=0.1), tmp_path)
+    t = np.arange(20)
+    cosine = 0.1 + 0.9 * (1 + np.cos(np.pi * t / 20)) / 2
+    np.testing.assert_allclose(seen, 0.5 * np.minimum(1, (t + 1) / 5) * cosine)
+
+
+def test_average_is_the_weighted_sum_of_all_weights():
+    model = Line()
+    first = model.layer.weight.detach().clone()
+    average = WeightAverage(model, 0.9)
+    history = torch.randn(7, 2, 3)
+    for weight in history:
+        model.layer.weight.data.copy_(weight)
+        average.update(model)
+    shares = 0.1 * 0.9 ** torch.arange(6, -1, -1)
+    expected = 0.9**7 * first + (shares[:, None, None] * history).sum(0)
+    torch.testing.assert_close(average.model.layer.weight.data, expected)
+    assert not average.model.training and not average.model.layer.weight.requires_grad
+
+
+def test_buffers_are_copied_not_averaged():
+    model = nn.BatchNorm1d(2)
+    average = WeightAverage(model, 0.9)
+    model.running_mean.fill_(5)
+    average.update(model)
+    assert (average.model.running_mean == 5).all() and average.model.num_batches_tracked == 0
+
+
+def test_the_averaged_model_is_validated_and_returned(tmp_path):
+    seen = []
+    model = make(Line)
+
+    def validate(average: nn.Module) -> dict:
+        seen.append(average.layer.weight.detach().clone())
+        assert not average.training
+        return {"first": average.layer.weight[0, 0]}
+
+    report = fit(model, line_batch, validate, CONFIG, tmp_path)
+    assert len(seen) == 3  # at steps 8 and 16, and at the end
+    assert torch.equal(seen[-1], model.layer.weight) and not model.training
+    assert report.metrics == {"first": pytest.approx(model.layer.weight[0, 0].item())}
+    raw = make(Line)
+    fit(raw, line_batch, nothing, replace(CONFIG, average=0.0), tmp_path / "raw")
+    assert not torch.allclose(raw.layer.weight, model.layer.weight)
+
+
+def test_minutes_end_and_count_over_pieces(tmp_path):
+    config = replace(CONFIG, steps=None, minutes=1.0 / 60)
+    started = time.monotonic()
+    first = fit(make(Line), StopAfter(line_batch, 50), nothing, config, tmp_path)
+    assert not first.finished and first.seconds < 1
+    second = fit(make(Line), line_batch, nothing, config, tmp_path)
+    assert second.finished and second.steps > first.steps
+    assert second.seconds == pytest.approx(1, abs=0.3) and time.monotonic() - started < 3
+
+
+def test_saves_now_and_then(tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr("genie_gym.fit.loop.save_state", lambda *args: saved.append(args[-1]["step"]))
+    fit(make(Line), line_batch, nothing, replace(CONFIG, steps=4, save_every=0.0), tmp_path)
+    assert saved == [1, 2, 3, 4, 4]
+
+
+def test_tensorboard_has_curves_and_clips(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    clip = np.zeros((4, 16, 32, 3), np.uint8)
+    clip[1:, :, :16] = 200
+    fit(make(Line), line_batch, lambda m: {"psnr": 12.5, "seen": clip}, CONFIG, tmp_path)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    losses = events.Scalars("train/loss")
+    assert [event.step for event in losses] == [5, 10, 15, 20]
+    assert [event.value for event in events.Scalars("validation/psnr")] == [12.5] * 3
+    assert {"train/lr", "train/loss_again"} <= set(events.Tags()["scalars"])
+    picture = events.Images("validation/seen")[0]
+    assert (picture.width, picture.height, picture.encoded_image_string[:4]) == (32, 16, b"GIF8")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "either steps or minutes"),
+        ({"steps": 1, "minutes": 1.0}, "either steps or minutes"),
+        ({"steps": 0}, "steps must be 1 or more; got 0"),
+        ({"minutes": 0.0}, "minutes must be more than 0; got 0.0"),
+        ({"minutes": -3.0}, "minutes must be more than 0; got -3.0"),
+        ({"steps": 1, "batch": 0}, "batch and accumulate must be 1 or more; got 0 and 1"),
+        ({"steps": 1, "accumulate": -1}, "got 8 and -1"),
+        ({"steps": 1, "log_every": 0}, "log_every and validate_every must be 1 or more; got 0 and 500"),
+    ],
+)
+def test_bad_options(options, words):
+    with pytest.raises(ConfigError, match=words):
+        FitConfig(**options)
