@@ -116,17 +116,16 @@ def _changed(pixels: Tensor, patch: int, threshold: int = 5) -> Tensor:
 def _mean_metrics(model: nn.Module, tokenizer: Tokenizer, held_out: Clips, config: FitConfig) -> dict[str, float]:
     """The model's own metrics over all held-out windows, with the same masks at each validation."""
     device = next(model.parameters()).device
-    state, weights = torch.get_rng_state(), 0
-    totals: dict[str, float] = {}
-    torch.manual_seed(config.seed)
-    for batch in _in_order(tokenizer, held_out, config):
-        with autocast(resolve(config.precision, device), device):
-            _, metrics = model(batch)
-        size = len(batch["tokens"])
-        weights += size
-        for name, value in metrics.items():
-            totals[name] = totals.get(name, 0.0) + size * float(value)
-    torch.set_rng_state(state)
+    weights, totals = 0, dict[str, float]()
+    with torch.random.fork_rng():  # on all devices: training goes on with its own stream of noise
+        torch.manual_seed(config.seed)
+        for batch in _in_order(tokenizer, held_out, config):
+            with autocast(resolve(config.precision, device), device):
+                _, metrics = model(batch)
+            size = len(batch["tokens"])
+            weights += size
+            for name, value in metrics.items():
+                totals[name] = totals.get(name, 0.0) + size * float(value)
     return {name: value / weights for name, value in totals.items()}
 
 
