@@ -54,12 +54,12 @@ def load_state(path: Path, model: nn.Module, average: nn.Module, optimizer: torc
         model.load_state_dict(_under("model/", tensors))
         average.load_state_dict(_under("average/", tensors))
         optimizer.load_state_dict(_optimizer_state(optimizer, _under("optimizer/", tensors)))
+        torch.set_rng_state(tensors["random/torch"])
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path} does not fit this model or is damaged ({str(error).splitlines()[0]}); "
             f"remove {path.parent} to start this fit again"
         ) from error
-    torch.set_rng_state(tensors["random/torch"])
     if "random/cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["random/cuda"])
     return progress
