@@ -1,0 +1,171 @@
+"""What feeds each stage of a fit: tokens beside the actions that led to them, and validation over all clips."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from genie_gym import data
+from genie_gym.fit import FitConfig, FitReport, fit_dynamics, fit_tokenizer, stages
+from genie_gym.fit.stages import token_batch
+from genie_gym.metrics import psnr
+from genie_gym.models.dynamics import Dynamics, DynamicsConfig
+from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
+from tests.conftest import excited
+
+HEADER = {"game": {"name": "Toy-Numpy"}, "actions": ["A", "B", "C"]}
+CONFIG = FitConfig(steps=2, batch=4, precision="float32", warmup=1)
+
+
+@pytest.fixture
+def tokenizer() -> Tokenizer:
+    sizes = {"dim": 8, "heads": 1, "window": 3, "encoder_blocks": 1, "decoder_blocks": 1}
+    return excited(Tokenizer(TokenizerConfig(patch=16, codes=16, code_dim=4, **sizes)))
+
+
+@pytest.fixture
+def dynamics() -> Dynamics:
+    return excited(Dynamics(DynamicsConfig(3, dim=8, blocks=1, heads=1, side=4, window=3, codes=16, code_dim=4)))
+
+
+@pytest.fixture
+def recording(tmp_path) -> data.Recording:
+    """Three episodes of 12, 19 and 26 frames, of slowly moving blocks; 18 windows of 3 frames in order."""
+    rng = np.random.default_rng(0)
+    with data.RecordingWriter(tmp_path, HEADER) as writer:
+        for i in range(3):
+            length = 12 + 7 * i
+            blocks = rng.integers(0, 256, (4, 4, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+            frames = np.stack([np.roll(blocks, 2 * t, 1) for t in range(length)])
+            actions = rng.integers(0, 3, length - 1)
+            rewards = rng.normal(size=length - 1).astype(np.float32)
+            writer.append(data.Episode(frames, actions, rewards, True, False, {"id": f"{i}"}))
+    return data.Recording(tmp_path)
+
+
+def test_each_frame_stands_beside_what_led_to_it(tokenizer, recording):
+    episode = recording[0]
+    window = next(data.Clips(recording, 12).in_order(1))  # the whole first episode
+    batch = token_batch(tokenizer, window, 0, 12, "float32")
+    assert batch["actions"][0].tolist() == [-1, *episode.actions]
+    np.testing.assert_allclose(batch["rewards"][0], [0, *episode.rewards])
+    assert batch["ends"][0].tolist() == [False] * 11 + [True] and batch["ends"].dtype == torch.bool
+    frames = torch.from_numpy(episode.frames.astype(np.float32) / 255).permute(0, 3, 1, 2)
+    assert torch.equal(batch["tokens"], tokenizer.encode(frames[None]))
+
+
+def test_a_clip_from_the_middle_keeps_its_places(tokenizer, recording):
+    window = next(data.Clips(recording, 12).in_order(2))
+    whole, part = (token_batch(tokenizer, window, *span, "float32") for span in ((0, 12), (4, 9)))
+    assert {name: value.shape[1] for name, value in part.items()} == dict.fromkeys(part, 5)
+    for name in ("tokens", "rewards", "ends", "changed"):
+        assert torch.equal(part[name], whole[name][:, 4:9]), name
+    assert torch.equal(part["actions"][:, 1:], whole["actions"][:, 5:9])
+    assert (part["actions"][:, 0] == -1).all() and (whole["actions"][:, 4] >= 0).all()
+
+
+def test_changed_tokens_in_numpy(tokenizer):
+    rng = np.random.default_rng(1)
+    frames = np.full((1, 5, 64, 64, 3), 100, np.uint8)
+    for t in range(1, 5):
+        frames[0, t] = frames[0, t - 1]
+        y, x = rng.integers(64, size=2)
+        frames[0, t, y, x, t % 3] += [0, 5, 6, 20, 100][t]  # at most 5 levels is no change
+    batch = {"frames": frames, "actions": np.zeros((1, 4), np.int64), "rewards": np.zeros((1, 4), np.float32)}
+    batch["terminated"] = np.zeros((1, 4), bool)
+    changed = token_batch(tokenizer, batch, 0, 5, "float32")["changed"][0].numpy()
+    for t in range(5):
+        for n in range(16):
+            y, x = 16 * (n // 4), 16 * (n % 4)
+            patches = frames[0, max(t - 1, 0) : t + 1, y : y + 16, x : x + 16].astype(int)
+            assert changed[t, n] == (np.abs(patches[-1] - patches[0]).max() > 5), (t, n)
+    assert changed.sum(1).tolist() == [0, 0, 1, 1, 1]
+
+
+def fed(monkeypatch) -> dict:
+    """Catches what a stage hands to the loop."""
+    caught: dict = {}
+
+    def fit(model, sample, validate, config, folder, name):
+        caught.update(sample=sample, validate=validate)
+        return FitReport(0, 0.0)
+
+    monkeypatch.setattr(stages, "fit", fit)
+    return caught
+
+
+def test_batches_of_any_length_have_equally_many_frames(tokenizer, dynamics, recording, tmp_path, monkeypatch):
+    caught = fed(monkeypatch)
+    train = data.Clips(recording, 12)
+    fit_dynamics(dynamics, tokenizer, train, train, CONFIG, tmp_path / "run", lengths=(2, 4, 8))
+    assert torch.equal(dynamics.codebook, tokenizer.codebook.codes)
+    rng = np.random.default_rng(0)
+    shapes = [tuple(caught["sample"](rng, 4)["tokens"].shape[:2]) for _ in range(40)]
+    assert set(shapes) == {(4, 2), (2, 4), (1, 8)}
+
+
+def test_half_of_the_dynamics_clips_start_later_in_the_window(tokenizer, dynamics, recording, tmp_path, monkeypatch):
+    caught, starts = fed(monkeypatch), []
+    monkeypatch.setattr(stages, "token_batch", lambda _, clips, start, stop, precision: starts.append((start, stop)))
+    train = data.Clips(recording, 12)
+    fit_dynamics(dynamics, tokenizer, train, train, CONFIG, tmp_path / "run", lengths=(4,))
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        caught["sample"](rng, 1)
+    assert {stop - start for start, stop in starts} == {4}
+    assert {start for start, _ in starts} == set(range(9))
+    assert np.mean([start == 0 for start, _ in starts]) == pytest.approx(0.5 + 0.5 / 9, abs=0.1)
+
+
+def test_the_tokenizers_psnr_is_that_of_all_held_out_frames(tokenizer, recording, tmp_path, monkeypatch):
+    caught = fed(monkeypatch)
+    clips = data.Clips(recording, 3)
+    fit_tokenizer(tokenizer, clips, clips, CONFIG, tmp_path / "run")
+    figures = caught["validate"](tokenizer)
+
+    values, codes = [], set()
+    windows = [window for batch in clips.in_order(1) for window in batch["frames"]]
+    assert len(windows) == 18  # a batch of sixteen and one of two
+    for window in windows:
+        with torch.no_grad():
+            tokens = tokenizer.encode(torch.from_numpy(window.astype(np.float32) / 255).permute(0, 3, 1, 2)[None])
+            seen = tokenizer.decode(tokens)[0].permute(0, 2, 3, 1).numpy()
+        values.extend(psnr(np.clip(seen, 0, 1) * 255, window))
+        codes |= set(tokens.flatten().tolist())
+    assert float(figures["psnr"]) == pytest.approx(np.mean(values), rel=1e-4)
+    assert figures["codes"] == len(codes)
+    assert figures["real_and_seen"].shape == (3, 64, 64 + 2 + 64, 3)
+    np.testing.assert_array_equal(figures["real_and_seen"][:, :, :64], windows[0])
+
+
+def test_the_dynamics_metrics_weigh_every_clip_alike(tokenizer, dynamics, recording, tmp_path, monkeypatch):
+    caught = fed(monkeypatch)
+    dynamics.config = replace(dynamics.config, full=1.0)  # nothing is left to chance
+    clips = data.Clips(recording, 3)
+    fit_dynamics(dynamics, tokenizer, clips, clips, CONFIG, tmp_path / "run", lengths=(3,))
+    torch.manual_seed(7)
+    expected_noise = torch.rand(3)
+    torch.manual_seed(7)
+    figures = caught["validate"](dynamics)
+    assert torch.equal(torch.rand(3), expected_noise)  # training's noise goes on as if nothing had been
+
+    singles = []
+    for window in clips.in_order(1):
+        with torch.no_grad():
+            _, metrics = dynamics(token_batch(tokenizer, window, 0, 3, "float32"))
+        singles.append({name: float(value) for name, value in metrics.items()})
+    for name in ("cross_entropy", "accuracy", "reward", "end"):
+        assert figures[name] == pytest.approx(np.mean([single[name] for single in singles]), rel=1e-4), name
+    assert figures["real_and_predicted"].shape == (3, 64, 64 + 2 + 64, 3)
+
+
+def test_both_stages_run(tokenizer, dynamics, recording, tmp_path):
+    clips = data.Clips(recording, 4)
+    before = {name: value.clone() for name, value in tokenizer.state_dict().items()}
+    assert fit_tokenizer(tokenizer, clips, clips, CONFIG, tmp_path / "tokenizer").metrics.keys() == {"psnr", "codes"}
+    assert any(not torch.equal(before[name], value) for name, value in tokenizer.state_dict().items())
+    frozen = {name: value.clone() for name, value in tokenizer.state_dict().items()}
+    report = fit_dynamics(dynamics, tokenizer, clips, clips, CONFIG, tmp_path / "dynamics", lengths=(4,))
+    assert report.finished and {"cross_entropy", "accuracy", "reward", "end"} <= report.metrics.keys()
+    assert all(torch.equal(frozen[name], value) for name, value in tokenizer.state_dict().items())
