@@ -38,9 +38,10 @@ def write_aside(path: Path, content: bytes) -> None:
 
 def _explain(path: Path, size: int, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        free = shutil.disk_usage(path.parent).free
+        folder = next(place for place in path.absolute().parents if place.exists())
+        free = shutil.disk_usage(folder).free
         return (
-            f"no room for {path.name} ({size:,} bytes; {error.strerror}): {free:,} bytes free in {path.parent}; "
+            f"no room for {path.name} ({size:,} bytes; {error.strerror}): {free:,} bytes free in {folder}; "
             "what was there before is intact: free some space or set GENIE_GYM_HOME to another disk, then run it again"
         )
     return f"cannot write {path}: {error.strerror or error}; check the permissions of {path.parent}"
