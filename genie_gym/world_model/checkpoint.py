@@ -73,10 +73,10 @@ class Checkpoint:
             dynamics = Dynamics(DynamicsConfig(**config["dynamics"]))
             model = WorldModel(tokenizer, dynamics)
             model.load_state_dict(_read_tensors(folder / "model.safetensors"))
-            starts = _read_tensors(folder / "starts.safetensors")
+            starts = _read_starts(folder / "starts.safetensors", tokenizer.config.size)
             sampling = Sampling(**config["sampling"])
             return cls(model.to(device), config["game"], starts, sampling, config["provenance"])
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             raise CheckpointError(
                 f"the checkpoint {folder} is incomplete or damaged ({str(error).splitlines()[0]}); "
                 "copy it again, or fit the game again with: genie-gym fit GAME"
@@ -168,3 +168,12 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path} is missing or damaged ({error}); copy the checkpoint again, or fit the game again "
             "with: genie-gym fit GAME"
         ) from error
+
+
+def _read_starts(path: Path, size: int) -> dict[str, Tensor]:
+    starts = _read_tensors(path)
+    frames, actions = starts["frames"], starts["actions"]
+    k, c = frames.shape[:2]
+    if frames.dtype != torch.uint8 or frames.shape != (k, c, size, size, 3) or actions.shape != (k, c - 1) or not k:
+        raise ValueError(f"starts of shapes {tuple(frames.shape)} and {tuple(actions.shape)}")
+    return starts
