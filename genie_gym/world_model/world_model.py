@@ -152,7 +152,7 @@ class WorldModel(nn.Module):
             tokens, logits, features = self._draw(state, actions, noise, sampling)
             reward, end = self.dynamics.heads(features)
             frames = self.tokenizer.decode(tokens[:, None], state.pictures)[:, 0]
-        state.tokens, state.actions = tokens, actions
+        state.tokens, state.actions = tokens, actions.clone()  # `put` writes into it
         expected = self.dynamics.heads.expected(reward)
         return Outcome(from_model(frames), expected, end.float().sigmoid(), logits.float())
 
