@@ -1,0 +1,239 @@
+"""The checkpoint folder: what is read back, what is refused, and that nothing in it is executed."""
+
+import json
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from genie_gym.errors import CheckpointError
+from genie_gym.world_model import Checkpoint, Sampling
+from tests.conftest import untrained
+
+
+@pytest.fixture
+def folder(toy_checkpoint, tmp_path) -> Path:
+    """A whole checkpoint that may be damaged."""
+    return Path(shutil.copytree(toy_checkpoint, tmp_path / "checkpoint"))
+
+
+def step(checkpoint: Checkpoint) -> list[torch.Tensor]:
+    sampling = checkpoint.sampling
+    state, seen = checkpoint.model.start(checkpoint.starts["frames"][:2], checkpoint.starts["actions"][:2])
+    noise = torch.rand(2, sampling.steps, 2, 16, generator=torch.Generator().manual_seed(0))
+    return [seen, *vars(checkpoint.model.step(state, torch.tensor([1, 2]), noise, sampling)).values()]
+
+
+def test_what_was_saved_steps_the_same(tmp_path):
+    saved = untrained()
+    saved.sampling = Sampling(steps=3, temperature=0.5, floor=0.1)
+    saved.provenance = {"data": "10 episodes", "metrics": {"psnr": 31.5}}
+    saved.save(tmp_path / "new" / "folder")
+    loaded = Checkpoint.load(tmp_path / "new" / "folder")
+    assert all(torch.equal(a, b) for a, b in zip(step(saved), step(loaded), strict=True))
+    assert (loaded.game, loaded.sampling, loaded.provenance) == (saved.game, saved.sampling, saved.provenance)
+    assert loaded.starts["frames"].dtype == torch.uint8
+    assert all(torch.equal(saved.starts[name], loaded.starts[name]) for name in ("frames", "actions"))
+    assert not loaded.model.training
+
+
+def test_the_folder_holds_four_files_and_no_code(folder):
+    assert {path.name for path in folder.iterdir()} == {
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "starts.safetensors",
+    }
+    config = json.loads((folder / "config.json").read_text())
+    assert config["format"] == "genie_gym world model" and config["game"]["name"] == "Toy-Numpy"
+
+
+def test_the_card_says_how_it_was_made(tmp_path):
+    checkpoint = untrained()
+    checkpoint.provenance = {"data": "10 episodes", "metrics": {"psnr": 31.5}}
+    checkpoint.save(tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: genie_gym\n") and "World model of Toy-Numpy" in card
+    assert "- data: 10 episodes" in card and "- psnr: 31.5" in card
+
+
+def test_saving_again_replaces_it(folder):
+    other = untrained(seed=5)
+    other.save(folder)
+    assert all(torch.equal(a, b) for a, b in zip(step(other), step(Checkpoint.load(folder)), strict=True))
+
+
+def change_config(**entries: object):
+    def damage(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | entries))
+
+    return damage
+
+
+def drop_entry(name: str):
+    def damage(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        del config[name]
+        (folder / "config.json").write_text(json.dumps(config))
+
+    return damage
+
+
+def write(name: str, content: bytes):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def cut(name: str):
+    return lambda folder: os.truncate(folder / name, (folder / name).stat().st_size // 2)
+
+
+def remove(name: str):
+    return lambda folder: (folder / name).unlink()
+
+
+def drop_weight(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    save_file(dict(list(weights.items())[1:]), folder / "model.safetensors")
+
+
+def foreign_starts(folder: Path) -> None:
+    save_file({"pictures": torch.zeros(3)}, folder / "starts.safetensors")
+
+
+def foreign_sizes(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    change_config(dynamics=config["dynamics"] | {"dim": 32})(folder)
+
+
+def no_patches(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    change_config(tokenizer=config["tokenizer"] | {"patch": 0})(folder)
+
+
+def starts_of_shape(*shape: int):
+    starts = {"frames": torch.zeros(shape, dtype=torch.uint8), "actions": torch.zeros(2, 3, dtype=torch.int64)}
+    return lambda folder: save_file(starts, folder / "starts.safetensors")
+
+
+DAMAGES = {
+    "no folder": (shutil.rmtree, "is not a checkpoint: it has no config.json; give the folder"),
+    "no config": (remove("config.json"), "is not a checkpoint: it has no config.json; give the folder"),
+    "half a config": (cut("config.json"), "config.json is damaged .*; copy the checkpoint again"),
+    "config of bytes": (write("config.json", b"\xff\xfe\x00"), "config.json is damaged"),
+    "config a list": (write("config.json", b"[]"), "was not made by genie_gym"),
+    "another's config": (write("config.json", b'{"model_type": "bert"}'), "was not made by genie_gym"),
+    "newer": (change_config(version=99), "has version 99, this genie_gym reads version 1; upgrade with: pip install"),
+    "a new size": (change_config(tokenizer={"colours": 4}), "incomplete or damaged .*; copy it again, or fit"),
+    "sizes not a dict": (change_config(tokenizer=3), "incomplete or damaged"),
+    "no dynamics": (drop_entry("dynamics"), "incomplete or damaged"),
+    "no game": (drop_entry("game"), "incomplete or damaged"),
+    "other sizes": (foreign_sizes, "incomplete or damaged"),
+    "patches of nothing": (no_patches, "incomplete or damaged"),
+    "no weights": (remove("model.safetensors"), "model.safetensors is missing or damaged .*; copy the checkpoint"),
+    "half the weights": (cut("model.safetensors"), "model.safetensors is missing or damaged"),
+    "empty weights": (write("model.safetensors", b""), "model.safetensors is missing or damaged"),
+    "a weight lacks": (drop_weight, "incomplete or damaged"),
+    "half the starts": (cut("starts.safetensors"), "starts.safetensors is missing or damaged"),
+    "other starts": (foreign_starts, "incomplete or damaged"),
+    "starts too small": (starts_of_shape(2, 4, 32, 32, 3), "starts of shapes"),
+    "one action too many": (starts_of_shape(2, 3, 64, 64, 3), "starts of shapes"),
+    "no starts": (starts_of_shape(0, 4, 64, 64, 3), "starts of shapes"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize(("damage", "words"), DAMAGES.values(), ids=DAMAGES.keys())
+def test_damage_is_said_in_one_line_with_what_to_do(folder, damage, words):
+    damage(folder)
+    with pytest.raises(CheckpointError, match=words) as error:
+        Checkpoint.load(folder)
+    assert "\n" not in str(error.value) and str(folder) in str(error.value)
+
+
+class Bomb:
+    def __init__(self, mark: Path):
+        self.mark = mark
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "starts.safetensors", "config.json"])
+@pytest.mark.parametrize("how", ["pickle", "torch", "numpy"])
+def test_a_pickle_in_disguise_is_refused_and_not_executed(folder, tmp_path, name, how):
+    mark, path = tmp_path / "executed", folder / name
+    if how == "pickle":
+        path.write_bytes(pickle.dumps(Bomb(mark)))
+    elif how == "torch":
+        torch.save({"weight": Bomb(mark)}, path)
+    else:
+        with path.open("wb") as file:
+            np.save(file, np.array([Bomb(mark)], object), allow_pickle=True)
+    with pytest.raises(CheckpointError):
+        Checkpoint.from_pretrained(folder)
+    assert not mark.exists()
+
+
+def test_the_bomb_works(tmp_path):
+    pickle.loads(pickle.dumps(Bomb(tmp_path / "executed")))
+    assert (tmp_path / "executed").exists()
+
+
+def test_from_pretrained_reads_a_folder(toy_checkpoint):
+    one, other = Checkpoint.load(toy_checkpoint), Checkpoint.from_pretrained(toy_checkpoint)
+    assert all(torch.equal(a, b) for a, b in zip(step(one), step(other), strict=True))
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("name", ["someone/airstriker", "not a name!", "a/b/c/d", "/no/such/folder"])
+def test_a_name_that_cannot_be_reached(offline, name, tmp_path):
+    with pytest.raises(CheckpointError, match=f"{name!r} is neither a folder here nor a model on the hub") as error:
+        Checkpoint.from_pretrained(name, cache_dir=tmp_path)
+    assert "check the spelling and the network" in str(error.value)
+
+
+def test_from_pretrained_reads_a_downloaded_repository(monkeypatch, toy_checkpoint):
+    asked = []
+
+    def download(name: str, **options: object) -> str:
+        asked.append((name, options))
+        return toy_checkpoint
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    loaded = Checkpoint.from_pretrained("someone/toy", revision="v2")
+    assert loaded.game["name"] == "Toy-Numpy" and asked == [("someone/toy", {"revision": "v2"})]
+
+
+def test_push_to_hub_uploads_the_folder(monkeypatch):
+    calls: list = []
+
+    class Api:
+        def __init__(self, token: str | None = None):
+            calls.append(("token", token))
+
+        def create_repo(self, name: str, **options: object) -> None:
+            calls.append(("create", name, options))
+
+        def upload_folder(self, repo_id: str, folder_path: str, **options: object) -> str:
+            calls.append(("upload", repo_id, options, Checkpoint.load(folder_path)))
+            return f"https://hub/{repo_id}"
+
+    monkeypatch.setattr("huggingface_hub.HfApi", Api)
+    checkpoint = untrained()
+    address = checkpoint.push_to_hub("me/toy", token="secret", private=True, commit_message="first")
+    assert address == "https://hub/me/toy"
+    assert calls[0] == ("token", "secret")
+    assert calls[1] == ("create", "me/toy", {"exist_ok": True, "private": True})
+    assert calls[2][:3] == ("upload", "me/toy", {"commit_message": "first"})
+    assert all(torch.equal(a, b) for a, b in zip(step(checkpoint), step(calls[2][3]), strict=True))

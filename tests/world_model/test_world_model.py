@@ -1,0 +1,188 @@
+"""Dreams: batches against singles, rows on their own, the window's end, and devices that agree."""
+
+import pytest
+import torch
+
+from genie_gym.errors import ConfigError
+from genie_gym.world_model import Sampling, WorldModel
+from tests.conftest import untrained
+
+STEPS = 8  # beyond the window of 3 frames
+SAMPLINGS = [
+    Sampling(),
+    Sampling(steps=1),
+    Sampling(steps=3, temperature=1.0),
+    Sampling(steps=4, temperature=0.7, order="random", floor=0.1),
+]
+NAMES = ["greedy", "one step", "three drawn", "random order"]
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    return untrained()
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint) -> WorldModel:
+    return checkpoint.model
+
+
+def inputs(checkpoint, sampling: Sampling, dreams: int = 3) -> tuple[torch.Tensor, ...]:
+    """Prompt frames and actions, then actions (b, STEPS) and noise (b, STEPS, steps, 2, n)."""
+    g = torch.Generator().manual_seed(0)
+    noise = torch.rand(dreams, STEPS, sampling.steps, 2, checkpoint.model.tokens, generator=g)
+    actions = torch.randint(4, (dreams, STEPS), generator=g)
+    return checkpoint.starts["frames"][:dreams], checkpoint.starts["actions"][:dreams], actions, noise
+
+
+def dream(model: WorldModel, prompt, led, actions, noise, sampling: Sampling) -> dict[str, torch.Tensor]:
+    """What each step of some dreams brought, stacked over time."""
+    state, _ = model.start(prompt, led)
+    outcomes = []
+    for t in range(actions.shape[1]):
+        outcome = model.step(state, actions[:, t], noise[:, t], sampling)
+        outcomes.append(vars(outcome) | {"tokens": state.tokens})
+    return {key: torch.stack([outcome[key] for outcome in outcomes], 1) for key in outcomes[0]}
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert torch.equal(one["tokens"], other["tokens"])
+    assert (one["frames"].int() - other["frames"].int()).abs().max() <= 1  # of 255: rounding
+    for key in ("logits", "rewards", "ends"):
+        torch.testing.assert_close(one[key], other[key], atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=NAMES)
+def test_a_batch_equals_its_dreams_alone(checkpoint, model, sampling):
+    given = inputs(checkpoint, sampling)
+    together = dream(model, *given, sampling)
+    for i in range(3):
+        alone = dream(model, *(x[i : i + 1] for x in given), sampling)
+        assert_same({key: value[i : i + 1] for key, value in together.items()}, alone)
+    assert len(together["tokens"].flatten(1).unique(dim=0)) == 3  # the dreams differ
+
+
+def test_noise_bears_on_its_own_dream_only(checkpoint, model):
+    sampling = SAMPLINGS[2]
+    prompt, led, actions, noise = inputs(checkpoint, sampling)
+    changed = noise.clone()
+    changed[1] = 1 - changed[1]
+    before = dream(model, prompt, led, actions, noise, sampling)
+    after = dream(model, prompt, led, actions, changed, sampling)
+    for row in (0, 2):
+        assert torch.equal(before["tokens"][row], after["tokens"][row])
+        assert torch.equal(before["frames"][row], after["frames"][row])
+    assert not torch.equal(before["tokens"][1], after["tokens"][1])
+
+
+def test_noise_does_not_matter_where_nothing_is_drawn(checkpoint, model):
+    prompt, led, actions, noise = inputs(checkpoint, SAMPLINGS[0])
+    one = dream(model, prompt, led, actions, noise, SAMPLINGS[0])
+    other = dream(model, prompt, led, actions, 1 - noise, SAMPLINGS[0])
+    assert torch.equal(one["frames"], other["frames"])
+
+
+def test_actions_matter(checkpoint, model):
+    prompt, led, actions, noise = inputs(checkpoint, SAMPLINGS[0])
+    one = dream(model, prompt, led, actions, noise, SAMPLINGS[0])
+    other = dream(model, prompt, led, (actions + 1) % 4, noise, SAMPLINGS[0])
+    assert ((one["logits"] - other["logits"]).abs().amax((2, 3))[:, 0] > 1e-3).all()
+
+
+def test_put_replaces_its_rows_only(checkpoint, model):
+    sampling = SAMPLINGS[2]
+    prompt, led, actions, noise = inputs(checkpoint, sampling)
+    undisturbed = dream(model, prompt, led, actions, noise, sampling)
+    new = checkpoint.starts["frames"][3:5, :2], checkpoint.starts["actions"][3:5, :1]
+    renewed = dream(model, *new, actions[[2, 0], 4:], noise[[2, 0], 4:], sampling)
+
+    state, _ = model.start(prompt, led)
+    tokens = []
+    for t in range(STEPS):
+        if t == 4:
+            state.put(torch.tensor([2, 0]), model.start(*new)[0])
+        model.step(state, actions[:, t], noise[:, t], sampling)
+        tokens.append(state.tokens.clone())
+    assert torch.equal(actions, inputs(checkpoint, sampling)[2])  # the caller's own are left alone
+    got = torch.stack(tokens, 1)
+    assert torch.equal(got[1], undisturbed["tokens"][1])
+    assert torch.equal(got[:, :4], undisturbed["tokens"][:, :4])
+    assert torch.equal(got[[2, 0], 4:], renewed["tokens"])
+
+
+def test_a_step_is_the_uncached_pass_over_all_frames(checkpoint, model):
+    """With one sampling step, beyond the window: tokens, reward, end and picture by the plain causal passes."""
+    prompt, led, actions, noise = inputs(checkpoint, SAMPLINGS[1])
+    got = dream(model, prompt, led, actions, noise, SAMPLINGS[1])
+    with torch.inference_mode():
+        tokens = model.tokenizer.encode(prompt.permute(0, 1, 4, 2, 3).float() / 255)
+        all_led = torch.cat([torch.full((3, 1), -1), led, actions], 1)
+        for t in range(STEPS):
+            hidden = torch.full_like(tokens[:, :1], model.dynamics.hidden)
+            features = model.dynamics.features(tokens, hidden, all_led[:, : tokens.shape[1] + 1])[:, -1]
+            logits = model.dynamics.to_logits(features)
+            torch.testing.assert_close(got["logits"][:, t], logits, atol=1e-4, rtol=1e-4)
+            reward, end = model.dynamics.heads(features)
+            torch.testing.assert_close(
+                got["rewards"][:, t], model.dynamics.heads.expected(reward), atol=1e-2, rtol=1e-3
+            )
+            torch.testing.assert_close(got["ends"][:, t], end.sigmoid(), atol=1e-4, rtol=1e-4)
+            tokens = torch.cat([tokens, logits.argmax(-1)[:, None]], 1)
+            picture = (model.tokenizer.decode(tokens)[:, -1] * 255).round().clamp(0, 255).permute(0, 2, 3, 1)
+            assert (got["frames"][:, t] - picture).abs().max() <= 1
+
+
+@pytest.mark.parametrize("frames", [1, 2, 4])
+def test_start_shows_the_prompts_last_frame_as_the_tokenizer_sees_it(checkpoint, model, frames):
+    prompt = checkpoint.starts["frames"][:2, :frames]
+    _, seen = model.start(prompt)
+    assert seen.shape == (2, 64, 64, 3) and seen.dtype == torch.uint8
+    with torch.inference_mode():
+        tokens = model.tokenizer.encode(prompt.permute(0, 1, 4, 2, 3).float() / 255)
+        expected = (model.tokenizer.decode(tokens)[:, -1] * 255).round().clamp(0, 255).permute(0, 2, 3, 1)
+    assert (seen - expected).abs().max() <= 1
+
+
+def test_shapes_and_ranges(checkpoint, model):
+    prompt, led, actions, noise = inputs(checkpoint, SAMPLINGS[0])
+    state, _ = model.start(prompt, led)
+    outcome = model.step(state, actions[:, 0], noise[:, 0], SAMPLINGS[0])
+    assert outcome.frames.shape == (3, 64, 64, 3) and outcome.frames.dtype == torch.uint8
+    assert outcome.rewards.shape == outcome.ends.shape == (3,)
+    assert ((outcome.ends >= 0) & (outcome.ends <= 1)).all()
+    assert outcome.logits.shape == (3, 16, 16)
+    assert (state.tokens >= 0).all() and (state.tokens < 16).all()  # none stays hidden
+
+
+def test_dreaming_changes_no_weight(checkpoint, model):
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    dream(model, *inputs(checkpoint, SAMPLINGS[3]), SAMPLINGS[3])
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert not model.training and not any(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"steps": 0}, "sampling steps must be 1 or more; got 0"),
+        ({"temperature": -0.1}, "temperature must be 0 or more; got -0.1"),
+        ({"order": "best"}, "order must be one of confidence, random; got 'best'"),
+        ({"floor": 1.0}, r"floor must lie in \[0, 1\); got 1.0"),
+        ({"floor": -0.5}, r"floor must lie in \[0, 1\); got -0.5"),
+    ],
+)
+def test_sampling_out_of_range(options, words):
+    with pytest.raises(ConfigError, match=words):
+        Sampling(**options)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=NAMES)
+def test_cpu_and_cuda_agree(sampling):
+    mine, theirs = untrained(), untrained()
+    given = inputs(mine, sampling)
+    on_cpu = dream(mine.model, *given, sampling)
+    theirs.model.to("cuda")
+    on_cuda = {key: value.cpu() for key, value in dream(theirs.model, *given, sampling).items()}
+    assert_same(on_cpu, on_cuda)
