@@ -75,6 +75,7 @@ def fit_world(
     train, held_out = split(recording)
     recipes = chosen.fits_for(minutes, seed)
 
+    torch.manual_seed(seed)
     tokenizer = Tokenizer(chosen.tokenizer)
     clips, unseen = (
         Clips(recording, chosen.clip_tokenizer, side, in_memory=_fits(recording)) for side in (train, held_out)
