@@ -1,0 +1,163 @@
+"""A whole fit of the toy game: from recorded play to a checkpoint that steps, through interruptions."""
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+import genie_gym  # noqa: F401  (registers the ids)
+from genie_gym import data, games, paths
+from genie_gym.errors import ConfigError, DataError
+from genie_gym.fit import FitConfig
+from genie_gym.fit.loop import fit as loop
+from genie_gym.models.dynamics import DynamicsConfig
+from genie_gym.models.tokenizer import TokenizerConfig
+from genie_gym.pipeline.fit_world import fit_world
+from genie_gym.pipeline.policies import StickyPolicy
+from genie_gym.pipeline.rollout import play_episode
+from genie_gym.world_model import Checkpoint
+
+SIZES = {"dim": 16, "heads": 2, "window": 3, "codes": 32, "code_dim": 4}
+RECIPE = FitConfig(steps=6, batch=2, warmup=2, precision="float32", log_every=2, validate_every=4)
+CHANGES = {
+    "tokenizer": TokenizerConfig(patch=16, encoder_blocks=1, decoder_blocks=1, warmup=3, **SIZES),
+    "dynamics": DynamicsConfig(0, blocks=1, side=4, **SIZES),
+    "fit_tokenizer": RECIPE,
+    "fit_dynamics": RECIPE,
+    "clip_tokenizer": 4,
+    "clips_dynamics": (4, 8),
+    "offset": 3,
+}
+
+
+def record(folder: Path, episodes: int, steps: int) -> Path:
+    spec = games.find("Toy")
+    with data.RecordingWriter(folder, {"game": spec.to_dict(), "actions": spec.meanings}) as writer:
+        for seed in range(episodes):
+            episode = play_episode(games.make("Toy"), StickyPolicy(), seed, steps)
+            writer.append(replace(episode, info={**episode.info, "id": f"toy-{seed}"}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory) -> Path:
+    return record(tmp_path_factory.mktemp("recording") / "toy", episodes=6, steps=40)
+
+
+@pytest.fixture(scope="module")
+def fitted(recording, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("fitted")
+    report = fit_world("Toy-Numpy", data=recording, out=folder / "out", run=folder / "run", changes=CHANGES)
+    assert report.finished and report.checkpoint == folder / "out"
+    return folder
+
+
+def interrupt(monkeypatch, name: str, step: int) -> None:
+    """Ctrl-C while the stage of that name draws the batch of that step."""
+
+    def interrupted(model, sample, validate, config, folder, name: str):
+        drawn = 0
+
+        def stopping(rng, batch):
+            nonlocal drawn
+            drawn += 1
+            if name == wanted and drawn == step:
+                os.kill(os.getpid(), signal.SIGINT)
+            return sample(rng, batch)
+
+        return loop(model, stopping, validate, config, folder, name)
+
+    wanted = name
+    monkeypatch.setattr("genie_gym.fit.stages.fit", interrupted)
+
+
+def test_the_checkpoint_steps_as_an_environment(fitted):
+    env = gym.make("GenieRedux/Toy-v0", checkpoint=str(fitted / "out"))
+    first, _ = env.reset(seed=0)
+    assert first.shape == (64, 64, 3) and env.action_space.n == 4
+    frame, reward, terminated, truncated, _ = env.step(1)
+    assert frame.shape == (64, 64, 3) and np.isfinite(reward)
+    assert isinstance(terminated, bool) and not truncated
+
+
+def test_the_checkpoint_knows_its_game_and_how_it_was_made(fitted):
+    checkpoint = Checkpoint.load(fitted / "out")
+    assert checkpoint.game["name"] == "Toy-Numpy"
+    assert checkpoint.model.dynamics.config.actions == 4
+    assert torch.equal(checkpoint.model.dynamics.codebook, checkpoint.model.tokenizer.codebook.codes)
+    made = checkpoint.provenance
+    assert (made["preset"], made["seed"]) == ("tiny", 0)
+    assert made["tokenizer"].startswith("6 steps") and made["dynamics"].startswith("6 steps")
+    assert made["data"].startswith("6 episodes") and "5 episodes trained on" in made["data"]
+    assert made["metrics"]["tokenizer psnr"] > 0 and "dynamics cross_entropy" in made["metrics"]
+    assert str(Path.home()) not in (fitted / "out" / "config.json").read_text()
+
+
+def test_starts_are_real_play_of_the_training_episodes(fitted, recording):
+    starts = Checkpoint.load(fitted / "out").starts
+    assert starts["frames"].shape == (64, 4, 64, 64, 3) and starts["actions"].shape == (64, 3)
+    recorded = data.Recording(recording)
+    train, held_out = data.split(recorded)
+    assert len(train) == 5 and len(held_out) == 1
+    pieces = set()
+    for index in train:
+        episode = recorded[int(index)]
+        for t in range(len(episode) - 3):
+            pieces.add(episode.frames[t : t + 4].tobytes() + episode.actions[t : t + 3].tobytes())
+    for frames, actions in zip(starts["frames"], starts["actions"], strict=True):
+        assert frames.numpy().tobytes() + actions.numpy().tobytes() in pieces
+    begins = {recorded[int(index)].frames[0].tobytes() for index in train}
+    assert all(frames[0].numpy().tobytes() in begins for frames in starts["frames"][32:])
+
+
+@pytest.mark.parametrize(("stage", "step"), [("tokenizer", 2), ("dynamics", 4)])
+def test_interrupted_it_goes_on_to_the_same_weights(fitted, recording, tmp_path, monkeypatch, stage, step):
+    options = {"data": recording, "out": tmp_path / "out", "run": tmp_path / "run", "changes": CHANGES}
+    interrupt(monkeypatch, stage, step)
+    first = fit_world("Toy-Numpy", **options)
+    assert not first.finished and first.checkpoint is None and not (tmp_path / "out").exists()
+    assert (first.dynamics is None) == (stage == "tokenizer")
+    monkeypatch.setattr("genie_gym.fit.stages.fit", loop)
+    assert fit_world("Toy-Numpy", **options).finished
+    whole, pieces = (Checkpoint.load(folder / "out").model.state_dict() for folder in (fitted, tmp_path))
+    assert all(torch.equal(value, pieces[name]) for name, value in whole.items())
+
+
+def test_a_run_goes_on_with_its_own_settings_only(fitted, recording):
+    for other in ({"seed": 1}, {"minutes": 3.0}, {"size": "small"}):
+        with pytest.raises(ConfigError, match=r"was begun with .* use the same settings to go on, or remove") as error:
+            fit_world("Toy-Numpy", data=recording, run=fitted / "run", out=fitted / "new", changes=CHANGES, **other)
+        assert str(fitted / "run") in str(error.value)
+    assert not (fitted / "new").exists()
+
+
+def test_default_folders_are_the_users(home):
+    record(paths.data_dir("Toy-Numpy"), episodes=2, steps=20)
+    report = fit_world("Toy-Numpy", changes=CHANGES)
+    assert report.checkpoint == paths.weights_dir("Toy-Numpy")
+    assert (home / "runs" / "Toy-Numpy-tiny" / "dynamics" / "state.safetensors").is_file()
+    assert gym.make("GenieRedux/Toy-v0").reset(seed=0)[0].shape == (64, 64, 3)
+
+
+def test_short_episodes_are_fitted_with_short_clips(tmp_path):
+    record(tmp_path / "data", episodes=3, steps=5)  # six frames each: none of eight fits
+    report = fit_world("Toy-Numpy", data=tmp_path / "data", out=tmp_path / "out", run=tmp_path / "run", changes=CHANGES)
+    assert report.finished
+
+
+def test_no_recording_and_no_such_preset(tmp_path):
+    with pytest.raises(DataError, match="genie-gym collect"):
+        fit_world("Toy-Numpy", run=tmp_path / "run")
+    with pytest.raises(ConfigError, match="unknown preset 'huge'"):
+        fit_world("Toy-Numpy", size="huge", run=tmp_path / "run")
+
+
+def test_episodes_too_short_for_any_clip(tmp_path):
+    record(tmp_path / "data", episodes=3, steps=2)
+    with pytest.raises(DataError, match="no window of 4 frames fits"):
+        fit_world("Toy-Numpy", data=tmp_path / "data", out=tmp_path / "out", run=tmp_path / "run", changes=CHANGES)
