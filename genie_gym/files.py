@@ -9,7 +9,7 @@ from pathlib import Path
 
 from genie_gym.errors import DataError
 
-__all__ = ["ASIDE", "write_aside"]
+__all__ = ["ASIDE", "sweep", "write_aside"]
 
 ASIDE = ".*.aside"  # the names of files not yet complete, as a glob
 
@@ -34,6 +34,13 @@ def write_aside(path: Path, content: bytes) -> None:
         with suppress(OSError):
             aside.unlink()
         raise DataError(_explain(path, len(content), error)) from error
+
+
+def sweep(folder: Path) -> None:
+    """Deletes what killed writers left half written; for a folder that nobody else is writing to."""
+    for aside in folder.glob(ASIDE):
+        with suppress(OSError):
+            aside.unlink()
 
 
 def _explain(path: Path, size: int, error: OSError) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from genie_gym.errors import DataError
-from genie_gym.files import ASIDE, write_aside
+from genie_gym.files import ASIDE, sweep, write_aside
 
 SIZE = 4_000_000
 
@@ -67,8 +67,8 @@ def test_a_kill_leaves_the_old_content_or_the_new(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert is_whole(path.read_bytes())
-        for aside in tmp_path.glob(ASIDE):
-            aside.unlink()
+        sweep(tmp_path)
+        assert [left.name for left in tmp_path.iterdir()] == ["file.bin"]
 
 
 def test_several_writers_of_one_path(tmp_path):

@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from genie_gym.errors import ConfigError
+from genie_gym.files import sweep
 from genie_gym.fit.average import WeightAverage
 from genie_gym.fit.report import Reporter
 from genie_gym.fit.state import load_state, numpy_stream, save_state
@@ -117,6 +118,8 @@ def fit(
     model, optimizer = fabric.setup(model, optimizer)
     average = WeightAverage(bare, config.average)
     path = folder / "state.safetensors"
+    if fabric.is_global_zero:
+        sweep(folder)
     progress: dict[str, Any] = {"step": 0, "seconds": 0.0, "numpy": None, "metrics": {}}
     if path.exists():
         progress = load_state(path, bare, average.model, optimizer)

@@ -264,6 +264,12 @@ def test_saves_now_and_then(tmp_path, monkeypatch):
     assert saved == [1, 2, 3, 4, 4]
 
 
+def test_what_a_killed_save_left_is_cleared_away(tmp_path):
+    (tmp_path / ".state.safetensors.12345678.aside").write_bytes(b"half")
+    fit(make(Line), line_batch, nothing, replace(CONFIG, steps=2), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state.safetensors", "tensorboard"]
+
+
 def test_tensorboard_has_curves_and_clips(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
