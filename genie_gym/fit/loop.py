@@ -118,11 +118,7 @@ def fit(
     model, optimizer = fabric.setup(model, optimizer)
     average = WeightAverage(bare, config.average)
     path = folder / "state.safetensors"
-    if fabric.is_global_zero:
-        sweep(folder)
-    progress: dict[str, Any] = {"step": 0, "seconds": 0.0, "numpy": None, "metrics": {}}
-    if path.exists():
-        progress = load_state(path, bare, average.model, optimizer)
+    progress = _earlier(fabric, path, bare, average.model, optimizer)
     rng = numpy_stream(progress["numpy"], config.seed)
     if fabric.global_rank:  # the other processes of a run draw other clips
         rng = np.random.default_rng([config.seed, fabric.global_rank, progress["step"]])
@@ -155,6 +151,15 @@ def fit(
     bare.load_state_dict(fabric.broadcast(average.model.state_dict()))
     bare.eval()
     return FitReport(run.step, run.seconds(), run.metrics, finished)
+
+
+def _earlier(fabric: Fabric, path: Path, model: nn.Module, average: nn.Module, optimizer: Any) -> dict[str, Any]:
+    """How far an earlier call came, its weights put back; clears away what a killed save left."""
+    if fabric.is_global_zero:
+        sweep(path.parent)
+    if path.exists():
+        return load_state(path, model, average, optimizer)
+    return {"step": 0, "seconds": 0.0, "numpy": None, "metrics": {}}
 
 
 class _Run:
