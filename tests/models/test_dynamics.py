@@ -209,6 +209,21 @@ def test_the_past_is_disturbed_in_training_only():
     assert (model._dropped(actions) == -1).float().mean().item() == pytest.approx(0.05, abs=0.02)
 
 
+@torch.no_grad()
+def test_a_frame_without_a_past_is_hidden_whole(monkeypatch):
+    """Of a clip hidden from frame 3 on, the loss counts frames 3 to 5, of which no token shows."""
+    model, batch = make(), clip()
+    blind = torch.zeros_like(batch["tokens"], dtype=torch.bool)
+    blind[:, 3:] = True
+    past = batch["tokens"].masked_fill(blind, model.hidden)
+    monkeypatch.setattr(model, "_noisy_past", lambda tokens: (past, blind))
+    monkeypatch.setattr("genie_gym.models.dynamics.random_masks", lambda *_: torch.zeros_like(blind))
+    _, metrics = model(batch)
+    logits = predict(model, batch | {"tokens": past})
+    entropy = torch.nn.functional.cross_entropy(logits[:, 3:].flatten(0, 2), batch["tokens"][:, 3:].flatten())
+    torch.testing.assert_close(metrics["cross_entropy"], entropy)
+
+
 def test_learns_what_an_action_does():
     """Action 1 turns every token to code 1, action 2 to code 2, none of them recognisable from the past."""
     torch.manual_seed(0)

@@ -82,6 +82,20 @@ def test_noise_does_not_matter_where_nothing_is_drawn(checkpoint, model):
     assert torch.equal(one["frames"], other["frames"])
 
 
+@pytest.mark.parametrize("sampling", SAMPLINGS[2:], ids=NAMES[2:])
+def test_each_pass_draws_with_noise_of_its_own(checkpoint, model, sampling):
+    prompt, led, actions, noise = inputs(checkpoint, sampling)
+    before = dream(model, prompt, led, actions, noise, sampling)["tokens"]
+    for i in range(sampling.steps):
+        for j in range(2):  # the draws, and the order in which tokens are settled
+            changed = noise.clone()
+            changed[:, :, i, j] = 1 - changed[:, :, i, j]
+            after = dream(model, prompt, led, actions, changed, sampling)["tokens"]
+            # the last pass settles all that is left, in whatever order
+            matters = j == 0 or (sampling.order == "random" and i < sampling.steps - 1)
+            assert torch.equal(before, after) != matters, (i, j)
+
+
 def test_actions_matter(checkpoint, model):
     prompt, led, actions, noise = inputs(checkpoint, SAMPLINGS[0])
     one = dream(model, prompt, led, actions, noise, SAMPLINGS[0])
@@ -97,17 +111,20 @@ def test_put_replaces_its_rows_only(checkpoint, model):
     renewed = dream(model, *new, actions[[2, 0], 4:], noise[[2, 0], 4:], sampling)
 
     state, _ = model.start(prompt, led)
-    tokens = []
+    tokens, frames = [], []
     for t in range(STEPS):
         if t == 4:
             state.put(torch.tensor([2, 0]), model.start(*new)[0])
-        model.step(state, actions[:, t], noise[:, t], sampling)
+        frames.append(model.step(state, actions[:, t], noise[:, t], sampling).frames)
         tokens.append(state.tokens.clone())
     assert torch.equal(actions, inputs(checkpoint, sampling)[2])  # the caller's own are left alone
     got = torch.stack(tokens, 1)
     assert torch.equal(got[1], undisturbed["tokens"][1])
     assert torch.equal(got[:, :4], undisturbed["tokens"][:, :4])
     assert torch.equal(got[[2, 0], 4:], renewed["tokens"])
+    seen = torch.stack(frames, 1).int()
+    assert (seen[1] - undisturbed["frames"][1].int()).abs().max() <= 1
+    assert (seen[[2, 0], 4:] - renewed["frames"].int()).abs().max() <= 1
 
 
 def test_a_step_is_the_uncached_pass_over_all_frames(checkpoint, model):
