@@ -1,11 +1,13 @@
 """How good a world model is on held-out play: `python benchmarks/quality.py Airstriker-Genesis`.
 
 Takes a checkpoint folder, a hub id, or the name of a game whose weights are at hand. Writes the figures with the
-machine's facts as JSON, strips of pictures beside them, and prints a table.
+machine's facts as JSON, strips of pictures beside them, and prints a table. Tokens are drawn in the checkpoint's own
+way unless said otherwise.
 """
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,10 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--long-steps", type=int, default=1000, help="0 leaves the long dreams out")
     parser.add_argument("--dreams", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sampling-steps", type=int, dest="steps")
+    parser.add_argument("--temperature", type=float)
+    parser.add_argument("--order", choices=("confidence", "random"))
+    parser.add_argument("--floor", type=float)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument(
@@ -45,6 +51,8 @@ def main() -> None:
     checkpoint = load_weights(find_checkpoint(options.checkpoint), options.device, options.precision)
     game = checkpoint.game["name"]
     recording = Recording(options.data or paths.data_dir(game))
+    chosen = {name: getattr(options, name) for name in ("steps", "temperature", "order", "floor")}
+    sampling = replace(checkpoint.sampling, **{name: value for name, value in chosen.items() if value is not None})
     out = options.out or RESULTS / f"quality-{game}"
     figures = evaluate(
         checkpoint,
@@ -52,6 +60,7 @@ def main() -> None:
         clips=options.clips,
         context=options.context,
         horizon=options.horizon,
+        sampling=sampling,
         seed=options.seed,
         long_steps=options.long_steps,
         dreams=options.dreams,
