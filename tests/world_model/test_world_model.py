@@ -9,9 +9,9 @@ from tests.conftest import untrained
 
 STEPS = 8  # beyond the window of 3 frames
 SAMPLINGS = [
-    Sampling(),
-    Sampling(steps=1),
-    Sampling(steps=3, temperature=1.0),
+    Sampling(temperature=0.0, order="confidence", floor=0.0),
+    Sampling(steps=1, temperature=0.0),
+    Sampling(steps=3, temperature=1.0, order="confidence", floor=0.0),
     Sampling(steps=4, temperature=0.7, order="random", floor=0.1),
 ]
 NAMES = ["greedy", "one step", "three drawn", "random order"]
