@@ -11,7 +11,6 @@ import pytest
 from genie_gym import paths
 from genie_gym.cli import gather, learn, main, watch
 from genie_gym.envs.weights import shipped_weights
-from tests.conftest import untrained
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -27,20 +26,11 @@ def commands() -> list[str]:
     return [line[line.index("genie-gym") :] for line in lines if re.match(r"(\S*/)?genie-gym ", line)]
 
 
-@pytest.fixture
-def airstriker(home):
-    """Weights of Airstriker: those that ship, or untrained ones where none ship yet."""
-    shipped = shipped_weights("Airstriker-Genesis")
-    if not shipped.exists():
-        untrained("Airstriker-Genesis").save(paths.weights_dir("Airstriker-Genesis"))
-    return shipped if shipped.exists() else paths.weights_dir("Airstriker-Genesis")
-
-
 @pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block.strip().splitlines()[-1])
-def test_python_runs(block, airstriker, tmp_path, monkeypatch):
+def test_python_runs(block, tmp_path, monkeypatch):
     if "stable_baselines3" in block:
         pytest.importorskip("stable_baselines3", reason="needs Stable-Baselines3: pip install genie_gym[sb3]")
-    shutil.copytree(airstriker, tmp_path / "path/to/folder")
+    shutil.copytree(shipped_weights("Airstriker-Genesis"), tmp_path / "path/to/folder")
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "README.md", "exec"), {})
 

@@ -67,6 +67,15 @@ def test_table(toy_checkpoint, tmp_path, capsys):
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"Toy-Numpy.gif", "Toy-Numpy.png"}
 
 
+@pytest.mark.retro
+def test_the_model_that_ships_follows_the_real_game(tmp_path):
+    pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
+    report = demo(steps=120, out=tmp_path)
+    assert report.game == "Airstriker-Genesis"
+    assert report.psnr > report.repeat_psnr + 2
+    assert report.delta_psnr > 2.5
+
+
 def test_too_short(toy_checkpoint):
     with pytest.raises(ConfigError, match="at least 16 steps, got 3"):
         demo("Toy", steps=3, checkpoint=toy_checkpoint)
