@@ -103,7 +103,8 @@ def fit(
     `finished=False`; the same call goes on from there, to the bit.
 
     Args:
-        model: forward(batch) -> (scalar loss, dict of scalars).
+        model: forward(batch) -> (scalar loss, dict of scalars); each batch also holds "progress", the share of the fit
+            that lies behind.
         sample: draws a batch of the given size with the given generator, on any device.
         validate: figures of the averaged model over the whole validation set; a value may also be a uint8 clip
             (t, h, w, 3), shown in TensorBoard.
@@ -204,7 +205,7 @@ def _step(run: _Run, model: Any, optimizer: Any, sample: Callable[[], Batch]) ->
     optimizer.zero_grad()
     count = run.config.accumulate
     for i in range(count):
-        batch = run.fabric.to_device(sample())
+        batch = run.fabric.to_device(sample() | {"progress": torch.tensor(run.share())})
         with run.fabric.no_backward_sync(model, enabled=i < count - 1):
             loss, metrics = model(batch)
             run.fabric.backward(loss / count)

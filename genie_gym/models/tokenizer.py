@@ -30,7 +30,8 @@ class TokenizerConfig:
         commitment: weight of the commitment loss.
         moving: extra weight in the loss of pixels that differ from the clip's median; whole-frame error forgives a
             vanished sprite on a plain background.
-        warmup: steps trained without quantisation; the codebook then starts at real encodings.
+        warmup: steps trained without quantisation, but no more than a fifth of the fit; the codebook then starts at
+            real encodings.
     """
 
     size: int = 64
@@ -85,7 +86,8 @@ class Tokenizer(nn.Module):
         """Reconstruction loss and its parts.
 
         Args:
-            batch: "frames", float (b, t, 3, size, size) in [0, 1].
+            batch: "frames", float (b, t, 3, size, size) in [0, 1]; "progress", float (), how much of the fit lies
+                behind (0 to 1), 0 if left out.
 
         Returns:
             scalar loss, and scalars "mse" (whole frame), "commitment", "codes" (different codes in this batch).
@@ -93,7 +95,7 @@ class Tokenizer(nn.Module):
         frames = batch["frames"]
         encodings = self._encodings(frames)
         codes, tokens, commitment = self.codebook(encodings)
-        if self.training and self.steps < self.config.warmup:
+        if self.training and self._warming_up(batch):
             codes, commitment = nn.functional.normalize(encodings.float(), dim=-1), commitment * 0
             self.codebook.started.fill_(False)  # start again from the encodings that warm-up ends with
         self.steps += int(self.training)
@@ -103,6 +105,10 @@ class Tokenizer(nn.Module):
         loss = (weight * error).mean() + self.config.commitment * commitment
         used = torch.bincount(tokens.flatten(), minlength=self.config.codes).count_nonzero()
         return loss, {"mse": error.mean().detach(), "commitment": commitment.detach(), "codes": used.float()}
+
+    def _warming_up(self, batch: dict[str, Tensor]) -> bool:
+        """A slow machine that fits by the clock must not run out of time before it has a codebook."""
+        return bool(self.steps < self.config.warmup) and float(batch.get("progress", 0.0)) < 0.2
 
     def _encodings(self, frames: Tensor) -> Tensor:
         p = self.config.patch

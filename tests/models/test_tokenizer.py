@@ -137,3 +137,12 @@ def test_overfits_a_toy_clip_to_28_db():
     reached = -10 * np.log10(np.square(seen.numpy() - frames.numpy()).mean())
     mean_picture = -10 * np.log10(np.square(frames.numpy() - frames.numpy().mean((0, 1))).mean())
     assert reached > 28 > mean_picture + 5, (reached, mean_picture)
+
+
+def test_warm_up_ends_after_a_fifth_of_the_fit_however_few_steps_that_is():
+    model = Tokenizer(TokenizerConfig(dim=8, heads=2, patch=32, codes=8, code_dim=4, warmup=1000))
+    frames = torch.rand(2, 3, 3, 64, 64)
+    model({"frames": frames, "progress": torch.tensor(0.1)})
+    assert not model.codebook.started
+    model({"frames": frames, "progress": torch.tensor(0.3)})
+    assert model.codebook.started
