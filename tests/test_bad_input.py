@@ -199,7 +199,7 @@ def test_no_network():
     assert "'nobody/nothing'" in line and "check the spelling and the network" in line
 
 
-def test_unknown_option_and_preset(capsys):
+def test_options_out_of_range(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["collect", "Toy", "--stepps", "3"])
     assert ended.value.code == 2
@@ -207,3 +207,5 @@ def test_unknown_option_and_preset(capsys):
         capsys, "collect", "Toy", "--episodes", "1", "--policy", "bold"
     )
     assert "choose one of tiny, small, paper" in complaint(capsys, "fit", "Toy", "--preset", "huge")
+    for command in ("fit", "evaluate", "demo"):
+        assert "threads must be 1 or more, got 0" in complaint(capsys, command, "Airstriker", "--threads", "0")

@@ -6,6 +6,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from genie_gym.cli.names import Game, find_checkpoint, find_name
+from genie_gym.errors import ConfigError
 
 __all__ = ["evaluate", "fit"]
 
@@ -34,6 +35,7 @@ def fit(
     """
     from genie_gym.pipeline.fit_world import fit_world
 
+    _check_threads(threads)
     name = find_name(game, data)
     report = fit_world(name, size=preset, minutes=minutes, data=data, out=out, run=run, seed=seed, threads=threads)
     if not report.finished:
@@ -75,7 +77,8 @@ def evaluate(
     from genie_gym.pipeline.evaluate import evaluate as score
     from genie_gym.pipeline.figures import summary
 
-    if threads:
+    _check_threads(threads)
+    if threads is not None:
         torch.set_num_threads(threads)
     loaded = load_weights(find_checkpoint(checkpoint), "auto", "auto")
     recording = Recording(data or paths.data_dir(loaded.game["name"]))
@@ -84,3 +87,8 @@ def evaluate(
     if out is not None:
         write_aside(out / "figures.json", json.dumps(figures, indent=1).encode())
         print(f"all figures: {out / 'figures.json'}")
+
+
+def _check_threads(threads: int | None) -> None:
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads must be 1 or more, got {threads}")

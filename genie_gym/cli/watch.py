@@ -13,7 +13,7 @@ def demo(
     seed: int = 0,
     checkpoint: str | None = None,
     out: Path = Path("demo"),
-    threads: int | None = None,
+    threads: int = 1,
 ) -> None:
     """Play a world model beside the real game under the same actions, print how close it stays, write a GIF.
 
@@ -23,7 +23,7 @@ def demo(
         seed: Other seeds show other play.
         checkpoint: A checkpoint folder or the id of a model on the hub, in place of the game's own weights.
         out: Folder for the GIF and the strip of pictures.
-        threads: CPU threads.
+        threads: CPU threads; more gain little for one dream.
     """
     from rich.console import Console
 
