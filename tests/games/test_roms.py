@@ -87,7 +87,9 @@ def test_kangaroo_comes_with_ale_and_runs(ale_rom, make):
 @pytest.mark.retro
 @pytest.mark.slow
 def test_all_ale_games_run(ale_rom):
-    for name in roms.import_ale_roms().imported:
+    imported = roms.import_ale_roms().imported
+    assert len(imported) == 32
+    for name in imported:
         env = games.make(name)
         _runs(env)
         env.close()
