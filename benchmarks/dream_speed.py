@@ -18,8 +18,8 @@ from machine import write_result
 from genie_gym.cli.names import find_checkpoint
 from genie_gym.data import Recording
 from genie_gym.envs import WorldModelEnv, WorldModelVectorEnv
-from genie_gym.envs.weights import load_weights
 from genie_gym.pipeline.evaluate import evaluate
+from genie_gym.world_model.weights import load_weights
 
 SAMPLING_STEPS = (1, 2, 4, 8)
 WARM_UP = 10  # steps not counted: first touches of memory, and choices torch makes once

@@ -17,10 +17,10 @@ from rich.console import Console
 from genie_gym import paths
 from genie_gym.cli.names import find_checkpoint
 from genie_gym.data import Recording
-from genie_gym.envs.weights import load_weights
 from genie_gym.pipeline.evaluate import evaluate
 from genie_gym.pipeline.figures import summary
 from genie_gym.pipeline.sprites import Place, cut_sprite
+from genie_gym.world_model.weights import load_weights
 
 
 def read_options() -> argparse.Namespace:

@@ -10,7 +10,7 @@ import pytest
 
 from genie_gym import paths
 from genie_gym.cli import gather, learn, main, watch
-from genie_gym.envs.weights import shipped_weights
+from genie_gym.world_model.weights import shipped_weights
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

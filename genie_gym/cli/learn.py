@@ -72,7 +72,7 @@ def evaluate(
 
     from genie_gym import paths
     from genie_gym.data import Recording
-    from genie_gym.envs.weights import load_weights
+    from genie_gym.world_model.weights import load_weights
     from genie_gym.files import write_aside
     from genie_gym.pipeline.evaluate import evaluate as score
     from genie_gym.pipeline.figures import summary

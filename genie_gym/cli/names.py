@@ -40,6 +40,6 @@ def find_checkpoint(name: str) -> str:
         return str(own)
     if Path(name).exists() or "/" in name:
         return name
-    from genie_gym.envs.weights import find_weights
+    from genie_gym.world_model.weights import find_weights
 
     return find_weights(name, None)[0]

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from genie_gym.envs.prompt import Prompt
-from genie_gym.envs.weights import find_weights, load_weights
 from genie_gym.errors import ConfigError, InvalidActionError
 from genie_gym.games import GameSpec
 from genie_gym.world_model import DreamState, Sampling
+from genie_gym.world_model.weights import find_weights, load_weights
 
 __all__ = ["Dreams", "Step"]
 

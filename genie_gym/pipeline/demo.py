@@ -15,7 +15,6 @@ from rich.table import Table
 from genie_gym import games
 from genie_gym.data import Episode
 from genie_gym.envs import WorldModelEnv
-from genie_gym.envs.weights import find_weights, load_weights
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.frames import beside, enlarge, strip, write_gif, write_png
 from genie_gym.metrics import psnr
@@ -23,6 +22,7 @@ from genie_gym.pipeline.dreaming import draw_noise, dream
 from genie_gym.pipeline.policies import StickyPolicy
 from genie_gym.pipeline.rollout import play_episode
 from genie_gym.world_model import Checkpoint
+from genie_gym.world_model.weights import find_weights, load_weights
 
 __all__ = ["DemoReport", "demo"]
 
