@@ -1,0 +1,208 @@
+"""Intrinsic rewards of a whole rollout at once, in the watch / compute / update shape of RLeXplore.
+
+Shapes: T steps, N environments, w frames a window, s side of a frame in pixels.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from einops import rearrange
+from gymnasium.vector import AutoresetMode
+from torch import Tensor
+
+from genie_gym.errors import ConfigError
+from genie_gym.rewards.options import RewardOptions, make_reward
+from genie_gym.rewards.scale import ReturnScale
+
+__all__ = ["RolloutReward"]
+
+BATCH = 256  # windows in one forward pass
+KEYS = ("observations", "actions", "rewards", "terminateds", "truncateds", "next_observations")
+
+
+class RolloutReward:
+    """Scores rollouts of N environments after they were collected (Yuan et al. 2024, RLeXplore).
+
+        reward = RolloutReward(envs.single_observation_space, envs.single_action_space, n_envs=8, game="Airstriker")
+        ...                                    # collect T steps into tensors (T, N, ...)
+        intrinsic = reward.compute(samples)    # (T, N)
+
+    Rollouts follow one another: the last frames of one are the context of the next wherever its first observations
+    are where the last one stopped. A step whose window does not lie in one episode is paid 0.
+
+    Args:
+        observation_space, action_space: of one environment.
+        n_envs: N.
+        game, checkpoint: as of AutoExploreReward.
+        beta: weight of the reward; kappa: its decay at each `compute` with `sync`, beta (1 - kappa)^calls.
+        autoreset_mode: how the environments begin again: "SameStep" (observations[t + 1] is the new episode's first
+            frame where step t ended one; Stable-Baselines3, older Gymnasium) or "NextStep" (the step after an end only
+            resets, its action does nothing; Gymnasium's default).
+        options: of RewardOptions; mode and coefficient have no part in it.
+
+    Raises:
+        ConfigError, CheckpointError, GameError: as of AutoExploreReward.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space,
+        action_space: gym.Space,
+        n_envs: int,
+        game: str | None = None,
+        checkpoint: str | Path | None = None,
+        *,
+        beta: float = 1.0,
+        kappa: float = 0.0,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+        **options: Any,
+    ):
+        self.options = RewardOptions(**options)
+        self.reward = make_reward(observation_space, action_space, game, checkpoint, options=self.options)
+        self.n_envs, self.beta, self.kappa, self.calls = n_envs, beta, kappa, 0
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self._running = ReturnScale(n_envs, self.options.gamma)
+        self._before: _Steps | None = None
+
+    @property
+    def weight(self) -> float:
+        """Of the reward, now."""
+        return self.beta * (1 - self.kappa) ** self.calls
+
+    def watch(self, *step: Any, **named: Any) -> None:
+        """Called at each step with what `compute` is given later; there is nothing to note."""
+
+    def compute(self, samples: Mapping[str, Any], sync: bool = True) -> Tensor:
+        """The rewards of a rollout.
+
+        Args:
+            samples: "observations" and "next_observations" uint8 (T, N, s, s, 3) or (T, N, 3, s, s), "actions" integer
+                (T, N), "terminateds" and "truncateds" bool (T, N), "rewards" (not looked at); tensors or arrays.
+                next_observations of a step that ended an episode are not looked at by AutoExplore.
+            sync: these samples are the next of the stream: keep their end as context, move the running scale and the
+                weight, and let a baseline learn. Without it nothing changes.
+
+        Returns:
+            float32 (T, N), scaled and weighted.
+
+        Raises:
+            ConfigError: a key is missing or a shape is wrong.
+        """
+        steps, lead = self._continued(_read(samples, self.n_envs))
+        rewards = torch.zeros(steps.actions.shape)
+        for part in self._windows(steps, lead):
+            frames, actions = steps.window(part, self.reward.window)
+            rewards[part] = self.reward.score(frames[:, : self.reward.context], actions).reward
+        if sync:
+            self.update(samples)
+        paid = self.scale(rewards[lead:], move=sync)
+        if sync:
+            self._before = steps.last(self.reward.window - 1)
+            self.calls += 1
+        return paid
+
+    def update(self, samples: Mapping[str, Any]) -> None:
+        """Lets a baseline learn from a rollout; AutoExplore never does."""
+        if not self.reward.learns:
+            return
+        steps, lead = self._continued(_read(samples, self.n_envs))
+        for part in self._windows(steps, lead):
+            self.reward.update(*steps.window(part, self.reward.window))
+
+    def scale(self, rewards: Tensor, move: bool = True) -> Tensor:
+        """Rewards (T, N) divided by their running scale, where that is asked for, times the weight."""
+        if self.options.normalize:
+            if move:
+                for row in rewards.numpy():
+                    self._running.update(row, np.ones(self.n_envs, bool))
+            rewards = torch.from_numpy(self._running(rewards.numpy())).float()
+        return rewards * self.weight
+
+    def _continued(self, steps: "_Steps") -> tuple["_Steps", int]:
+        """These steps with the last rollout's end before them, and how many steps that are."""
+        if self._before is None:
+            return steps, 0
+        return self._before.then(steps), len(self._before.actions)
+
+    def _windows(self, steps: "_Steps", lead: int) -> list[tuple[Tensor, Tensor]]:
+        """Steps (t, n) that end a whole window, the lead apart, in batches."""
+        whole = steps.ages(self.autoreset_mode) >= self.reward.window - 1
+        if self.autoreset_mode == AutoresetMode.NEXT_STEP:
+            whole &= ~steps.resets()
+        whole[:lead] = False
+        places = torch.from_numpy(np.argwhere(whole))
+        return [(part[:, 0], part[:, 1]) for part in places.split(BATCH) if len(part)]
+
+
+class _Steps:
+    """T steps of N environments: frames before and after uint8 (T, N, s, s, 3), actions int64 (T, N), ends and starts
+    bool (T, N); a start is a step that does not go on from the step before."""
+
+    def __init__(self, before: Tensor, after: Tensor, actions: Tensor, ends: np.ndarray, starts: np.ndarray):
+        self.before, self.after, self.actions, self.ends, self.starts = before, after, actions, ends, starts
+
+    def then(self, other: "_Steps") -> "_Steps":
+        """Both, one after the other; where the pictures do not fit together, another episode starts."""
+        goes_on = (self.after[-1] == other.before[0]).flatten(1).all(1).numpy() | self.ends[-1]
+        starts = other.starts.copy()
+        starts[0] = ~goes_on
+        joined = (torch.cat([getattr(self, name), getattr(other, name)]) for name in ("before", "after", "actions"))
+        return _Steps(*joined, np.concatenate([self.ends, other.ends]), np.concatenate([self.starts, starts]))
+
+    def last(self, count: int) -> "_Steps":
+        """The last `count` steps, or all if they are fewer."""
+        first = max(0, len(self.actions) - count)
+        parts = (self.before, self.after, self.actions, self.ends, self.starts)
+        return _Steps(*(part[first:] for part in parts))
+
+    def resets(self) -> np.ndarray:
+        """Which steps only begin an episode, where the environments reset in the step after an end."""
+        return np.concatenate([np.zeros_like(self.ends[:1]), self.ends[:-1]]) & ~self.starts
+
+    def ages(self, mode: AutoresetMode) -> np.ndarray:
+        """How many actions each step's episode has had, this one included, of those that are here: int (T, N)."""
+        resets = self.resets()
+        ages, age = np.zeros(self.actions.shape, int), np.zeros(self.actions.shape[1], int)
+        for t in range(len(ages)):
+            age = np.where(resets[t] | self.starts[t], 0, age) + (~resets[t] | (mode == AutoresetMode.SAME_STEP))
+            ages[t] = age
+        return ages
+
+    def window(self, ends: tuple[Tensor, Tensor], size: int) -> tuple[Tensor, Tensor]:
+        """The windows that end with the given steps (t, n): frames uint8 (k, w, s, s, 3), actions int64 (k, w - 1)."""
+        t, n = ends
+        past = t[:, None] + torch.arange(2 - size, 1)  # the w - 1 steps of the window
+        rows = n[:, None]
+        frames = torch.cat([self.before[past, rows], self.after[t, n][:, None]], 1)
+        return frames, self.actions[past, rows]
+
+
+def _read(samples: Mapping[str, Any], count: int) -> _Steps:
+    if missing := [key for key in KEYS if key not in samples and key != "rewards"]:
+        raise ConfigError(f"samples lack {', '.join(missing)}; give all of {', '.join(KEYS)}")
+    actions = torch.as_tensor(samples["actions"]).cpu().long()
+    if actions.ndim == 3 and actions.shape[2] == 1:
+        actions = actions.squeeze(2)
+    if actions.ndim != 2 or actions.shape[1] != count or not len(actions):
+        raise ConfigError(f"samples have shape (n_steps, {count}, ...); got actions {tuple(actions.shape)}")
+    before, after = (_pictures(samples[key]) for key in ("observations", "next_observations"))
+    ends = [torch.as_tensor(samples[key]).cpu().bool().reshape(actions.shape) for key in ("terminateds", "truncateds")]
+    starts = np.zeros(actions.shape, bool)
+    starts[0] = True
+    return _Steps(before, after, actions, (ends[0] | ends[1]).numpy(), starts)
+
+
+def _pictures(given: Any) -> Tensor:
+    """uint8 (T, N, s, s, 3), also from channels first."""
+    pictures = torch.as_tensor(given).cpu()
+    if pictures.ndim != 5 or 3 not in (pictures.shape[2], pictures.shape[4]):
+        raise ConfigError(f"pictures have shape (n_steps, n_envs, s, s, 3); got {tuple(pictures.shape)}")
+    if pictures.dtype.is_floating_point and pictures.max() > 1:
+        pictures = pictures.to(torch.uint8)  # RLeXplore keeps whole numbers as floats
+    if pictures.dtype != torch.uint8:
+        raise ConfigError(f"pictures hold whole numbers from 0 to 255; got {pictures.dtype} up to {pictures.max()}")
+    return pictures if pictures.shape[4] == 3 else rearrange(pictures, "t n c h w -> t n h w c")

@@ -1,0 +1,111 @@
+"""The intrinsic rewards of N environments as they step: what every wrapper shares.
+
+Shapes: N environments, s side of a frame in pixels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from genie_gym.rewards.context import FrameMemory
+from genie_gym.rewards.options import RewardOptions
+from genie_gym.rewards.scale import ReturnScale
+from genie_gym.rewards.score import IntrinsicReward, Score
+
+__all__ = ["RewardStream", "Rewards"]
+
+LEARNING_BATCH = 128  # windows that a baseline waits for before it takes a gradient step
+
+
+@dataclass
+class Rewards:
+    """Of one step.
+
+    Attributes:
+        total: float64 (N,), for the agent: normalised, weighted and mixed as the options say.
+        intrinsic: float32 (N,), as scored; 0 while an episode is younger than a window, and where nothing was stepped.
+    """
+
+    total: np.ndarray
+    intrinsic: np.ndarray
+
+
+class RewardStream:
+    """Scores the steps of N environments, all of them in one forward pass.
+
+    The first steps of an episode are paid 0: with the default context of 2 and horizon of 3, the step that leads to
+    the episode's fifth frame is the first with a reward. Each step is three calls:
+
+        stream.act(actions)               # may run before or while the environments step
+        rewards = stream.see(frames, game_rewards)
+        stream.begin(first_frames, rows)  # where a new episode began
+
+    Args:
+        reward: what to score with.
+        count: N.
+        size: s.
+        options: mode, coefficient and normalisation.
+
+    Attributes:
+        score: the Score of the last step's scored rows, and `scored` which rows these are (bool (N,)): for plots.
+    """
+
+    def __init__(self, reward: IntrinsicReward, count: int, size: int, options: RewardOptions):
+        self.reward, self.options = reward, options
+        self.memory = FrameMemory(count, reward.window, (size, size, 3))
+        self.scale = ReturnScale(count, options.gamma)
+        self.score, self.scored = Score(torch.zeros(0)), np.zeros(count, bool)
+        self._live = np.ones(count, bool)
+        self._known = False
+        self._lessons: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def begin(self, frames: np.ndarray, rows: np.ndarray | None = None) -> None:
+        """Forgets the past of some rows (bool (N,); None for all), whose episodes begin at uint8 (rows, s, s, 3)."""
+        self.memory.begin(frames, rows)
+
+    def act(self, actions: np.ndarray, live: np.ndarray | None = None) -> None:
+        """Takes the actions (N,) of a step; `live`, bool (N,), leaves out rows that only begin an episode."""
+        self.memory.act(np.asarray(actions))
+        self._live = np.ones(len(self._live), bool) if live is None else live
+        self._known = self.reward.context < self.reward.window
+        if self._known:
+            self._score()
+
+    def see(self, frames: np.ndarray, game_rewards: np.ndarray) -> Rewards:
+        """The rewards of the step: frames uint8 (N, s, s, 3), of an ended episode its last; game rewards (N,)."""
+        self.memory.see(frames)
+        if not self._known:
+            self._score()
+        intrinsic = np.zeros(len(self._live), np.float32)
+        intrinsic[self.scored] = self.score.reward.numpy()
+        self._learn()
+        return Rewards(self._mixed(intrinsic, game_rewards), intrinsic)
+
+    def _score(self) -> None:
+        self.scored = self.memory.ready & self._live
+        rows = np.flatnonzero(self.scored)
+        if not len(rows):
+            self.score = Score(torch.zeros(0))
+            return
+        frames = torch.from_numpy(self.memory.frames(rows, self.reward.context))
+        self.score = self.reward.score(frames, torch.from_numpy(self.memory.actions(rows)))
+
+    def _mixed(self, intrinsic: np.ndarray, game_rewards: np.ndarray) -> np.ndarray:
+        paid = intrinsic.astype(np.float64)
+        if self.options.normalize:
+            self.scale.update(paid, self._live)
+            paid = self.scale(paid)
+        paid = self.options.coefficient * paid
+        return paid if self.options.mode == "replace" else paid + game_rewards
+
+    def _learn(self) -> None:
+        """Lets a baseline learn from the windows just scored, once there are enough of them for a batch."""
+        if not self.reward.learns:
+            return
+        rows = np.flatnonzero(self.scored)
+        self._lessons.append((self.memory.frames(rows), self.memory.actions(rows)))
+        if sum(len(actions) for _, actions in self._lessons) >= LEARNING_BATCH:
+            frames, actions = (np.concatenate(part) for part in zip(*self._lessons, strict=True))
+            self.reward.update(torch.from_numpy(frames), torch.from_numpy(actions))
+            self._lessons = []
