@@ -2,10 +2,8 @@
 
 import math
 import os
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from genie_gym.fit.average import WeightAverage
 from genie_gym.fit.report import Reporter
 from genie_gym.fit.state import load_state, numpy_stream, save_state
 from genie_gym.precision import resolve
+from genie_gym.stopping import stop_signal
 
 __all__ = ["FitConfig", "FitReport", "fit", "fit_device"]
 
@@ -135,7 +134,7 @@ def fit(
             }
             save_state(path, bare, average.model, optimizer, state)
 
-    with Reporter(folder, name, enabled=fabric.is_global_zero) as reporter, _stop_signal() as stop:
+    with Reporter(folder, name, enabled=fabric.is_global_zero) as reporter, stop_signal() as stop:
         while not _any(fabric, run.done() or bool(stop)):
             metrics = _step(run, model, optimizer, lambda: sample(rng, config.batch))
             average.update(bare)
@@ -252,24 +251,3 @@ def _optimizer(model: nn.Module, config: FitConfig) -> torch.optim.AdamW:
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=config.betas)
-
-
-@contextmanager
-def _stop_signal() -> Iterator[list[int]]:
-    """A list that is empty until Ctrl-C or SIGTERM; the second Ctrl-C interrupts at once."""
-    received: list[int] = []
-
-    def receive(number: int, frame: Any) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    try:
-        before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread, where Python handles no signals
-        before = {}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
