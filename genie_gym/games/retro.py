@@ -90,6 +90,10 @@ class RetroGame(gym.Env[np.ndarray, np.int64]):
         """The present picture, uint8 (height, width, 3)."""
         return self._emulator.render()
 
+    def memory(self) -> np.ndarray:
+        """The console's working memory, uint8 (bytes,); 128 of them on an Atari 2600."""
+        return self._emulator.get_ram()
+
     def close(self) -> None:
         """Frees the process for another game."""
         self._emulator.close()
