@@ -1,6 +1,27 @@
-"""Stable-Baselines3: adapters between dreams and its algorithms; the only room that imports it."""
+"""Stable-Baselines3: adapters, the explorer and its training; the only room that imports it."""
 
+from genie_gym.sb3.agents import AgentPlayer, save_agent
 from genie_gym.sb3.dream_vec_env import DreamVecEnv
+from genie_gym.sb3.explorer import ExplorerCNN, ExplorerConfig, make_explorer, resume_explorer
+from genie_gym.sb3.game_vec_env import EndsAreTruncations, make_game_vec_env
+from genie_gym.sb3.paid import get_scale, pay, set_scale
+from genie_gym.sb3.training import Watcher, train
 from genie_gym.sb3.vec_autoexplore_reward import VecAutoExploreReward
 
-__all__ = ["DreamVecEnv", "VecAutoExploreReward"]
+__all__ = [
+    "AgentPlayer",
+    "DreamVecEnv",
+    "EndsAreTruncations",
+    "ExplorerCNN",
+    "ExplorerConfig",
+    "VecAutoExploreReward",
+    "Watcher",
+    "get_scale",
+    "make_explorer",
+    "make_game_vec_env",
+    "pay",
+    "resume_explorer",
+    "save_agent",
+    "set_scale",
+    "train",
+]

@@ -1,0 +1,140 @@
+"""The explorer: the paper's convolutions and LSTM as a policy of sb3-contrib's RecurrentPPO.
+
+Shapes: n pictures, s their side in pixels.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import nn
+
+from genie_gym.errors import CheckpointError, MissingExtraError
+from genie_gym.sb3.paid import set_scale
+
+try:
+    from sb3_contrib import RecurrentPPO
+    from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+    from stable_baselines3.common.vec_env import VecEnv
+except ImportError as error:
+    raise MissingExtraError(
+        "Stable-Baselines3 and sb3-contrib are needed; install them with: pip install 'genie_gym[sb3]'"
+    ) from error
+
+__all__ = ["ExplorerCNN", "ExplorerConfig", "make_explorer", "resume_explorer"]
+
+
+class ExplorerCNN(BaseFeaturesExtractor):
+    """Four 3 x 3 convolutions, each halved by max-pooling: float (n, 3, s, s) in [0, 1] to float (n, 64 (s / 16)^2).
+
+    For s = 64 these are the 1,024 features of the paper's agent (section 3.4), whose layers are those of IRIS
+    (Micheli et al. 2023).
+    """
+
+    WIDTHS = (32, 32, 64, 64)
+
+    def __init__(self, observation_space: gym.spaces.Box):
+        channels, height, width = observation_space.shape
+        super().__init__(observation_space, self.WIDTHS[-1] * (height // 16) * (width // 16))
+        stages = (
+            nn.Sequential(nn.Conv2d(inside, outside, 3, padding=1), nn.MaxPool2d(2), nn.ReLU())
+            for inside, outside in pairwise((channels, *self.WIDTHS))
+        )
+        self.stages = nn.Sequential(*stages, nn.Flatten())
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        return self.stages(2 * observations - 1)
+
+
+@dataclass(frozen=True)
+class ExplorerConfig:
+    """How the explorer learns; the defaults are for some 10^5 steps on a few cores.
+
+    Attributes:
+        lr: of Adam; the paper's 1e-4 is for many more updates.
+        steps: of each environment between two updates.
+        batch: steps in one minibatch; large, as the LSTM walks through it time by time whatever its width.
+        epochs: passes over the steps of an update.
+        gamma, gae_lambda: discount and trace of the advantages, both the paper's.
+        entropy: weight of the policy's entropy; ten times the paper's, whose agent sees far more steps.
+        lstm: units of the LSTM, the paper's 512.
+    """
+
+    lr: float = 2.5e-4
+    steps: int = 128
+    batch: int = 512
+    epochs: int = 3
+    gamma: float = 0.995
+    gae_lambda: float = 0.95
+    entropy: float = 0.01
+    lstm: int = 512
+
+
+def make_explorer(
+    env: VecEnv, config: ExplorerConfig | None = None, *, seed: int = 0, device: str = "auto"
+) -> RecurrentPPO:
+    """An untrained explorer for a vector of games; `learn` trains it on whatever reward `env` pays.
+
+    Args:
+        env: uint8 (s, s, 3) pictures with s a multiple of 16, Discrete actions.
+        seed: of the weights, the actions and the environments.
+        device: "auto", "cpu" or "cuda".
+    """
+    chosen = config or ExplorerConfig()
+    policy: dict[str, Any] = {
+        "features_extractor_class": ExplorerCNN,
+        "lstm_hidden_size": chosen.lstm,
+        "net_arch": [],  # actor and critic are linear in the LSTM's output
+        # Actor and critic share the LSTM's input but not the LSTM: where they share it, sb3-contrib cuts the critic's
+        # gradient, and the convolutions would learn from the actor alone.
+        "enable_critic_lstm": True,
+    }
+    return RecurrentPPO(
+        "CnnLstmPolicy",
+        env,
+        learning_rate=chosen.lr,
+        n_steps=chosen.steps,
+        batch_size=chosen.batch,
+        n_epochs=chosen.epochs,
+        gamma=chosen.gamma,
+        gae_lambda=chosen.gae_lambda,
+        ent_coef=chosen.entropy,
+        policy_kwargs=policy,
+        seed=seed,
+        device=device,
+    )
+
+
+def resume_explorer(
+    path: Path, env: VecEnv, config: ExplorerConfig | None = None, *, seed: int = 0, device: str = "auto"
+) -> tuple[RecurrentPPO, dict[str, Any]]:
+    """The explorer saved at `path`, or a new one where there is none.
+
+    It goes on with the weights, the optimiser, the step counter and the scale of the reward; the games start anew, from
+    places that depend on the step. The settings are those it began with, `config` is for a new one.
+
+    Returns:
+        The explorer and what `save_agent` noted with it; nothing for a new one.
+
+    Raises:
+        CheckpointError: the file is damaged or does not fit the environment.
+
+    The file is read with pickle: load only those that you saved.
+    """
+    if not path.exists():
+        return make_explorer(env, config, seed=seed, device=device), {}
+    try:
+        agent = RecurrentPPO.load(path, env=env, device=device)
+    except (ValueError, BadZipFile, EOFError, RuntimeError, KeyError) as error:
+        raise CheckpointError(
+            f"{path} cannot be gone on with ({str(error).splitlines()[0]}); remove {path.parent} to start again"
+        ) from error
+    agent.set_random_seed(int(np.random.SeedSequence([seed, agent.num_timesteps]).generate_state(1)[0] >> 1))
+    about = getattr(agent, "about", {})
+    set_scale(env, about.get("scale", {}))
+    return agent, about

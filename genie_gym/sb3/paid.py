@@ -1,0 +1,57 @@
+"""What a vector of games pays its agent: an intrinsic reward or the game's own, scaled to a deviation of about 1."""
+
+from pathlib import Path
+from typing import Any
+
+from genie_gym.errors import MissingExtraError
+from genie_gym.sb3.game_vec_env import EndsAreTruncations
+from genie_gym.sb3.vec_autoexplore_reward import VecAutoExploreReward
+
+try:
+    from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
+except ImportError as error:
+    raise MissingExtraError(
+        "Stable-Baselines3 is not installed; install it with: pip install 'genie_gym[sb3]'"
+    ) from error
+
+__all__ = ["get_scale", "pay", "set_scale"]
+
+FIELDS = ("mean", "var", "count")
+
+
+def pay(env: VecEnv, reward: str, game: str, checkpoint: str | Path | None = None, *, device: str = "auto") -> VecEnv:
+    """Wraps games so that they pay the reward of that name.
+
+    Args:
+        env: of `make_game_vec_env`.
+        reward: "game", or one of `genie_gym.rewards`, with which ends count as limits (see EndsAreTruncations).
+        game, checkpoint: where the world model comes from, as for VecAutoExploreReward.
+        device: of the world model.
+    """
+    if reward == "game":
+        return VecNormalize(env, norm_obs=False)
+    options = {"reward": reward, "device": device, "normalize": True}
+    return EndsAreTruncations(VecAutoExploreReward(env, game, checkpoint, **options))
+
+
+def get_scale(env: VecEnv) -> dict[str, float]:
+    """Mean, variance and count of the discounted rewards so far; empty where no wrapper scales them."""
+    statistics = _statistics(env)
+    return {} if statistics is None else {name: float(getattr(statistics, name)) for name in FIELDS}
+
+
+def set_scale(env: VecEnv, scale: dict[str, float]) -> None:
+    """Puts back what `get_scale` gave, so that a training can go on; an empty scale changes nothing."""
+    statistics = _statistics(env)
+    for name, value in scale.items():
+        setattr(statistics, name, value)
+
+
+def _statistics(env: VecEnv) -> Any:
+    while isinstance(env, VecEnvWrapper):
+        if isinstance(env, VecNormalize):
+            return env.ret_rms
+        if isinstance(env, VecAutoExploreReward):
+            return env.reward_stream.scale.statistics
+        env = env.venv
+    return None

@@ -1,0 +1,88 @@
+"""The explorer: the paper's sizes, a network that computes what numpy computes, and a training that goes on."""
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
+
+import gymnasium as gym
+from einops import reduce
+
+from genie_gym.errors import CheckpointError
+from genie_gym.sb3 import (
+    ExplorerCNN,
+    ExplorerConfig,
+    make_explorer,
+    make_game_vec_env,
+    pay,
+    resume_explorer,
+    save_agent,
+)
+
+TINY = ExplorerConfig(steps=8, batch=16, epochs=1, lstm=16)
+
+
+@pytest.fixture
+def env():
+    games = pay(make_game_vec_env("Toy-Numpy", 2, max_steps=12), "none", "Toy-Numpy", device="cpu")
+    yield games
+    games.close()
+
+
+def test_four_stages_give_1024_features():
+    network = ExplorerCNN(gym.spaces.Box(0, 255, (3, 64, 64), np.uint8))
+    assert network.features_dim == 1024
+    assert network(torch.rand(2, 3, 64, 64)).shape == (2, 1024)
+    convolutions = [stage[0] for stage in list(network.stages)[:4]]
+    assert [(c.in_channels, c.out_channels) for c in convolutions] == [(3, 32), (32, 32), (32, 64), (64, 64)]
+
+
+def test_a_stage_is_what_numpy_computes():
+    torch.manual_seed(0)
+    network = ExplorerCNN(gym.spaces.Box(0, 255, (3, 64, 64), np.uint8))
+    picture = np.random.default_rng(0).random((3, 64, 64), np.float32)
+    kernel, bias = (p.detach().numpy() for p in network.stages[0][0].parameters())
+    patches = np.lib.stride_tricks.sliding_window_view(
+        np.pad(2 * picture - 1, ((0, 0), (1, 1), (1, 1))), (3, 3), (1, 2)
+    )
+    convolved = np.einsum("cyxhw,ochw->oyx", patches, kernel) + bias[:, None, None]
+    expected = np.maximum(reduce(convolved, "o (y a) (x b) -> o y x", "max", a=2, b=2), 0)
+    got = network.stages[0](torch.from_numpy(2 * picture - 1)[None])[0].detach().numpy()
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_the_lstm_has_512_units_by_default(env):
+    policy = make_explorer(env, device="cpu").policy
+    assert (policy.lstm_actor.input_size, policy.lstm_actor.hidden_size) == (1024, 512)
+
+
+def test_learning_changes_the_convolutions(env):
+    agent = make_explorer(env, TINY, device="cpu")
+    before = [p.detach().clone() for p in agent.policy.features_extractor.parameters()]
+    agent.learn(32)
+    assert agent.num_timesteps == 32
+    assert all((a != b).any() for a, b in zip(before, agent.policy.features_extractor.parameters(), strict=True))
+
+
+def test_a_resumed_explorer_goes_on(env, tmp_path):
+    path = tmp_path / "agent.zip"
+    agent, about = resume_explorer(path, env, TINY, seed=3, device="cpu")
+    assert about == {}
+    agent.learn(16)
+    save_agent(agent, path, {"game": "Toy-Numpy", "scale": {"mean": 1.0, "var": 4.0, "count": 9.0}})
+    again, about = resume_explorer(path, env, device="cpu")
+    assert again.num_timesteps == 16 and about["game"] == "Toy-Numpy"
+    for mine, theirs in zip(agent.policy.parameters(), again.policy.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    state = again.policy.optimizer.state_dict()["state"]
+    assert state and all(s["step"] == 1 for s in state.values())  # one epoch of one batch
+    assert env.venv.reward_stream.scale.statistics.var == 4.0
+    again.learn(16, reset_num_timesteps=False)
+    assert again.num_timesteps == 32
+
+
+def test_a_damaged_agent_is_said_in_a_line(env, tmp_path):
+    (tmp_path / "agent.zip").write_bytes(b"PK no agent")
+    with pytest.raises(CheckpointError, match=r"remove .* to start again"):
+        resume_explorer(tmp_path / "agent.zip", env, device="cpu")
