@@ -61,6 +61,7 @@ def collect(
     workers: int | None = None,
     seed: int = 0,
     policy: str = "random",
+    random_share: float = 0.0,
     max_steps: int = 1000,
     out: Path | None = None,
 ) -> int:
@@ -72,7 +73,9 @@ def collect(
         episodes: Record this many episodes in all.
         workers: Processes, each with its own emulator; one for each core by default.
         seed: Other seeds give other play.
-        policy: random, or sticky, which holds each action for a while.
+        policy: random, or sticky, which holds each action for a while, or the path of an agent that you trained with
+            explore (never one from strangers: such files can run code).
+        random_share: Share of actions, from 0 to 1, that are drawn at random in place of the policy's.
         max_steps: Longest episode, in steps.
         out: Folder of the recording; the game's own below the data folder by default.
     """
@@ -81,7 +84,15 @@ def collect(
     if steps is None and episodes is None:
         steps = 20_000
     report = recorder.collect(
-        game, steps=steps, episodes=episodes, workers=workers, seed=seed, policy=policy, max_steps=max_steps, out=out
+        game,
+        steps=steps,
+        episodes=episodes,
+        workers=workers,
+        seed=seed,
+        policy=policy,
+        random_share=random_share,
+        max_steps=max_steps,
+        out=out,
     )
     print(report)
     return 130 if report.interrupted else 0

@@ -61,6 +61,7 @@ def collect(
     out: str | Path | None = None,
     seed: int = 0,
     policy: str | Policy = "random",
+    random_share: float = 0.0,
     max_steps: int = 1000,
     progress: bool = True,
 ) -> CollectReport:
@@ -72,12 +73,16 @@ def collect(
         workers: processes, one emulator in each; as many as there are cores by default.
         out: folder of the recording; the game's own folder in the user's data by default.
         seed: episode i is determined by (seed, i) and the policy.
-        policy: "random", "sticky", or a callable as in `genie_gym.pipeline.policies.Policy` (it must pickle).
+        policy: "random", "sticky", the path of a saved agent (only one that you saved yourself, see
+            `genie_gym.pipeline.agent_policy`), or a callable as in `genie_gym.pipeline.policies.Policy` (it must
+            pickle).
+        random_share: of its actions replaced by random ones, from 0 to 1.
         max_steps: an episode is truncated after so many actions.
         progress: shows a bar with the time left and frames/s.
 
     Raises:
         ConfigError: an option is out of range, or the policy is unknown.
+        CheckpointError: the saved agent is missing or damaged.
         GameError: the game is unknown or does not start.
         DataError: the folder cannot be written or holds another game.
 
@@ -86,7 +91,7 @@ def collect(
     _check_options(steps=steps, episodes=episodes, workers=workers, max_steps=max_steps)
     if (steps is None) == (episodes is None):
         raise ConfigError(f"give either steps or episodes as the target, got steps={steps} and episodes={episodes}")
-    job = _make_job(game, out, seed, policy, max_steps)
+    job = _make_job(game, out, seed, make_policy(policy, random_share), max_steps)
     data.RecordingWriter(job.folder, job.header).close()  # complains about the folder before any emulator starts
     data.pack(job.folder)
     count = _Count(job, steps, episodes)
@@ -102,9 +107,9 @@ def _check_options(**options: int | None) -> None:
             raise ConfigError(f"{name} must be at least 1, got {value}")
 
 
-def _make_job(game: str, out: str | Path | None, seed: int, policy: str | Policy, max_steps: int) -> Job:
+def _make_job(game: str, out: str | Path | None, seed: int, named: tuple[str, Policy], max_steps: int) -> Job:
     spec = games.find(game)
-    name, policy = make_policy(policy)
+    name, policy = named
     header = {
         "game": spec.to_dict(),
         "actions": spec.meanings,
@@ -112,6 +117,7 @@ def _make_job(game: str, out: str | Path | None, seed: int, policy: str | Policy
         "policy": name,
         "seed": seed,
         "max_steps": max_steps,
+        **getattr(policy, "details", {}),
     }
     return Job(spec.name, Path(out or paths.data_dir(spec.name)), header, name, policy, seed, max_steps)
 

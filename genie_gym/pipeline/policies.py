@@ -1,12 +1,14 @@
-"""How to act while collecting: at random, at random but persistently, or as any callable says."""
+"""How to act while collecting: at random, at random but persistently, or as a saved agent or any callable says."""
 
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from genie_gym.errors import ConfigError
+from genie_gym.pipeline.agent_policy import AgentPolicy
 
-__all__ = ["POLICIES", "Policy", "RandomPolicy", "StickyPolicy", "make_policy"]
+__all__ = ["POLICIES", "Policy", "RandomPolicy", "RandomShare", "StickyPolicy", "make_policy"]
 
 
 @runtime_checkable
@@ -54,22 +56,60 @@ class StickyPolicy(RandomPolicy):
         return self._held
 
 
+class RandomShare:
+    """Another policy, some of whose actions are replaced by random ones, for variety.
+
+    Args:
+        policy: whose actions; it sees every frame, also where its action is not taken.
+        share: of random actions, from 0 to 1. The paper's published code takes 0.15 when it collects.
+    """
+
+    def __init__(self, policy: Policy, share: float):
+        if not 0 <= share <= 1:
+            raise ConfigError(f"the share of random actions must lie in [0, 1], got {share}")
+        self.policy, self.share = policy, share
+        self.details = {**getattr(policy, "details", {}), "random_share": share}
+
+    def start(self, actions: int, rng: np.random.Generator) -> None:
+        if start := getattr(self.policy, "start", None):
+            start(actions, rng.spawn(1)[0])  # the same with every share
+        self._actions, self._rng = actions, rng
+
+    def __call__(self, frame: np.ndarray) -> int:
+        chosen = self.policy(frame)
+        return int(self._rng.integers(self._actions)) if self._rng.random() < self.share else chosen
+
+
 POLICIES: dict[str, type[RandomPolicy]] = {"random": RandomPolicy, "sticky": StickyPolicy}
 
 
-def make_policy(policy: str | Policy) -> tuple[str, Policy]:
-    """A policy and its name, from the name or from the policy itself.
+def make_policy(policy: str | Policy, random_share: float = 0.0) -> tuple[str, Policy]:
+    """A policy and its name, from the name, the path of a saved agent, or the policy itself.
+
+    Args:
+        policy: a name of POLICIES, a path as AgentPolicy takes it, or a policy.
+        random_share: of actions replaced by random ones, see RandomShare.
 
     Raises:
-        ConfigError: the name is unknown or the object cannot be called.
+        ConfigError: the name is unknown, the object cannot be called, or the share lies outside [0, 1].
     """
-    if isinstance(policy, str):
-        if policy not in POLICIES:
-            raise ConfigError(f"unknown policy {policy!r}; choose one of: {', '.join(POLICIES)}")
-        return policy, POLICIES[policy]()
-    if not callable(policy):
+    found = _find(policy) if isinstance(policy, str) else policy
+    if not callable(found):
         raise ConfigError(f"a policy must be a name or callable with a frame, got {type(policy).__name__}")
-    return _name_of(policy), policy
+    name = policy if isinstance(policy, str) and policy in POLICIES else _name_of(found)
+    if random_share:
+        return f"{name}-random{100 * random_share:g}", RandomShare(found, random_share)
+    return name, found
+
+
+def _find(name: str) -> Policy:
+    if name in POLICIES:
+        return POLICIES[name]()
+    if name.endswith(".zip") or Path(name).is_dir():
+        return AgentPolicy(name)
+    raise ConfigError(
+        f"unknown policy {name!r}; choose one of: {', '.join(POLICIES)}, or the path of a saved agent (a .zip file)"
+    )
 
 
 def _name_of(policy: Any) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from genie_gym.errors import ConfigError
-from genie_gym.pipeline.policies import Policy, StickyPolicy, make_policy
+from genie_gym.pipeline.policies import Policy, RandomShare, StickyPolicy, make_policy
 
 FRAME = np.zeros((64, 64, 3), np.uint8)
 
@@ -37,6 +37,38 @@ def test_same_generator_same_actions():
     first = play(policy, 100, seed=3)
     np.testing.assert_array_equal(first, play(policy, 100, seed=3))
     assert (first != play(policy, 100, seed=4)).any()
+
+
+class Watcher:
+    """Always takes action 2, and counts the frames it saw."""
+
+    name = "watcher"
+    details = {"where": "here"}
+
+    def start(self, actions: int, rng: np.random.Generator) -> None:
+        self.frames = 0
+
+    def __call__(self, frame: np.ndarray) -> int:
+        self.frames += 1
+        return 2
+
+
+@pytest.mark.parametrize("share", [0.0, 0.15, 1.0])
+def test_a_share_of_actions_is_random(share):
+    watcher = Watcher()
+    policy = RandomShare(watcher, share)
+    actions = play(policy, 20_000)
+    # A random action of four is the policy's own with chance 1/4.
+    assert abs((actions == 2).mean() - (1 - share * 3 / 4)) < 0.01
+    assert watcher.frames == 20_000
+
+
+def test_a_share_is_named_and_noted():
+    name, policy = make_policy(Watcher(), 0.125)
+    assert (name, policy.details) == ("watcher-random12.5", {"where": "here", "random_share": 0.125})
+    assert make_policy("sticky", 0.15)[0] == "sticky-random15"
+    with pytest.raises(ConfigError, match=r"must lie in \[0, 1\], got 1\.5"):
+        make_policy("random", 1.5)
 
 
 def test_own_policies():
