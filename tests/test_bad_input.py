@@ -43,7 +43,7 @@ def test_no_rom_among_the_files(capsys, tmp_path):
     assert "--ale" in complaint(capsys, "roms", "import")
 
 
-@pytest.mark.parametrize("command", ["collect", "fit", "evaluate", "demo"])
+@pytest.mark.parametrize("command", ["collect", "fit", "evaluate", "explore", "places", "demo"])
 def test_unknown_game(capsys, command):
     line = complaint(capsys, command, "Airstrikr")
     assert "Unknown game 'Airstrikr'" in line and "Did you mean Airstriker-Genesis" in line
@@ -57,7 +57,8 @@ def test_no_weights(capsys):
 
 
 def test_no_recording(capsys):
-    assert "genie-gym collect Toy-Numpy" in complaint(capsys, "fit", "Toy")
+    for command in ("fit", "places"):
+        assert "genie-gym collect Toy-Numpy" in complaint(capsys, command, "Toy")
 
 
 def test_truncated_shard(capsys):
@@ -78,7 +79,7 @@ def damage_weights(folder: Path) -> str:
 
 def swap_weights(folder: Path) -> str:
     (folder / "model.safetensors").write_bytes((folder / "starts.safetensors").read_bytes())
-    return "copy it again, or fit the game again"
+    return "copy the checkpoint again, or fit the game again"
 
 
 def lose_weights(folder: Path) -> str:
@@ -207,5 +208,5 @@ def test_options_out_of_range(capsys):
         capsys, "collect", "Toy", "--episodes", "1", "--policy", "bold"
     )
     assert "choose one of tiny, small, paper" in complaint(capsys, "fit", "Toy", "--preset", "huge")
-    for command in ("fit", "evaluate", "demo"):
+    for command in ("fit", "evaluate", "explore", "demo"):
         assert "threads must be 1 or more, got 0" in complaint(capsys, command, "Airstriker", "--threads", "0")

@@ -1,11 +1,12 @@
 """A world model on disk: a folder of four files that loads with no training code and unpickles nothing.
 
-config.json            format and version, the game, sizes, how to sample, provenance
+config.json            format and version, the game, sizes, how to sample, provenance, SHA-256 of the two below
 model.safetensors      weights of tokenizer and dynamics
 starts.safetensors     frames uint8 (k, c, s, s, 3) and actions int64 (k, c - 1) of real play, to begin dreams from
 README.md              the model card
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -54,10 +55,15 @@ class Checkpoint:
         """
         folder = Path(folder)
         weights = {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
-        write_aside(folder / "model.safetensors", save(weights))
-        write_aside(folder / "starts.safetensors", save({k: v.contiguous() for k, v in self.starts.items()}))
+        tensors = {
+            "model.safetensors": save(weights),
+            "starts.safetensors": save({k: v.contiguous() for k, v in self.starts.items()}),
+        }
+        for name, content in tensors.items():
+            write_aside(folder / name, content)
         write_aside(folder / "README.md", self.card().encode())
-        write_aside(folder / "config.json", json.dumps(self._config(), indent=1).encode())
+        config = self._config() | {"sha256": {name: _sha256(content) for name, content in tensors.items()}}
+        write_aside(folder / "config.json", json.dumps(config, indent=1).encode())
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> "Checkpoint":
@@ -72,8 +78,8 @@ class Checkpoint:
             tokenizer = Tokenizer(TokenizerConfig(**config["tokenizer"]))
             dynamics = Dynamics(DynamicsConfig(**config["dynamics"]))
             model = WorldModel(tokenizer, dynamics)
-            model.load_state_dict(_read_tensors(folder / "model.safetensors"))
-            starts = _read_starts(folder / "starts.safetensors", tokenizer.config.size)
+            model.load_state_dict(_read_tensors(folder / "model.safetensors", config))
+            starts = _checked_starts(_read_tensors(folder / "starts.safetensors", config), tokenizer.config.size)
             sampling = Sampling(**config["sampling"])
             return cls(model.to(device), config["game"], starts, sampling, config["provenance"])
         except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
@@ -160,18 +166,25 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def _read_tensors(path: Path, config: dict[str, Any]) -> dict[str, Tensor]:
+    """safetensors notices a file that was cut, but not a flipped bit in a weight: hence the checksums."""
     try:
-        return load(path.read_bytes())
-    except (OSError, SafetensorError) as error:
+        content = path.read_bytes()
+        if _sha256(content) != config["sha256"][path.name]:
+            raise ValueError("its SHA-256 is not that in config.json")
+        return load(content)
+    except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(
             f"{path} is missing or damaged ({error}); copy the checkpoint again, or fit the game again "
             "with: genie-gym fit GAME"
         ) from error
 
 
-def _read_starts(path: Path, size: int) -> dict[str, Tensor]:
-    starts = _read_tensors(path)
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _checked_starts(starts: dict[str, Tensor], size: int) -> dict[str, Tensor]:
     frames, actions = starts["frames"], starts["actions"]
     k, c = frames.shape[:2]
     if frames.dtype != torch.uint8 or frames.shape != (k, c, size, size, 3) or actions.shape != (k, c - 1) or not k:

@@ -1,9 +1,11 @@
 """The checkpoint folder: what is read back, what is refused, and that nothing in it is executed."""
 
+import hashlib
 import json
 import os
 import pickle
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +87,25 @@ def drop_entry(name: str):
     return damage
 
 
+def reseal(folder: Path) -> None:
+    """Lets the checksums say that what is in the files is what was saved."""
+    names = ("model.safetensors", "starts.safetensors")
+    change_config(sha256={name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names})(folder)
+
+
+def flip_bit(name: str):
+    def damage(folder: Path) -> None:
+        content = bytearray((folder / name).read_bytes())
+        content[-10] ^= 1  # in the values: the header, which says what they are, stands in front
+        (folder / name).write_bytes(content)
+
+    return damage
+
+
+def resealed(damage):
+    return lambda folder: (damage(folder), reseal(folder))
+
+
 def write(name: str, content: bytes):
     return lambda folder: (folder / name).write_bytes(content)
 
@@ -118,7 +139,7 @@ def no_patches(folder: Path) -> None:
 
 def starts_of_shape(*shape: int):
     starts = {"frames": torch.zeros(shape, dtype=torch.uint8), "actions": torch.zeros(2, 3, dtype=torch.int64)}
-    return lambda folder: save_file(starts, folder / "starts.safetensors")
+    return resealed(lambda folder: save_file(starts, folder / "starts.safetensors"))
 
 
 DAMAGES = {
@@ -138,9 +159,18 @@ DAMAGES = {
     "no weights": (remove("model.safetensors"), "model.safetensors is missing or damaged .*; copy the checkpoint"),
     "half the weights": (cut("model.safetensors"), "model.safetensors is missing or damaged"),
     "empty weights": (write("model.safetensors", b""), "model.safetensors is missing or damaged"),
-    "a weight lacks": (drop_weight, "incomplete or damaged"),
+    "weights that never were": (resealed(cut("model.safetensors")), "model.safetensors is missing or damaged"),
+    "a flipped bit": (flip_bit("model.safetensors"), "model.safetensors is missing or damaged .*SHA-256.*; copy the"),
+    "a flipped bit in the starts": (
+        flip_bit("starts.safetensors"),
+        "starts.safetensors is missing or damaged .*SHA-256",
+    ),
+    "no checksums": (drop_entry("sha256"), "incomplete or damaged .*sha256"),
+    "checksum of one": (change_config(sha256={}), "incomplete or damaged .*model.safetensors"),
+    "checksums a list": (change_config(sha256=[]), "incomplete or damaged"),
+    "a weight lacks": (resealed(drop_weight), "incomplete or damaged"),
     "half the starts": (cut("starts.safetensors"), "starts.safetensors is missing or damaged"),
-    "other starts": (foreign_starts, "incomplete or damaged"),
+    "other starts": (resealed(foreign_starts), "incomplete or damaged"),
     "starts too small": (starts_of_shape(2, 4, 32, 32, 3), "starts of shapes"),
     "one action too many": (starts_of_shape(2, 3, 64, 64, 3), "starts of shapes"),
     "no starts": (starts_of_shape(0, 4, 64, 64, 3), "starts of shapes"),
@@ -154,6 +184,20 @@ def test_damage_is_said_in_one_line_with_what_to_do(folder, damage, words):
     with pytest.raises(CheckpointError, match=words) as error:
         Checkpoint.load(folder)
     assert "\n" not in str(error.value) and str(folder) in str(error.value)
+
+
+def test_a_flipped_bit_is_else_not_noticed(folder):
+    flip_bit("model.safetensors")(folder)
+    reseal(folder)
+    Checkpoint.load(folder)
+
+
+def test_the_checksums_are_those_that_sha256sum_prints(folder):
+    listed = json.loads((folder / "config.json").read_text())["sha256"]
+    assert listed.keys() == {"model.safetensors", "starts.safetensors"}
+    lines = "".join(f"{checksum}  {name}\n" for name, checksum in listed.items())
+    answer = subprocess.run(["sha256sum", "--check", "-"], input=lines, cwd=folder, capture_output=True, text=True)
+    assert answer.stdout.splitlines() == [f"{name}: OK" for name in listed]
 
 
 class Bomb:
@@ -175,6 +219,8 @@ def test_a_pickle_in_disguise_is_refused_and_not_executed(folder, tmp_path, name
     else:
         with path.open("wb") as file:
             np.save(file, np.array([Bomb(mark)], object), allow_pickle=True)
+    if name != "config.json":
+        reseal(folder)  # or the checksum would refuse it before anything looks inside
     with pytest.raises(CheckpointError):
         Checkpoint.from_pretrained(folder)
     assert not mark.exists()
@@ -213,6 +259,13 @@ def test_from_pretrained_reads_a_downloaded_repository(monkeypatch, toy_checkpoi
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     loaded = Checkpoint.from_pretrained("someone/toy", revision="v2")
     assert loaded.game["name"] == "Toy-Numpy" and asked == [("someone/toy", {"revision": "v2"})]
+
+
+def test_the_hubs_cache_of_links_is_read(folder, tmp_path):
+    (tmp_path / "snapshot").mkdir()
+    for file in folder.iterdir():
+        (tmp_path / "snapshot" / file.name).symlink_to(file)
+    assert Checkpoint.from_pretrained(tmp_path / "snapshot").game["name"] == "Toy-Numpy"
 
 
 def test_push_to_hub_uploads_the_folder(monkeypatch):
