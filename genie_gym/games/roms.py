@@ -19,6 +19,8 @@ __all__ = ["RomReport", "import_ale_roms", "import_roms"]
 _BAD_ZIP = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError)
 
 _LARGEST = 2**25  # bytes; no ROM that stable-retro knows is larger, and a folder may hold films
+_INES = b"NES\x1a"  # how dumps of NES cartridges begin
+_COPIER = 512  # bytes of the header that copiers of SNES cartridges wrote
 
 
 @dataclass
@@ -99,11 +101,28 @@ def _roms_in(name: str, stream: IO[bytes], size: int) -> Iterator[tuple[str, byt
 
 def _recognise(name: str, content: bytes, known: dict[str, tuple[str, str]]) -> tuple[str, str, bytes] | None:
     """Game, file suffix and cleaned content of a ROM, or None."""
-    try:
-        cleaned, sha = import_retro().data.groom_rom(name, io.BytesIO(content))
-    except (ValueError, IndexError):  # too big, or not the console dump its name says
-        return None
-    return (*known[sha], cleaned) if sha in known else None
+    groom = import_retro().data.groom_rom
+    for reading, dump in _readings(name, content):
+        try:
+            cleaned, sha = groom(reading, io.BytesIO(dump))
+        except (ValueError, IndexError):  # too big, or not the console dump its name says
+            continue
+        if sha in known:
+            return (*known[sha], cleaned)
+    return None
+
+
+def _readings(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    """The dump under its own name, and as what its bytes say it is where headers keep it from being known.
+
+    stable-retro hashes a NES cartridge without its iNES header, but goes by the file's name, and knows nothing of the
+    header that copiers put in front: cartridges hold whole kilobytes, so 512 bytes too many are such a header.
+    """
+    yield name, content
+    if content.startswith(_INES):
+        yield "rom.nes", content  # the header is kept: it tells the emulator how the cartridge is wired
+    if len(content) % 1024 == _COPIER:
+        yield "rom", content[_COPIER:]
 
 
 def _keep(file: Path, game: str, suffix: str, content: bytes, report: RomReport) -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import shutil
 import zipfile
 from pathlib import Path
@@ -44,6 +45,38 @@ def test_what_is_not_imported_is_reported(ale_rom, tmp_path):
     assert report.duplicates == [(tmp_path / "b.bin", KANGAROO)]
     assert report.unknown == [tmp_path / "notes.txt", tmp_path / "torn.zip"]
     assert roms.import_roms([tmp_path]).imported == []
+
+
+@pytest.fixture
+def dump(monkeypatch) -> bytes:
+    """64 KiB that stand for a cartridge known as Super Mario World, and, after a NES header, as Super Mario Bros. 3."""
+    content = np.random.default_rng(0).bytes(2**16)
+    snes, nes = (hashlib.sha1(body).hexdigest() for body in (content, content[::-1]))
+    known = {snes: ("SuperMarioWorld-Snes-v0", ".sfc", ""), nes: ("SuperMarioBros3-Nes-v0", ".nes", "")}
+    monkeypatch.setattr(retro.data, "get_known_hashes", lambda: known)
+    return content
+
+
+@pytest.mark.parametrize("name", ["world.smc", "world.sfc", "world.bin"])
+@pytest.mark.parametrize("header", [b"", bytes(512), b"\x08" * 512], ids=["bare", "blank", "copier"])
+def test_a_copiers_header_is_dropped(dump, tmp_path, name, header):
+    (tmp_path / name).write_bytes(header + dump)
+    assert roms.import_roms([tmp_path / name]).imported == ["SuperMarioWorld-Snes"]
+    assert (paths.roms_dir() / "SuperMarioWorld-Snes-v0" / "rom.sfc").read_bytes() == dump
+
+
+@pytest.mark.parametrize("name", ["bros.nes", "bros.NES", "bros.bin", "bros"])
+def test_a_nes_header_is_no_part_of_the_hash_but_of_the_file(dump, tmp_path, name):
+    content = b"NES\x1a\x02\x01\x01" + bytes(9) + dump[::-1]
+    (tmp_path / name).write_bytes(content)
+    assert roms.import_roms([tmp_path / name]).imported == ["SuperMarioBros3-Nes"]
+    assert (paths.roms_dir() / "SuperMarioBros3-Nes-v0" / "rom.nes").read_bytes() == content
+
+
+@pytest.mark.parametrize("header", [256, 511, 1024])
+def test_other_bytes_in_front_make_another_rom(dump, tmp_path, header):
+    (tmp_path / "world.smc").write_bytes(bytes(header) + dump)
+    assert roms.import_roms([tmp_path]).unknown == [tmp_path / "world.smc"]
 
 
 def test_files_larger_than_any_rom_are_not_read(ale_rom, tmp_path):
