@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-__all__ = ["data_dir", "home", "roms_dir", "weights_dir"]
+__all__ = ["agents_dir", "data_dir", "home", "roms_dir", "weights_dir"]
 
 
 def home() -> Path:
@@ -27,3 +27,8 @@ def data_dir(game: str) -> Path:
 def weights_dir(game: str) -> Path:
     """The checkpoint folder of one game's world model."""
     return home() / "weights" / game
+
+
+def agents_dir(game: str) -> Path:
+    """Agents trained on one game, a folder each."""
+    return home() / "agents" / game

@@ -11,7 +11,7 @@ from typing import Any
 import tyro
 from tyro.extras import SubcommandApp
 
-from genie_gym.cli import gather, learn, watch
+from genie_gym.cli import gather, learn, seek, watch
 from genie_gym.errors import GenieGymError
 
 __all__ = ["commands", "main"]
@@ -27,7 +27,9 @@ def commands() -> SubcommandApp:
     roms.command(name="import")(gather.import_roms)
     app = SubcommandApp()
     app.command(roms, name="roms")
-    for function in (gather.games, gather.collect, gather.convert, learn.fit, learn.evaluate, watch.demo, watch.play):
+    for gathering in (gather.games, gather.collect, gather.convert):
+        app.command(gathering)
+    for function in (learn.fit, learn.evaluate, seek.explore, seek.places, watch.demo, watch.play):
         app.command(function)
     return app
 

@@ -1,0 +1,90 @@
+"""Commands around exploring: train an explorer or another agent in the real game, and count the places play reached."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from genie_gym.cli.names import Game
+from genie_gym.errors import ConfigError
+
+__all__ = ["explore", "places"]
+
+
+def explore(
+    game: Game,
+    steps: int = 100_000,
+    reward: str = "autoexplore",
+    checkpoint: str | None = None,
+    envs: int = 8,
+    seed: int = 0,
+    max_steps: int = 1000,
+    out: Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> int:
+    """Train an explorer in the real game; the same command goes on where it stopped.
+
+    Args:
+        game: Name, such as Airstriker-Genesis, the model of which ships with genie_gym.
+        steps: Train until this many steps have been taken in all.
+        reward: autoexplore (the world model's uncertainty); game (its own, for agents whose play tests a world model);
+            or to compare with: random_features, vae_features, rnd, none.
+        checkpoint: A checkpoint folder or the id of a model on the hub, in place of the game's own weights.
+        envs: Copies of the game, each in its own process.
+        seed: Of everything random.
+        max_steps: Longest episode, in steps.
+        out: Folder of the agent, its curves and pictures; below the data folder by default.
+        device: auto, cpu or cuda.
+        threads: CPU threads.
+    """
+    from rich.console import Console
+
+    from genie_gym.pipeline import explore as training
+
+    report = training.explore(
+        game,
+        steps=steps,
+        reward=reward,
+        checkpoint=checkpoint,
+        envs=envs,
+        seed=seed,
+        max_steps=max_steps,
+        out=out,
+        device=device,
+        threads=threads,
+    )
+    Console().print(report)
+    if not report.finished:
+        print(f"stopped and saved in {report.agent.parent}; the same command goes on from here")
+        return 130
+    print(f"{report.gif}: what it found; record its play with: genie-gym collect {game} --policy {report.agent}")
+    return 0
+
+
+def places(
+    recordings: Annotated[Positional[tuple[str, ...]], arg(metavar="GAME|FOLDER")], frames: int | None = None
+) -> None:
+    """Count the different places that recorded play reached, for each policy and seed on equally many frames.
+
+    Args:
+        recordings: Names of games, or folders of recordings, all of one game.
+        frames: How many frames of each to count; as many as the shortest has by default.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from genie_gym.cli.names import find_name
+    from genie_gym.paths import data_dir
+    from genie_gym.pipeline.places import compare
+
+    if not recordings:
+        raise ConfigError("name a game or the folder of a recording")
+    folders = [Path(name) if Path(name).is_dir() else data_dir(find_name(name)) for name in recordings]
+    table = Table("play", "frames", "pictures", "positions", box=box.SIMPLE_HEAD)
+    for report in compare(folders, frames):
+        positions = "unknown" if report.positions is None else f"{report.positions:,}"
+        table.add_row(report.run, f"{report.frames:,}", f"{report.pictures:,}", positions)
+    Console().print(table)
+    print("pictures differ in 8 x 8 cells of 8 grey levels; positions are the player's, as the game's memory has them")

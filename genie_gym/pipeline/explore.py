@@ -1,0 +1,179 @@
+"""Training an explorer in a real game on the world model's uncertainty, or an agent on the game's own reward."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich import box
+from rich.table import Table
+
+from genie_gym import games, paths
+from genie_gym.data import Episode
+from genie_gym.errors import ConfigError
+from genie_gym.files import sweep, write_aside
+from genie_gym.frames import enlarge, write_gif
+from genie_gym.pipeline.agent_policy import AGENT, AgentPolicy
+from genie_gym.pipeline.places import Places
+from genie_gym.pipeline.rollout import episode_seed, play_episode
+from genie_gym.pipeline.settings import same_settings
+from genie_gym.pipeline.watch import TrainingWatch
+from genie_gym.rewards.options import REWARDS as INTRINSIC
+from genie_gym.stopping import stop_signal
+
+if TYPE_CHECKING:  # the command line's help needs neither torch nor Stable-Baselines3
+    from genie_gym.sb3 import ExplorerConfig
+
+__all__ = ["REWARDS", "ExploreReport", "explore"]
+
+REWARDS = (*INTRINSIC, "game")
+FILMED = 5  # episodes played at the end, of which the one with most places is shown
+SHOWN = 300  # frames of it
+
+
+@dataclass(frozen=True)
+class ExploreReport:
+    """How a training ended.
+
+    Attributes:
+        game, reward: what was trained, and on what.
+        agent: the saved agent.
+        steps: of the real game, in all.
+        seconds: of training, in all.
+        figures: "reward" (mean of a step in the last update), "episode_length" and "game_return" (means of the last 100
+            episodes), "places" (different pictures seen, see `genie_gym.pipeline.places`).
+        finished: False where it was interrupted.
+        gif: an episode of the trained agent; None where it was interrupted.
+    """
+
+    game: str
+    reward: str
+    agent: Path
+    steps: int
+    seconds: float
+    figures: dict[str, float]
+    finished: bool
+    gif: Path | None = None
+
+    def __rich__(self) -> Table:
+        table = Table(title=f"{self.game}: trained on {self.reward}", box=box.SIMPLE_HEAD, show_header=False)
+        table.add_row("steps of the real game", f"{self.steps:,}")
+        table.add_row("training time", f"{self.seconds / 60:.1f} min")
+        for name, value in self.figures.items():
+            table.add_row(name.replace("_", " "), f"{value:,.4g}" if value % 1 else f"{value:,.0f}")
+        return table
+
+
+def explore(
+    game: str,
+    *,
+    steps: int = 100_000,
+    reward: str = "autoexplore",
+    checkpoint: str | Path | None = None,
+    envs: int = 8,
+    seed: int = 0,
+    max_steps: int = 1000,
+    out: str | Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: bool = True,
+    config: "ExplorerConfig | None" = None,
+) -> ExploreReport:
+    """Trains an agent in the real game; the same call goes on where an interrupted one stopped.
+
+    On an intrinsic reward the explorer never sees the game's own (paper section 3.4), and the end of an episode counts
+    as a limit, not as a loss: see `genie_gym.sb3.EndsAreTruncations`. Trained on the game's reward, the same network is
+    the agent whose play makes test sets the world model has never seen (the paper's Agent57).
+
+    Args:
+        game: canonical name; its emulator has to be installed.
+        steps: of the real game, over all environments and earlier calls.
+        reward: "autoexplore", the world model's uncertainty; a baseline of `genie_gym.rewards`, which begins to learn
+            anew when the training is resumed; or "game".
+        checkpoint: the world model for the reward, a folder or hub id; the game's own weights by default.
+        envs: copies of the game.
+        seed: of everything random.
+        max_steps: longest episode.
+        out: folder; `paths.agents_dir(game) / "<reward>-<seed>"` by default. It holds agent.zip, settings.json,
+            places.npy, found.gif and TensorBoard's curves.
+        device: of agent and world model: "auto", "cpu" or "cuda".
+        threads: CPU threads; torch's choice by default.
+        progress: shows a bar with the time left.
+        config: how the agent learns.
+
+    Raises:
+        ConfigError: an option out of range, or the folder was begun with other settings.
+        GameError, MissingExtraError: the game does not start, or the extra `sb3` is missing.
+        CheckpointError: the reward needs a world model and the game has none.
+
+    Scripts must call it under `if __name__ == "__main__":`, because the emulators' processes import the script.
+    """
+    from genie_gym.sb3.explorer import resume_explorer
+    from genie_gym.sb3.training import train
+
+    _check_options(reward, steps=steps, envs=envs, max_steps=max_steps, threads=threads)
+    _use_threads(threads)
+    name = games.find(game).name
+    folder = Path(out or paths.agents_dir(name) / f"{reward}-{seed}")
+    settings = {"game": name, "reward": reward, "seed": seed, "max_steps": max_steps}
+    settings |= {"checkpoint": checkpoint and str(checkpoint), "envs": envs}
+    same_settings(folder / "settings.json", settings)
+    sweep(folder)
+    env = _paid(name, reward, checkpoint, envs, max_steps, device)
+    try:
+        agent, about = resume_explorer(folder / AGENT, env, config, seed=seed, device=device)
+        with stop_signal() as stop, TrainingWatch(agent, about | settings, folder, steps, stop, progress) as watch:
+            finished = train(agent, steps, watch, folder / "tensorboard")
+    finally:
+        env.close()
+    gif = _film(name, folder, seed, max_steps) if finished else None
+    return ExploreReport(name, reward, folder / AGENT, agent.num_timesteps, watch.seconds, watch.summary, finished, gif)
+
+
+def _check_options(reward: str, **options: int | None) -> None:
+    if reward not in REWARDS:
+        raise ConfigError(f"unknown reward {reward!r}; choose one of: {', '.join(REWARDS)}")
+    for name, value in options.items():
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} must be 1 or more, got {value}")
+
+
+def _use_threads(threads: int | None) -> None:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _paid(game: str, reward: str, checkpoint: str | Path | None, envs: int, max_steps: int, device: str) -> Any:
+    """The games as a VecEnv that pays the chosen reward, scaled to a deviation of about 1."""
+    from genie_gym.sb3 import make_game_vec_env, pay
+
+    env = make_game_vec_env(game, envs, max_steps=max_steps)
+    try:
+        return pay(env, reward, game, checkpoint, device=device)
+    except BaseException:
+        env.close()  # or the emulators' processes would outlive the error
+        raise
+
+
+def _film(game: str, folder: Path, seed: int, max_steps: int) -> Path:
+    """The trained agent's episode with most places, of a few, as a GIF."""
+    env = games.make(game)
+    try:
+        policy = AgentPolicy(folder / AGENT)
+        played = [play_episode(env, policy, episode_seed(seed, i), max_steps) for i in range(FILMED)]
+    finally:
+        env.close()
+    best = max(played, key=_places)
+    buffer = io.BytesIO()
+    write_gif(buffer, enlarge(best.frames[:SHOWN], 3), fps=env.game.fps)
+    write_aside(folder / "found.gif", buffer.getvalue())
+    return folder / "found.gif"
+
+
+def _places(episode: Episode) -> int:
+    places = Places()
+    places.add(np.asarray(episode.frames[:SHOWN]))
+    return len(places)
