@@ -1,0 +1,103 @@
+"""Exploring: trains, counts, films, goes on where it stopped, and after Ctrl-C too."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
+
+from genie_gym import paths
+from genie_gym.errors import CheckpointError, ConfigError
+from genie_gym.pipeline.explore import explore
+from genie_gym.pipeline.places import Places
+from genie_gym.sb3 import AgentPlayer, ExplorerConfig
+
+TINY = ExplorerConfig(steps=16, batch=32, epochs=1, lstm=8)
+OPTIONS = {"envs": 2, "max_steps": 40, "progress": False, "config": TINY, "device": "cpu"}
+
+EXPLORE = """
+import sys
+from genie_gym.pipeline.explore import explore
+from genie_gym.sb3 import ExplorerConfig
+if __name__ == "__main__":
+    report = explore("Toy-Numpy", steps=10**6, reward="none", envs=2, out=sys.argv[1], device="cpu", progress=False,
+                     config=ExplorerConfig(steps=16, batch=32, epochs=1, lstm=8))
+    print(report.finished, report.steps)
+"""
+
+
+def test_explores_on_the_models_uncertainty(exploring_checkpoint):
+    report = explore("Toy-Numpy", steps=64, checkpoint=exploring_checkpoint, seed=1, **OPTIONS)
+    assert report.finished and report.steps == 64
+    assert report.agent == paths.agents_dir("Toy-Numpy") / "autoexplore-1" / "agent.zip"
+    assert 0 < report.figures["reward"] <= 2
+    assert report.figures["places"] == len(Places(np.load(report.agent.parent / "places.npy"))) > 1
+    film = imageio.imread(report.gif)
+    assert film.shape[0] > 2 and film.shape[1:3] == (192, 192)
+    about = AgentPlayer(report.agent).about
+    assert (about["game"], about["reward"], about["steps"]) == ("Toy-Numpy", "autoexplore", 64)
+
+
+def test_goes_on_where_it_stopped(tmp_path):
+    first = explore("Toy-Numpy", steps=32, reward="game", out=tmp_path, **OPTIONS)
+    second = explore("Toy-Numpy", steps=96, reward="game", out=tmp_path, **OPTIONS)
+    assert (first.steps, second.steps) == (32, 96)
+    assert second.seconds > first.seconds
+    assert second.figures["places"] >= first.figures["places"]
+    third = explore("Toy-Numpy", steps=96, reward="game", out=tmp_path, **OPTIONS)
+    assert third.steps == 96 and third.figures == second.figures
+
+
+def test_other_settings_need_another_folder(tmp_path):
+    explore("Toy-Numpy", steps=32, reward="none", out=tmp_path, **OPTIONS)
+    with pytest.raises(ConfigError, match="begun with"):
+        explore("Toy-Numpy", steps=32, reward="game", out=tmp_path, **OPTIONS)
+
+
+def test_ctrl_c_saves(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", EXPLORE, str(tmp_path)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    wait_for(tmp_path / "tensorboard")
+    time.sleep(1)
+    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    finished, steps = printed.split()
+    assert finished == "False" and int(steps) > 0
+    options = OPTIONS | {"max_steps": 1000}
+    resumed = explore("Toy-Numpy", steps=int(steps) + 1, reward="none", out=tmp_path, **options)
+    assert resumed.finished and resumed.steps > int(steps)
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline, "the training did not begin"
+        time.sleep(0.05)
+
+
+def test_wrong_options():
+    with pytest.raises(ConfigError, match="unknown reward 'fun'; choose one of: autoexplore"):
+        explore("Toy-Numpy", reward="fun")
+    with pytest.raises(ConfigError, match="envs must be 1 or more, got 0"):
+        explore("Toy-Numpy", envs=0)
+
+
+def test_a_game_without_weights_says_how_to_make_them():
+    with pytest.raises(CheckpointError, match="genie-gym fit Toy-Numpy"):
+        explore("Toy-Numpy", **OPTIONS)
+
+
+@pytest.mark.retro
+def test_explores_airstriker_with_the_model_that_ships(tmp_path):
+    report = explore("Airstriker-Genesis", steps=64, out=tmp_path, **OPTIONS)
+    assert report.finished and 0 < report.figures["reward"] < 2
+    assert report.gif.stat().st_size > 1000
