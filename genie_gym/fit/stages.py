@@ -3,6 +3,7 @@
 Shapes: b clips, t frames, n tokens a frame.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,9 +73,8 @@ def fit_dynamics(
         return token_batch(tokenizer, clips, start, start + length, config.precision)
 
     def validate(average: nn.Module) -> dict[str, Any]:
-        return _mean_metrics(average, tokenizer, held_out, config) | _one_step_ahead(
-            average, tokenizer, held_out, config
-        )
+        figures = _figures(average, tokenizer, held_out, config)
+        return figures | _one_step_ahead(average, tokenizer, held_out, config)
 
     return fit(model, sample, validate, config, folder, name="dynamics")
 
@@ -113,20 +113,19 @@ def _changed(pixels: Tensor, patch: int, threshold: int = 5) -> Tensor:
 
 
 @torch.no_grad()
-def _mean_metrics(model: nn.Module, tokenizer: Tokenizer, held_out: Clips, config: FitConfig) -> dict[str, float]:
-    """The model's own metrics over all held-out windows, with the same masks at each validation."""
+def _figures(model: Any, tokenizer: Tokenizer, held_out: Clips, config: FitConfig) -> dict[str, Any]:
+    """The model's own figures over all held-out windows taken together, with the same masks at each validation."""
     device = next(model.parameters()).device
-    weights, totals = 0, dict[str, float]()
+    sums, numbers = defaultdict[str, float](float), defaultdict[str, float](float)
     with torch.random.fork_rng():  # on all devices: training goes on with its own stream of noise
         torch.manual_seed(config.seed)
         for batch in _in_order(tokenizer, held_out, config):
             with autocast(resolve(config.precision, device), device):
-                _, metrics = model(batch)
-            size = len(batch["tokens"])
-            weights += size
-            for name, value in metrics.items():
-                totals[name] = totals.get(name, 0.0) + size * float(value)
-    return {name: value / weights for name, value in totals.items()}
+                _, totals = model.loss_and_totals(batch)
+            for name, (total, number) in totals.items():
+                sums[name] += total.item()
+                numbers[name] += number.item()
+    return {name: sums[name] / max(numbers[name], 1) for name in sums}
 
 
 @torch.no_grad()

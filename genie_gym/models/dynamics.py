@@ -21,6 +21,8 @@ from genie_gym.models.transformer import Frames, SpaceTimeTransformer, Transform
 
 __all__ = ["Dynamics", "DynamicsConfig", "token_distance_cross_entropy"]
 
+Totals = dict[str, tuple[Tensor, Tensor]]  # sums, and the numbers of what was summed
+
 
 @dataclass(frozen=True)
 class DynamicsConfig:
@@ -156,6 +158,15 @@ class Dynamics(nn.Module):
         Returns:
             scalar loss and scalars "cross_entropy", "accuracy", "accuracy_changed", "reward", "end".
         """
+        loss, totals = self.loss_and_totals(batch)
+        return loss, {name: total / count.clamp(min=1) for name, (total, count) in totals.items()}
+
+    def loss_and_totals(self, batch: dict[str, Tensor]) -> tuple[Tensor, Totals]:
+        """As `forward`, but each figure as a sum and the number of tokens or frames in it.
+
+        Batches hold different numbers of hidden and of changed tokens: a figure over many of them is the sum of the
+        sums over that of the numbers, not the mean of the means.
+        """
         tokens, t = batch["tokens"], batch["tokens"].shape[1]
         past, blind = self._noisy_past(tokens)
         masks = random_masks(tokens.shape[:2], tokens.shape[2], self.config.full, tokens.device)
@@ -191,18 +202,17 @@ class Dynamics(nn.Module):
         return actions.masked_fill(torch.rand(actions.shape, device=actions.device) < self.config.drop_action, -1)
 
     @staticmethod
-    def _scores(
-        logits: Tensor, tokens: Tensor, masks: Tensor, changed: Tensor, reward: Tensor, end: Tensor
-    ) -> dict[str, Tensor]:
+    def _scores(logits: Tensor, tokens: Tensor, masks: Tensor, changed: Tensor, reward: Tensor, end: Tensor) -> Totals:
         hidden = masks.clone()
         hidden[:, 0] = False
         moving = hidden & changed
         right = logits.argmax(-1) == tokens
         entropy = F.cross_entropy(rearrange(logits, "b t n k -> (b t n) k").float(), tokens.flatten(), reduction="none")
+        frames = torch.tensor(tokens[:, 1:, 0].numel())
         return {
-            "cross_entropy": entropy[hidden.flatten()].mean(),
-            "accuracy": right[hidden].float().mean(),
-            "accuracy_changed": right[moving].float().sum() / moving.sum().clamp(min=1),
-            "reward": reward.detach(),
-            "end": end.detach(),
+            "cross_entropy": (entropy[hidden.flatten()].sum(), hidden.sum()),
+            "accuracy": (right[hidden].sum(), hidden.sum()),
+            "accuracy_changed": (right[moving].sum(), moving.sum()),
+            "reward": (reward.detach() * frames, frames),
+            "end": (end.detach() * frames, frames),
         }

@@ -38,6 +38,8 @@ def recording(tmp_path) -> data.Recording:
             length = 12 + 7 * i
             blocks = rng.integers(0, 256, (4, 4, 3), np.uint8).repeat(16, 0).repeat(16, 1)
             frames = np.stack([np.roll(blocks, 2 * t, 1) for t in range(length)])
+            if i == 2:
+                frames[:, :32] = frames[0, :32]  # half of it stands still, so batches differ in how much changes
             actions = rng.integers(0, 3, length - 1)
             rewards = rng.normal(size=length - 1).astype(np.float32)
             writer.append(data.Episode(frames, actions, rewards, True, False, {"id": f"{i}"}))
@@ -139,7 +141,9 @@ def test_the_tokenizers_psnr_is_that_of_all_held_out_frames(tokenizer, recording
     np.testing.assert_array_equal(figures["real_and_seen"][:, :, :64], windows[0])
 
 
-def test_the_dynamics_metrics_weigh_every_clip_alike(tokenizer, dynamics, recording, tmp_path, monkeypatch):
+def test_the_dynamics_figures_are_those_of_all_held_out_tokens_at_once(
+    tokenizer, dynamics, recording, tmp_path, monkeypatch
+):
     caught = fed(monkeypatch)
     dynamics.config = replace(dynamics.config, full=1.0)  # nothing is left to chance
     clips = data.Clips(recording, 3)
@@ -150,14 +154,43 @@ def test_the_dynamics_metrics_weigh_every_clip_alike(tokenizer, dynamics, record
     figures = caught["validate"](dynamics)
     assert torch.equal(torch.rand(3), expected_noise)  # training's noise goes on as if nothing had been
 
-    singles = []
-    for window in clips.in_order(1):
+    windows = [token_batch(tokenizer, window, 0, 3, "float32") for window in clips.in_order(1)]
+    batch = {name: torch.cat([window[name] for window in windows]) for name in windows[0]}
+    changed = batch["changed"][:, 1:].numpy()
+    assert changed[:16].mean() != changed[16:].mean()  # of the batches of sixteen windows and of two
+    with torch.no_grad():
+        right = (dynamics.next_frames(batch["tokens"], batch["actions"]) == batch["tokens"])[:, 1:].numpy()
+        _, metrics = dynamics(batch)
+    assert figures["accuracy"] == pytest.approx(right.mean())
+    assert figures["accuracy_changed"] == pytest.approx(right[changed].mean())
+    for name in ("cross_entropy", "reward", "end"):
+        assert figures[name] == pytest.approx(float(metrics[name]), rel=1e-4), name
+    assert figures["real_and_predicted"].shape == (3, 64, 64 + 2 + 64, 3)
+
+
+def test_windows_of_which_more_is_hidden_weigh_more(tokenizer, dynamics, recording, tmp_path, monkeypatch):
+    """All tokens of the first window of a batch are hidden and one of each of the others."""
+    caught, clips = fed(monkeypatch), data.Clips(recording, 3)
+    fit_dynamics(dynamics, tokenizer, clips, clips, CONFIG, tmp_path / "run", lengths=(3,))
+    row = torch.arange(18) % 16
+
+    def hide(rows: torch.Tensor) -> None:
+        def masks(shape, tokens, *_):
+            hidden = torch.arange(tokens).expand(*shape, tokens) < 1
+            return hidden | (rows[: shape[0], None, None] == 0)
+
+        monkeypatch.setattr("genie_gym.models.dynamics.random_masks", masks)
+
+    hide(row)
+    figures = caught["validate"](dynamics)
+    entropy = hidden = 0.0
+    for i, window in enumerate(clips.in_order(1)):
+        hide(row[i : i + 1])
         with torch.no_grad():
             _, metrics = dynamics(token_batch(tokenizer, window, 0, 3, "float32"))
-        singles.append({name: float(value) for name, value in metrics.items()})
-    for name in ("cross_entropy", "accuracy", "reward", "end"):
-        assert figures[name] == pytest.approx(np.mean([single[name] for single in singles]), rel=1e-4), name
-    assert figures["real_and_predicted"].shape == (3, 64, 64 + 2 + 64, 3)
+        number = 2 * (16 if row[i] == 0 else 1)
+        entropy, hidden = entropy + number * float(metrics["cross_entropy"]), hidden + number
+    assert figures["cross_entropy"] == pytest.approx(entropy / hidden, rel=1e-4)
 
 
 def test_both_stages_run(tokenizer, dynamics, recording, tmp_path):
