@@ -1,8 +1,7 @@
 """From recordings to a checkpoint: fits tokenizer, then dynamics, in pieces if need be, and writes the folder."""
 
-import json
 import platform
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,12 @@ import torch
 
 from genie_gym import paths
 from genie_gym.data import Clips, Recording, split
-from genie_gym.errors import ConfigError
-from genie_gym.files import write_aside
 from genie_gym.fit import FitReport, Preset, fit_dynamics, fit_tokenizer, preset
 from genie_gym.models.dynamics import Dynamics
 from genie_gym.models.tokenizer import Tokenizer
+from genie_gym.pipeline.fit_data import FitData, mark_finished, note_data
 from genie_gym.pipeline.provenance import code_version
+from genie_gym.pipeline.settings import same_settings
 from genie_gym.world_model import Checkpoint, WorldModel
 
 __all__ = ["FitWorldReport", "fit_world"]
@@ -64,16 +63,19 @@ def fit_world(
 
     Raises:
         DataError: there is no recording, or it is too short.
-        ConfigError: unknown preset, or the run folder was begun with other settings.
+        ConfigError: unknown preset, or the run folder was begun with other settings, another game or other actions.
+            More data of the same game are no error: they are told of, and noted in the checkpoint's provenance.
     """
     if threads:
         torch.set_num_threads(threads)
     chosen = _changed(preset(size), changes)
     recording = Recording(data or paths.data_dir(game))
     run = Path(run or paths.home() / "runs" / f"{game}-{size}")
-    _same_settings(run / "settings.json", {"game": game, "size": size, "minutes": minutes, "seed": seed})
     train, held_out = split(recording)
     recipes = chosen.fits_for(minutes, seed)
+    asked = {"game": game, "size": size, "minutes": minutes, "seed": seed}
+    same_settings(run / "settings.json", asked | _game_settings(recording) | _preset_settings(chosen))
+    used = note_data(run / "data.json", FitData.of(recording, train))
 
     torch.manual_seed(seed)
     tokenizer = Tokenizer(chosen.tokenizer)
@@ -92,9 +94,10 @@ def fit_world(
     second = fit_dynamics(dynamics, tokenizer, longer, tests, recipes[1], run / "dynamics", lengths)
     if not second.finished:
         return FitWorldReport(None, first, second)
+    mark_finished(run / "data.json", used)
 
     out = Path(out or paths.weights_dir(game))
-    _checkpoint(tokenizer, dynamics, recording, train, size, seed, first, second).save(out)
+    _checkpoint(tokenizer, dynamics, recording, train, used, size, seed, first, second).save(out)
     return FitWorldReport(out, first, second)
 
 
@@ -103,16 +106,16 @@ def _checkpoint(
     dynamics: Dynamics,
     recording: Recording,
     train: np.ndarray,
+    used: list[FitData],
     size: str,
     seed: int,
     first: FitReport,
     second: FitReport,
 ) -> Checkpoint:
-    frames = int(recording.lengths.sum())
     provenance = {
         "preset": size,
         "seed": seed,
-        "data": f"{len(recording)} episodes, {frames} frames, {len(train)} episodes trained on",
+        "data": "; then ".join(map(str, used)),
         "tokenizer": f"{first.steps} steps, {first.seconds / 60:.1f} minutes",
         "dynamics": f"{second.steps} steps, {second.seconds / 60:.1f} minutes",
         "made with": f"genie_gym {code_version()}, torch {torch.__version__}, {platform.machine()}",
@@ -149,14 +152,13 @@ def _changed(chosen: Preset, changes: dict[str, Any] | None) -> Preset:
     return replace(chosen, **changes) if changes else chosen
 
 
-def _same_settings(path: Path, settings: dict[str, Any]) -> None:
-    """A run goes on only with the settings it began with."""
-    if path.exists():
-        before = json.loads(path.read_text())
-        if before != settings:
-            raise ConfigError(
-                f"{path.parent} was begun with {before}, now asked for {settings}; "
-                "use the same settings to go on, or remove that folder to start again"
-            )
-        return
-    write_aside(path, json.dumps(settings).encode())
+def _game_settings(recording: Recording) -> dict[str, Any]:
+    return {"recorded game": recording.header["game"]["name"], "actions": list(recording.header["actions"])}
+
+
+def _preset_settings(chosen: Preset) -> dict[str, Any]:
+    """What bears on the weights, one entry a value; not how often the fit is looked at and saved."""
+    settings: dict[str, Any] = {}
+    for name, value in asdict(chosen).items():
+        settings |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
+    return {name: value for name, value in settings.items() if not name.endswith("_every")}

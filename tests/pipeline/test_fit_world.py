@@ -1,6 +1,8 @@
 """A whole fit of the toy game: from recorded play to a checkpoint that steps, through interruptions."""
 
+import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -35,10 +37,10 @@ CHANGES = {
 }
 
 
-def record(folder: Path, episodes: int, steps: int) -> Path:
+def record(folder: Path, episodes: int, steps: int, first: int = 0) -> Path:
     spec = games.find("Toy")
     with data.RecordingWriter(folder, {"game": spec.to_dict(), "actions": spec.meanings}) as writer:
-        for seed in range(episodes):
+        for seed in range(first, episodes):
             episode = play_episode(games.make("Toy"), StickyPolicy(), seed, steps)
             writer.append(replace(episode, info={**episode.info, "id": f"toy-{seed}"}))
     return folder
@@ -134,6 +136,67 @@ def test_a_run_goes_on_with_its_own_settings_only(fitted, recording):
             fit_world("Toy-Numpy", data=recording, run=fitted / "run", out=fitted / "new", changes=CHANGES, **other)
         assert str(fitted / "run") in str(error.value)
     assert not (fitted / "new").exists()
+
+
+def test_a_run_notes_what_bears_on_the_weights(fitted, recording):
+    settings = json.loads((fitted / "run" / "settings.json").read_text())
+    assert settings["actions"] == ["NOOP", "RIGHT", "LEFT", "JUMP"] and settings["recorded game"] == "Toy-Numpy"
+    assert settings["fit_dynamics.lr"] == RECIPE.lr and settings["clips_dynamics"] == [4, 8]
+    assert "fit_dynamics.log_every" not in settings
+    notes = json.loads((fitted / "run" / "data.json").read_text())
+    frames = int(data.Recording(recording).lengths.sum())
+    assert notes == {
+        "finished": True,
+        "used": [{"folder": str(recording), "episodes": 6, "frames": frames, "trained_on": 5}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda header: header["game"].update(name="Pong-Numpy"), "begun with recorded game Toy-Numpy, .*Pong-Numpy;"),
+        (
+            lambda header: header["actions"].__setitem__(3, "FIRE"),
+            r"begun with actions \['NOOP', .*'JUMP'\], .*'FIRE'\];",
+        ),
+    ],
+    ids=["another game", "other actions"],
+)
+def test_a_run_does_not_go_on_with_another_game(fitted, recording, tmp_path, change, words):
+    other = Path(shutil.copytree(recording, tmp_path / "other"))
+    header = json.loads((other / "recording.json").read_text())
+    change(header)
+    (other / "recording.json").write_text(json.dumps(header))
+    with pytest.raises(ConfigError, match=words):
+        fit_world("Toy-Numpy", data=other, run=fitted / "run", out=tmp_path / "new", changes=CHANGES)
+
+
+def test_a_changed_preset_is_noticed(fitted, recording, tmp_path):
+    changes = {**CHANGES, "fit_dynamics": replace(RECIPE, lr=0.5, log_every=3)}
+    with pytest.raises(ConfigError, match=r"begun with fit_dynamics.lr 0.001, now asked for fit_dynamics.lr 0.5;"):
+        fit_world("Toy-Numpy", data=recording, run=fitted / "run", out=tmp_path / "new", changes=changes)
+
+
+def test_more_data_are_told_of_and_kept_in_the_provenance(recording, tmp_path, monkeypatch, capsys):
+    folder = Path(shutil.copytree(recording, tmp_path / "data"))
+    options = {"data": folder, "out": tmp_path / "out", "run": tmp_path / "run", "changes": CHANGES}
+    interrupt(monkeypatch, "dynamics", 4)
+    assert not fit_world("Toy-Numpy", **options).finished
+    monkeypatch.setattr("genie_gym.fit.stages.fit", loop)
+    frames = int(data.Recording(folder).lengths.sum())
+    record(folder, episodes=8, steps=40, first=6)
+    more = int(data.Recording(folder).lengths.sum())
+    capsys.readouterr()
+    assert fit_world("Toy-Numpy", **options).finished
+    line = capsys.readouterr().out.splitlines()[0]
+    assert f"goes on with 8 episodes, {more} frames" in line and f"it had 6 episodes, {frames} frames" in line
+    made = Checkpoint.load(tmp_path / "out").provenance["data"]
+    assert made.startswith(f"6 episodes, {frames} frames, 5 episodes trained on; then 8 episodes, {more} frames")
+
+    record(folder, episodes=9, steps=40, first=8)
+    assert fit_world("Toy-Numpy", **options).finished
+    assert "is finished and learns nothing from 9 episodes" in capsys.readouterr().out
+    assert Checkpoint.load(tmp_path / "out").provenance["data"] == made
 
 
 def test_default_folders_are_the_users(home):
