@@ -53,3 +53,11 @@ def toy_checkpoint(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("checkpoint")
     untrained().save(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def exploring_checkpoint(tmp_path_factory) -> str:
+    """One whose dynamics look back far enough for AutoExplore's usual context and horizon."""
+    folder = tmp_path_factory.mktemp("exploring")
+    untrained(window=6).save(folder)
+    return str(folder)

@@ -4,7 +4,7 @@ from genie_gym.rewards.autoexplore import AutoExplore, token_entropy, top_mean
 from genie_gym.rewards.baselines import FeatureError, RandomNetworkDistillation
 from genie_gym.rewards.context import FrameMemory
 from genie_gym.rewards.options import RewardOptions, make_reward
-from genie_gym.rewards.rollout import RolloutReward
+from genie_gym.rewards.rlexplore import RolloutReward
 from genie_gym.rewards.scale import ReturnScale
 from genie_gym.rewards.score import IntrinsicReward, NoReward, Score
 from genie_gym.rewards.stream import Rewards, RewardStream

@@ -73,9 +73,7 @@ class AutoExplore:
 
     learns = False
 
-    def __init__(
-        self, model: WorldModel, context: int = 2, horizon: int = 3, quantile: float = 0.75, steps: int = 1
-    ):
+    def __init__(self, model: WorldModel, context: int = 2, horizon: int = 3, quantile: float = 0.75, steps: int = 1):
         window = model.dynamics.config.window
         if context < 1 or steps < 1:
             raise ConfigError(f"context and steps must be 1 or more; got {context} and {steps}")

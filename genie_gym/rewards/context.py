@@ -52,12 +52,17 @@ class FrameMemory:
         self._frames[:, self._newest] = frames
 
     @property
+    def age(self) -> np.ndarray:
+        """Frames that each row's episode has shown so far: int64 (N,)."""
+        return self._seen
+
+    @property
     def ready(self) -> np.ndarray:
         """Which rows have a whole window of this episode: bool (N,)."""
         return self._seen >= self.window
 
     def frames(self, rows: np.ndarray | None = None, count: int | None = None) -> np.ndarray:
-        """The `count` oldest frames (all by default) of the rows' windows, oldest first: uint8 (rows, count, s, s, 3)."""
+        """The `count` oldest frames (None for all) of the rows' windows, oldest first: uint8 (rows, count, s, s, 3)."""
         slots = self._order()[:count]
         return self._frames[:, slots] if rows is None else self._frames[np.ix_(rows, slots)]
 

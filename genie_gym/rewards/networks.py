@@ -52,7 +52,7 @@ def encoder(size: int, dim: int) -> nn.Sequential:
     for layer in network:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.orthogonal_(layer.weight, 2**0.5)
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # there is one
     return network
 
 
@@ -63,9 +63,7 @@ class ForwardModel(nn.Module):
         super().__init__()
         self.actions = actions
         sizes = [dim, width, width, dim]
-        self.layers = nn.ModuleList(
-            nn.Linear(inner + actions, outer) for inner, outer in pairwise(sizes)
-        )
+        self.layers = nn.ModuleList(nn.Linear(inner + actions, outer) for inner, outer in pairwise(sizes))
 
     def forward(self, features: Tensor, actions: Tensor) -> Tensor:
         """float (N, d) and int64 (N,) to float (N, d)."""

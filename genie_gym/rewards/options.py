@@ -31,6 +31,8 @@ class RewardOptions:
         coefficient: factor of the intrinsic reward.
         normalize: divide the intrinsic reward by the running deviation of its discounted sum, before the coefficient.
         gamma: discount of that sum.
+        every: score one step in so many of each environment, in turn; the others are paid 0. The rewards that are paid
+            stay what they are, and cost that much less time.
         context, horizon, quantile, steps: of AutoExplore.
         device: "auto" (CUDA if there is one), "cpu", "cuda" ...
         precision: "auto", "float32" or "bfloat16".
@@ -45,6 +47,7 @@ class RewardOptions:
     coefficient: float = 1.0
     normalize: bool = False
     gamma: float = 0.99
+    every: int = 1
     context: int = 2
     horizon: int = 3
     quantile: float = 0.75
@@ -60,6 +63,8 @@ class RewardOptions:
             raise ConfigError(f"mode must be one of {', '.join(MODES)}; got {self.mode!r}")
         if not 0 <= self.gamma <= 1:
             raise ConfigError(f"gamma must lie in [0, 1]; got {self.gamma}")
+        if self.every < 1:
+            raise ConfigError(f"every must be 1 or more; got {self.every}")
 
 
 def make_reward(

@@ -24,7 +24,8 @@ class Rewards:
 
     Attributes:
         total: float64 (N,), for the agent: normalised, weighted and mixed as the options say.
-        intrinsic: float32 (N,), as scored; 0 while an episode is younger than a window, and where nothing was stepped.
+        intrinsic: float32 (N,), as scored; 0 while an episode is younger than a window, where nothing was stepped, and
+            where `every` leaves a step out.
     """
 
     total: np.ndarray
@@ -83,7 +84,8 @@ class RewardStream:
         return Rewards(self._mixed(intrinsic, game_rewards), intrinsic)
 
     def _score(self) -> None:
-        self.scored = self.memory.ready & self._live
+        turn = (self.memory.age + np.arange(len(self._live))) % self.options.every == 0
+        self.scored = self.memory.ready & self._live & turn
         rows = np.flatnonzero(self.scored)
         if not len(rows):
             self.score = Score(torch.zeros(0))

@@ -35,8 +35,8 @@ class VecAutoExploreReward(VecEnvWrapper):
             VecFrameStack and VecTransposeImage.
         game: name of a game; its weights are looked for in the user's folder, then in the package.
         checkpoint: a checkpoint folder or the id of a model on the Hugging Face hub; overrules `game`.
-        options: of `genie_gym.rewards.RewardOptions`: mode="replace" or "add", coefficient, normalize, gamma, context,
-            horizon, quantile, steps, device, precision, reward (for a baseline in AutoExplore's place), seed.
+        options: of `genie_gym.rewards.RewardOptions`: mode="replace" or "add", coefficient, normalize, gamma, every,
+            context, horizon, quantile, steps, device, precision, reward (for a baseline in AutoExplore's place), seed.
 
     `infos[i]["game_reward"]` keeps the game's own reward, `infos[i]["intrinsic_reward"]` the intrinsic one as it was
     scored, before normalisation and coefficient.
@@ -49,9 +49,7 @@ class VecAutoExploreReward(VecEnvWrapper):
         CheckpointError, GameError: no weights, or an unknown game.
     """
 
-    def __init__(
-        self, venv: VecEnv, game: str | None = None, checkpoint: str | Path | None = None, **options: Any
-    ):
+    def __init__(self, venv: VecEnv, game: str | None = None, checkpoint: str | Path | None = None, **options: Any):
         super().__init__(venv)
         chosen = RewardOptions(**options)
         reward = make_reward(

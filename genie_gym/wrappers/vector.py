@@ -29,8 +29,8 @@ class AutoExploreReward(
         env: observations uint8 (N, s, s, 3) and the world model's Discrete actions.
         game: name of a game; its weights are looked for in the user's folder, then in the package.
         checkpoint: a checkpoint folder or the id of a model on the Hugging Face hub; overrules `game`.
-        options: of `genie_gym.rewards.RewardOptions`: mode="replace" or "add", coefficient, normalize, gamma, context,
-            horizon, quantile, steps, device, precision, reward (for a baseline in AutoExplore's place), seed.
+        options: of `genie_gym.rewards.RewardOptions`: mode="replace" or "add", coefficient, normalize, gamma, every,
+            context, horizon, quantile, steps, device, precision, reward (for a baseline in AutoExplore's place), seed.
 
     `infos["game_reward"]`, float64 (N,), keeps the game's own rewards; `infos["intrinsic_reward"]`, float32 (N,), the
     intrinsic ones as they were scored, before normalisation and coefficient.
@@ -43,9 +43,7 @@ class AutoExploreReward(
         CheckpointError, GameError: no weights, or an unknown game.
     """
 
-    def __init__(
-        self, env: VectorEnv, game: str | None = None, checkpoint: str | Path | None = None, **options: Any
-    ):
+    def __init__(self, env: VectorEnv, game: str | None = None, checkpoint: str | Path | None = None, **options: Any):
         gym.utils.RecordConstructorArgs.__init__(self, game=game, checkpoint=checkpoint, **options)
         gym.vector.VectorWrapper.__init__(self, env)
         chosen = RewardOptions(**options)

@@ -4,6 +4,7 @@ Shapes: T steps, N environments, w frames a window, s side of a frame in pixels.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class RolloutReward:
         autoreset_mode: how the environments begin again: "SameStep" (observations[t + 1] is the new episode's first
             frame where step t ended one; Stable-Baselines3, older Gymnasium) or "NextStep" (the step after an end only
             resets, its action does nothing; Gymnasium's default).
-        options: of RewardOptions; mode and coefficient have no part in it.
+        options: of RewardOptions; mode, coefficient and every have no part in it.
 
     Raises:
         ConfigError, CheckpointError, GameError: as of AutoExploreReward.
@@ -138,26 +139,40 @@ class RolloutReward:
         return [(part[:, 0], part[:, 1]) for part in places.split(BATCH) if len(part)]
 
 
+@dataclass
 class _Steps:
-    """T steps of N environments: frames before and after uint8 (T, N, s, s, 3), actions int64 (T, N), ends and starts
-    bool (T, N); a start is a step that does not go on from the step before."""
+    """T steps of N environments.
 
-    def __init__(self, before: Tensor, after: Tensor, actions: Tensor, ends: np.ndarray, starts: np.ndarray):
-        self.before, self.after, self.actions, self.ends, self.starts = before, after, actions, ends, starts
+    Attributes:
+        before, after: uint8 (T, N, s, s, 3), the frames that steps began and ended with.
+        actions: int64 (T, N).
+        ends: bool (T, N), steps that ended an episode.
+        starts: bool (T, N), steps that do not go on from the step before.
+    """
+
+    before: Tensor
+    after: Tensor
+    actions: Tensor
+    ends: np.ndarray
+    starts: np.ndarray
 
     def then(self, other: "_Steps") -> "_Steps":
         """Both, one after the other; where the pictures do not fit together, another episode starts."""
         goes_on = (self.after[-1] == other.before[0]).flatten(1).all(1).numpy() | self.ends[-1]
         starts = other.starts.copy()
         starts[0] = ~goes_on
-        joined = (torch.cat([getattr(self, name), getattr(other, name)]) for name in ("before", "after", "actions"))
-        return _Steps(*joined, np.concatenate([self.ends, other.ends]), np.concatenate([self.starts, starts]))
+        return _Steps(
+            torch.cat([self.before, other.before]),
+            torch.cat([self.after, other.after]),
+            torch.cat([self.actions, other.actions]),
+            np.concatenate([self.ends, other.ends]),
+            np.concatenate([self.starts, starts]),
+        )
 
     def last(self, count: int) -> "_Steps":
         """The last `count` steps, or all if they are fewer."""
-        first = max(0, len(self.actions) - count)
-        parts = (self.before, self.after, self.actions, self.ends, self.starts)
-        return _Steps(*(part[first:] for part in parts))
+        late = slice(max(0, len(self.actions) - count), None)
+        return _Steps(self.before[late], self.after[late], self.actions[late], self.ends[late], self.starts[late])
 
     def resets(self) -> np.ndarray:
         """Which steps only begin an episode, where the environments reset in the step after an end."""

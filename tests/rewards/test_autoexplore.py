@@ -1,0 +1,189 @@
+"""AutoExplore against numpy and against the form of the model's own training; what it must not depend on."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from genie_gym.errors import ConfigError
+from genie_gym.models.maskgit import masked_after
+from genie_gym.models.transformer import with_drafts
+from genie_gym.rewards import AutoExplore, token_entropy, top_mean
+from genie_gym.world_model import WorldModel
+from tests.conftest import untrained
+
+
+@pytest.fixture(scope="module")
+def model() -> WorldModel:
+    return untrained(window=6).model
+
+
+@pytest.fixture(scope="module")
+def windows() -> tuple[torch.Tensor, torch.Tensor]:
+    g = torch.Generator().manual_seed(0)
+    frames = torch.randint(256, (6, 5, 64, 64, 3), dtype=torch.uint8, generator=g)
+    return frames, torch.randint(4, (6, 4), generator=g)
+
+
+def by_numpy(logits: np.ndarray, quantile: float = 0.75) -> np.ndarray:
+    """Equations 2 to 4 as they stand in the paper: logits (N, n, k) to (N,)."""
+    x = np.exp(logits.astype(np.float64))
+    x /= x.sum(-1, keepdims=True)
+    u = -2 * np.where(x > 0, x * np.log(np.maximum(x, 1e-300)), 0).sum(-1) / np.log(logits.shape[-1])
+    return np.array([row[row >= np.quantile(row, quantile)].mean() for row in u])
+
+
+def test_entropy_lies_between_certain_and_anything():
+    certain, even = torch.full((3, 8), -200.0), torch.zeros(3, 8)
+    certain[:, 2] = 200.0
+    assert token_entropy(certain).tolist() == [0, 0, 0]
+    assert token_entropy(even).numpy() == pytest.approx(2)
+    two = torch.full((8,), -1e9)
+    two[[1, 5]] = 0.0
+    assert float(token_entropy(two)) == pytest.approx(2 * np.log(2) / np.log(8))
+
+
+@pytest.mark.parametrize("n", [1, 4, 5, 16, 64, 256])
+@pytest.mark.parametrize("quantile", [0.0, 0.5, 0.75, 0.9, 1.0])
+def test_entropy_and_top_mean_are_the_papers_equations(n, quantile):
+    logits = np.random.default_rng(n).normal(0, 3, (7, n, 32)).astype(np.float32)
+    got = top_mean(token_entropy(torch.from_numpy(logits)), quantile)
+    np.testing.assert_allclose(got.numpy(), by_numpy(logits, quantile), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("context", "horizon"), [(2, 3), (3, 2), (2, 1), (1, 4)])
+def test_the_reward_is_that_of_a_training_clip_whose_past_is_hidden(model, windows, context, horizon):
+    """Independent of how AutoExplore asks: all frames as drafts at once, as the loss sees them."""
+    frames, actions = windows[0], windows[1][:, : context + horizon - 1]
+    dynamics = model.dynamics
+    with torch.inference_mode():
+        tokens = model.tokenizer.encode(frames.permute(0, 1, 4, 2, 3).float() / 255)[:, : context + horizon]
+        past = tokens.clone()
+        past[:, context:] = dynamics.hidden
+        led = torch.cat([torch.full((6, 1), -1), actions], 1)
+        drafts = torch.full_like(tokens, dynamics.hidden)
+        embedded = with_drafts(dynamics.embeddings(past), dynamics.embeddings(drafts), dynamics.one_hot(led))
+        logits = dynamics.to_logits(dynamics.transformer(embedded)[:, -1])
+    got = AutoExplore(model, context, horizon).score(frames, actions)
+    np.testing.assert_allclose(got.reward.numpy(), by_numpy(logits.numpy()), rtol=1e-3)
+    np.testing.assert_allclose(got.map.flatten(1).numpy(), token_entropy(logits).numpy(), rtol=1e-3)
+    assert got.map.shape == (6, 4, 4) and got.reward.dtype == torch.float32
+    assert got.reward.std() > 1e-3  # windows differ
+
+
+def handmade() -> WorldModel:
+    """A stand-in whose logits say which token and which action stood where: v(place), 0 for two codes."""
+
+    def features(past, drafts, actions):
+        visible = torch.where(past < 0, torch.tensor(0.0), past.float())[:, :, 0]  # (N, t)
+        places = 0.01 * torch.arange(1, past.shape[1] + 1)
+        value = (visible * places).sum(1) + (actions * 0.1 * torch.arange(1, actions.shape[1] + 1)).sum(1)
+        value = value[:, None] + 0.2 * torch.arange(drafts.shape[2])
+        return value[:, None, :, None].expand(-1, past.shape[1] + 1, -1, -1)
+
+    def encode(pictures):  # the token is the picture's red
+        return (pictures[:, :, 0, 0, :1] * 255).round().long().expand(-1, -1, 4)
+
+    dynamics = SimpleNamespace(
+        config=SimpleNamespace(window=8, side=2),
+        hidden=-9,
+        features=features,
+        to_logits=lambda x: torch.cat([x, torch.zeros_like(x)], -1),
+    )
+    tokenizer = SimpleNamespace(encode=encode)
+    return SimpleNamespace(dynamics=dynamics, tokenizer=tokenizer, device=torch.device("cpu"), dtype=torch.float32)
+
+
+def expected_handmade(colours: list[int], actions: list[int]) -> float:
+    """By hand for two colours and four actions: what `handmade` makes of them, by equations 2 to 4."""
+    value = 0.01 * colours[0] + 0.02 * colours[1] - 0.1
+    value += sum(0.1 * (i + 2) * action for i, action in enumerate(actions))
+    logits = np.array([[value + 0.2 * i, 0] for i in range(4)], np.float32)
+    return float(by_numpy(logits[None])[0])
+
+
+@pytest.mark.parametrize("actions", [[0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [1, 2, 3, 0], [0, 3, 2, 1]])
+def test_each_action_stands_at_the_frame_it_led_to(actions):
+    frames = torch.zeros(1, 2, 4, 4, 3, dtype=torch.uint8)
+    frames[:, 0], frames[:, 1] = 7, 20
+    got = AutoExplore(handmade()).score(frames, torch.tensor([actions]))
+    assert float(got.reward[0]) == pytest.approx(expected_handmade([7, 20], actions), rel=1e-5)
+
+
+def test_every_action_of_the_window_matters(model, windows):
+    frames, actions = windows
+    scorer = AutoExplore(model)
+    before = scorer.score(frames, actions).map
+    for i in range(4):
+        changed = actions.clone()
+        changed[:, i] = (changed[:, i] + 1) % 4
+        assert ((scorer.score(frames, changed).map - before).abs().amax((1, 2)) > 1e-4).all(), i
+
+
+def test_frames_after_the_context_do_not_matter_and_those_before_do(model, windows):
+    frames, actions = windows
+    scorer = AutoExplore(model)
+    reward = scorer.score(frames, actions).reward
+    assert torch.equal(scorer.score(frames[:, :2], actions).reward, reward)
+    for i in range(2):
+        changed = frames.clone()
+        changed[:, i] = 255 - changed[:, i]
+        assert not torch.allclose(scorer.score(changed, actions).reward, reward, atol=1e-4)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_neither_batch_nor_order_matters(model, windows, steps):
+    frames, actions = windows
+    scorer = AutoExplore(model, steps=steps)
+    together = scorer.score(frames, actions)
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    shuffled = scorer.score(frames[order], actions[order])
+    torch.testing.assert_close(shuffled.map, together.map[order], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(shuffled.reward, together.reward[order], atol=1e-5, rtol=1e-5)
+    for i in range(6):
+        alone = scorer.score(frames[i : i + 1], actions[i : i + 1])
+        torch.testing.assert_close(alone.reward, together.reward[i : i + 1], atol=1e-5, rtol=1e-5)
+
+
+def test_scoring_neither_trains_nor_draws(model, windows):
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = torch.get_rng_state()
+    scorer = AutoExplore(model, steps=2)
+    first, second = scorer.score(*windows), scorer.score(*windows)
+    assert torch.equal(first.map, second.map)
+    assert scorer.update(*windows) == {} and not scorer.learns
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert not model.training
+
+
+def test_refinement_keeps_what_it_settled_and_refines_the_rest(model, windows):
+    once, twice = (AutoExplore(model, steps=steps).score(*windows).map.flatten(1) for steps in (1, 2))
+    kept = torch.isclose(once, twice, atol=1e-6).sum(1)
+    assert (kept >= 16 - masked_after(0, 2, 16)).all()  # the surest tokens, settled by the first pass
+    assert (kept < 16).all()  # the others were asked again, with those in sight
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"context": 0}, "context and steps must be 1 or more; got 0 and 1"),
+        ({"steps": 0}, "context and steps must be 1 or more; got 2 and 0"),
+        ({"horizon": 0}, r"horizon must lie in 1 .. 5, what this model can look back; got 0"),
+        ({"horizon": 6}, r"horizon must lie in 1 .. 5"),
+        ({"quantile": 1.5}, r"quantile must lie in \[0, 1\]; got 1.5"),
+    ],
+)
+def test_options_out_of_range(model, options, words):
+    with pytest.raises(ConfigError, match=words):
+        AutoExplore(model, **options)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cpu_and_cuda_agree(windows):
+    mine, theirs = untrained(window=6).model, untrained(window=6).model.to("cuda")
+    torch.testing.assert_close(
+        AutoExplore(mine).score(*windows).map, AutoExplore(theirs).score(*windows).map, atol=1e-3, rtol=1e-3
+    )

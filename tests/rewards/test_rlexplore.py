@@ -1,0 +1,111 @@
+"""Rollouts after the fact are paid as steps are when they happen."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Discrete
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from genie_gym import games
+from genie_gym.errors import ConfigError
+from genie_gym.rewards import RolloutReward
+from genie_gym.wrappers.vector import AutoExploreReward
+
+SPACES = Box(0, 255, (64, 64, 3), np.uint8), Discrete(4)
+ACTIONS = np.random.default_rng(0).integers(0, 4, (24, 2))
+
+
+def collect(checkpoint: str, mode: AutoresetMode) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """A rollout in RLeXplore's keys, and what the wrapper paid for it as it happened."""
+    makers = [lambda: games.make("Toy", max_steps=7), lambda: games.make("Toy", max_steps=11)]
+    env = AutoExploreReward(SyncVectorEnv(makers, autoreset_mode=mode), checkpoint=checkpoint, device="cpu")
+    frames, _ = env.reset(seed=5)
+    samples, paid = {key: [] for key in ("observations", "next_observations", "terminateds", "truncateds")}, []
+    for actions in ACTIONS:
+        samples["observations"].append(frames)
+        frames, rewards, terminated, truncated, infos = env.step(actions)
+        after = frames.copy()
+        if mode == AutoresetMode.SAME_STEP:
+            for row in np.flatnonzero(terminated | truncated):
+                after[row] = infos["final_obs"][row]
+        for key, value in (("next_observations", after), ("terminateds", terminated), ("truncateds", truncated)):
+            samples[key].append(value)
+        paid.append(rewards)
+    return {key: np.stack(value) for key, value in samples.items()} | {"actions": ACTIONS}, np.stack(paid)
+
+
+def part(samples: dict[str, np.ndarray], start: int, stop: int) -> dict[str, np.ndarray]:
+    return {key: value[start:stop] for key, value in samples.items()}
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+@pytest.mark.parametrize("cuts", [(0, 24), (0, 10, 24), (0, 1, 3, 8, 9, 15, 24)])
+def test_rollouts_are_paid_as_steps_are_wherever_they_are_cut(exploring_checkpoint, mode, cuts):
+    samples, expected = collect(exploring_checkpoint, mode)
+    reward = RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint, device="cpu", autoreset_mode=mode)
+    got = [reward.compute(part(samples, *ends)) for ends in pairwise(cuts)]
+    np.testing.assert_allclose(torch.cat(got).numpy(), expected, rtol=1e-4)
+    assert (expected > 0).sum() > 15 and (expected == 0).sum() > 8
+
+
+def test_without_sync_nothing_is_remembered(exploring_checkpoint):
+    samples, expected = collect(exploring_checkpoint, AutoresetMode.SAME_STEP)
+    reward = RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint, kappa=0.5)
+    for _ in range(2):
+        np.testing.assert_allclose(reward.compute(samples, sync=False).numpy(), expected, rtol=1e-4)
+
+
+def test_rollouts_that_do_not_follow_one_another_start_anew(exploring_checkpoint):
+    samples, _ = collect(exploring_checkpoint, AutoresetMode.SAME_STEP)
+    reward = RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint)
+    reward.compute(part(samples, 0, 3))
+    assert (reward.compute(part(samples, 1, 6))[:3] == 0).all()
+
+
+def test_weight_decay_and_scale(exploring_checkpoint):
+    samples, expected = collect(exploring_checkpoint, AutoresetMode.SAME_STEP)
+    reward = RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint, beta=4.0, kappa=0.5)
+    np.testing.assert_allclose(reward.compute(samples).numpy(), 4 * expected, rtol=1e-4)
+    assert reward.weight == 2
+    scaled = RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint, normalize=True).compute(samples).numpy()
+    ratio = scaled[expected > 0] / expected[expected > 0]
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
+    assert ratio[0] != pytest.approx(1, abs=0.01)
+
+
+def test_tensors_with_channels_first_as_floats_are_read_too(exploring_checkpoint):
+    samples, expected = collect(exploring_checkpoint, AutoresetMode.SAME_STEP)
+    given = {key: torch.from_numpy(value) for key, value in samples.items()}
+    for key in ("observations", "next_observations"):
+        given[key] = given[key].movedim(-1, 2).float()
+    given["actions"] = given["actions"][..., None]
+    reward = RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint)
+    assert reward.watch(**given) is None
+    np.testing.assert_allclose(reward.compute(given).numpy(), expected, rtol=1e-4)
+
+
+def test_a_baseline_learns_with_sync_alone(exploring_checkpoint):
+    samples, _ = collect(exploring_checkpoint, AutoresetMode.SAME_STEP)
+    reward = RolloutReward(*SPACES, 2, reward="random_features")
+    first = reward.compute(samples, sync=False)
+    assert torch.equal(reward.compute(samples, sync=False), first)
+    reward.compute(samples)
+    assert not torch.equal(reward.compute(samples, sync=False), first)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"actions": None}, "samples lack actions"),
+        ({"actions": np.zeros((24, 3), int)}, r"shape \(n_steps, 2, ...\); got actions \(24, 3\)"),
+        ({"observations": np.zeros((24, 2, 64, 64), np.uint8)}, r"shape \(n_steps, n_envs, s, s, 3\)"),
+        ({"observations": np.zeros((24, 2, 64, 64, 3), np.float32)}, "whole numbers from 0 to 255; got torch.float32"),
+    ],
+)
+def test_samples_of_another_shape(exploring_checkpoint, change, words):
+    samples, _ = collect(exploring_checkpoint, AutoresetMode.SAME_STEP)
+    given = {key: value for key, value in {**samples, **change}.items() if value is not None}
+    with pytest.raises(ConfigError, match=words):
+        RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint).compute(given)

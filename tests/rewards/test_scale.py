@@ -1,0 +1,53 @@
+"""The running scale against Gymnasium's own reward normalisation."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.wrappers.vector import NormalizeReward
+
+from genie_gym.errors import ConfigError
+from genie_gym.rewards import ReturnScale
+
+
+class Paying(gym.vector.VectorEnv):
+    """Pays what it is told and never ends."""
+
+    def __init__(self, rewards: np.ndarray):
+        self.num_envs, self.rewards, self.metadata = rewards.shape[1], iter(rewards), {}
+        self.metadata["autoreset_mode"] = gym.vector.AutoresetMode.NEXT_STEP
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(self.num_envs), {}
+
+    def step(self, actions):
+        never = np.zeros(self.num_envs, bool)
+        return np.zeros(self.num_envs), next(self.rewards), never, never, {}
+
+
+def test_it_is_gymnasiums_where_no_episode_ends():
+    rewards = np.random.default_rng(0).gamma(2.0, 0.3, (50, 3))
+    theirs, mine = NormalizeReward(Paying(rewards), gamma=0.9), ReturnScale(3, gamma=0.9)
+    theirs.reset()
+    for row in rewards:
+        mine.update(row, np.ones(3, bool))
+        np.testing.assert_allclose(mine(row), theirs.step(None)[1], rtol=1e-5)
+
+
+def test_rows_that_did_not_step_are_left_out():
+    mine, alone = ReturnScale(2), ReturnScale(1)
+    for value in (0.5, 1.5, 0.2):
+        mine.update(np.array([value, 99.0]), np.array([True, False]))
+        alone.update(np.array([value]), np.array([True]))
+    assert mine.statistics.var == alone.statistics.var and mine.returns[1] == 0
+
+
+def test_scaling_alone_moves_nothing():
+    scale = ReturnScale(1)
+    scale.update(np.array([2.0]), np.array([True]))
+    before = float(scale.statistics.var)
+    assert np.array_equal(scale(np.ones(1)), scale(np.ones(1))) and scale.statistics.var == before
+
+
+def test_gamma_out_of_range():
+    with pytest.raises(ConfigError, match=r"gamma must lie in \[0, 1\]; got 1.1"):
+        ReturnScale(1, gamma=1.1)

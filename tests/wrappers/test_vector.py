@@ -1,0 +1,130 @@
+"""The wrapper of many environments pays each what the wrapper of one does, however episodes begin again."""
+
+from functools import partial
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
+
+from genie_gym import games
+from genie_gym.errors import ConfigError
+from genie_gym.wrappers import AutoExploreReward as OneReward
+from genie_gym.wrappers.vector import AutoExploreReward
+
+LENGTHS = (6, 9, 14)  # episodes end at different times
+ACTIONS = np.random.default_rng(0).integers(0, 4, (30, 3))
+MAKERS = [partial(games.make, "Toy", max_steps=length) for length in LENGTHS]
+
+
+def make(checkpoint: str, autoreset: AutoresetMode, kind: type = SyncVectorEnv, **options) -> AutoExploreReward:
+    return AutoExploreReward(kind(MAKERS, autoreset_mode=autoreset), checkpoint=checkpoint, device="cpu", **options)
+
+
+def singles(checkpoint: str, row: int, resets_take_a_step: bool, **options) -> list[tuple]:
+    """What one wrapped environment gives for that row's seed and actions: (frame, reward, own reward, over)."""
+    env = OneReward(MAKERS[row](), checkpoint=checkpoint, device="cpu", **options)
+    frame, _ = env.reset(seed=5 + row)
+    steps, over = [], False
+    for action in ACTIONS[:, row]:
+        if over and resets_take_a_step:
+            frame, over = env.reset()[0], False
+            steps.append((frame, 0.0, 0.0, False))
+            continue
+        if over:
+            env.reset()
+        frame, reward, terminated, truncated, info = env.step(action)
+        over = terminated or truncated
+        steps.append((frame, reward, info["game_reward"], over))
+    return steps
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+@pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
+def test_each_row_is_paid_as_one_environment_is(exploring_checkpoint, mode, kind):
+    env = make(exploring_checkpoint, mode, kind)
+    expected = [singles(exploring_checkpoint, row, mode == AutoresetMode.NEXT_STEP) for row in range(3)]
+    env.reset(seed=5)
+    for t, actions in enumerate(ACTIONS):
+        frames, rewards, terminated, truncated, infos = env.step(actions)
+        for row in range(3):
+            frame, reward, own, over = expected[row][t]
+            assert rewards[row] == pytest.approx(reward, rel=1e-4), (t, row)
+            assert infos["intrinsic_reward"][row] == pytest.approx(reward, rel=1e-4)
+            assert infos["game_reward"][row] == own
+            assert (terminated | truncated)[row] == over
+            if mode == AutoresetMode.NEXT_STEP:
+                assert np.array_equal(frames[row], frame)
+    env.close()
+
+
+def test_a_reset_by_mask_clears_those_rows_alone(exploring_checkpoint):
+    env = make(exploring_checkpoint, AutoresetMode.DISABLED)
+    expected = [singles(exploring_checkpoint, row, False) for row in range(3)]
+    env.reset(seed=5)
+    for t, actions in enumerate(ACTIONS):
+        _, rewards, terminated, truncated, _ = env.step(actions)
+        assert rewards == pytest.approx([expected[row][t][1] for row in range(3)], rel=1e-4)
+        if (over := terminated | truncated).any():
+            env.reset(options={"reset_mask": over})
+
+
+@pytest.mark.parametrize("reward", ["random_features", "rnd"])
+def test_a_baseline_is_asked_about_the_last_frame_of_an_episode_not_the_next(reward):
+    """Its reward looks at the newest frame, which in SAME_STEP mode is not among those returned."""
+    same, following = (
+        AutoExploreReward(SyncVectorEnv(MAKERS, autoreset_mode=mode), reward=reward, device="cpu")
+        for mode in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP)
+    )
+    for env in (same, following):
+        env.reset(seed=5)
+    for actions in ACTIONS[:6]:
+        ours, theirs = same.step(actions), following.step(actions)
+        assert np.array_equal(ours[1], theirs[1]) and (ours[1] > 0).all()
+    assert ours[3].any() and not np.array_equal(ours[0], theirs[0])
+
+
+def test_rows_and_order_do_not_matter(exploring_checkpoint):
+    def run(order: list[int]) -> np.ndarray:
+        env = AutoExploreReward(SyncVectorEnv([MAKERS[row] for row in order]), checkpoint=exploring_checkpoint)
+        env.reset(seed=[5 + row for row in order])
+        return np.stack([env.step(actions[order])[1] for actions in ACTIONS])
+
+    together = run([0, 1, 2])
+    np.testing.assert_allclose(run([2, 0, 1]), together[:, [2, 0, 1]], rtol=1e-4)
+    np.testing.assert_allclose(run([1]), together[:, [1]], rtol=1e-4)
+
+
+def test_an_environment_reset_halfway_is_a_new_one(exploring_checkpoint):
+    env = make(exploring_checkpoint, AutoresetMode.NEXT_STEP)
+    for _ in range(2):
+        env.reset(seed=5)
+        paid = np.stack([env.step(actions)[1] for actions in ACTIONS[:6]])  # row 0 is over and would reset next
+        assert (paid[:3] == 0).all() and (paid[3:] > 0).all()
+
+
+def test_it_adds_to_the_games_reward_and_other_wrappers_go_on_top(exploring_checkpoint):
+    env = RecordEpisodeStatistics(make(exploring_checkpoint, AutoresetMode.NEXT_STEP, mode="add", coefficient=3))
+    env.reset(seed=5)
+    total = np.zeros(3)
+    for actions in ACTIONS[:6]:
+        _, rewards, _, _, infos = env.step(actions)
+        np.testing.assert_allclose(rewards, infos["game_reward"] + 3 * infos["intrinsic_reward"], rtol=1e-6)
+        total += rewards
+    assert infos["episode"]["r"][0] == pytest.approx(total[0])
+
+
+def test_it_explores_a_dream(exploring_checkpoint):
+    import genie_gym  # noqa: F401 (registers the ids)
+
+    dreams = gym.make_vec("GenieRedux/Toy-v0", num_envs=2, checkpoint=exploring_checkpoint, ends=False)
+    env = AutoExploreReward(dreams, checkpoint=exploring_checkpoint)
+    env.reset(seed=0)
+    assert (np.stack([env.step(actions[:2])[1] for actions in ACTIONS[:6]])[3:] > 0).all()
+
+
+def test_pictures_it_does_not_know(exploring_checkpoint):
+    vector = SyncVectorEnv([partial(games.make, "Toy", size=32)])
+    with pytest.raises(ConfigError, match="64x64, the environment gives 32x32"):
+        AutoExploreReward(vector, checkpoint=exploring_checkpoint)
