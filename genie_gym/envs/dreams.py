@@ -1,7 +1,7 @@
 """N dreams as one batch: what WorldModelEnv (N = 1) and WorldModelVectorEnv share.
 
-Each dream has its own random stream and draws from it what it alone uses, so the same seed gives the same dream
-whatever N is.
+Each dream gets its prompt and its seed from its own random stream, and all its draws follow from that seed, so the same
+seed gives the same dream whatever N is.
 """
 
 from dataclasses import replace
@@ -15,18 +15,10 @@ import torch
 from genie_gym.envs.prompt import Prompt
 from genie_gym.errors import ConfigError, InvalidActionError
 from genie_gym.games import GameSpec
-from genie_gym.world_model import DreamState, Sampling
+from genie_gym.world_model import DreamState, Outcome, Sampling
 from genie_gym.world_model.weights import find_weights, load_weights
 
-__all__ = ["Dreams", "Step"]
-
-
-class Step:
-    """What one step brought to N dreams: frames uint8 (N, s, s, 3), rewards float64 (N,), ended bool (N,), and the
-    probability float32 (N,) with which each end was drawn."""
-
-    def __init__(self, frames: np.ndarray, rewards: np.ndarray, ended: np.ndarray, end_probability: np.ndarray):
-        self.frames, self.rewards, self.ended, self.end_probability = frames, rewards, ended, end_probability
+__all__ = ["Dreams"]
 
 
 class Dreams:
@@ -76,56 +68,49 @@ class Dreams:
     def started(self) -> bool:
         return self._state is not None
 
-    def begin(self, rows: list[int], streams: list[np.random.Generator], prompts: list[Prompt | None]) -> np.ndarray:
+    def begin(self, rows: list[int], streams: list[np.random.Generator], prompts: list[Prompt | None]) -> torch.Tensor:
         """Starts the dreams in `rows` again, each from its prompt, or from a piece of real play drawn from its stream.
 
         Returns:
-            uint8 (len(rows), s, s, 3), the newest frame of each as the model sees it.
+            uint8 (len(rows), s, s, 3) on the model's device, the newest frame of each as the model sees it.
         """
         chosen = [prompt or self._draw_start(stream) for prompt, stream in zip(prompts, streams, strict=True)]
-        frames = np.empty((len(rows), self.size, self.size, 3), np.uint8)
+        seeds = np.array([stream.integers(2**63) for stream in streams])
+        frames = torch.empty((len(rows), self.size, self.size, 3), dtype=torch.uint8, device=self.model.device)
         for alike in _alike(chosen):  # prompts of equal length are one batch
-            state, seen = self._start([chosen[i] for i in alike])
+            state, seen = self._start([chosen[i] for i in alike], seeds[alike])
             self._put([rows[i] for i in alike], state)
             frames[alike] = seen
         return frames
 
-    def step(self, actions: np.ndarray, streams: list[np.random.Generator | None]) -> Step:
-        """Takes one action int64 (N,) in each dream; a dream without a stream is moved too, to be begun anew."""
+    def step(self, actions: np.ndarray | torch.Tensor) -> Outcome:
+        """Takes one action int64 (N,) in each dream."""
         if self._state is None:
             raise gym.error.ResetNeeded("call reset() before step()")
-        actions = self._checked(actions)
-        noise = np.zeros((self.count, self.sampling.steps, 2, self.model.tokens), np.float32)
-        chance = np.ones(self.count, np.float32)
-        for row, stream in enumerate(streams):
-            if stream is not None:
-                stream.random(out=noise[row], dtype=np.float32)
-                chance[row] = stream.random(dtype=np.float32)
-        outcome = self.model.step(self._state, torch.from_numpy(actions), torch.from_numpy(noise), self.sampling)
-        end = outcome.ends.cpu().numpy()
-        ended = (chance < end) if self.ends else np.zeros(self.count, bool)
-        return Step(outcome.frames.cpu().numpy(), outcome.rewards.double().cpu().numpy(), ended, end)
+        outcome = self.model.step(self._state, self._checked(actions), self.sampling)
+        return outcome if self.ends else replace(outcome, ended=torch.zeros_like(outcome.ended))
 
-    def _checked(self, actions: np.ndarray) -> np.ndarray:
+    def _checked(self, actions: np.ndarray | torch.Tensor) -> torch.Tensor:
+        if isinstance(actions, torch.Tensor) and actions.is_cuda:
+            return actions  # looking at it would wait for the device
         taken, number = np.asarray(actions), len(self.game.actions)
         if taken.shape != (self.count,) or not np.issubdtype(taken.dtype, np.integer):
             raise InvalidActionError(f"expected {self.count} integer action(s); got {actions!r}")
         if taken.min() < 0 or taken.max() >= number:
             named = ", ".join(f"{i} {name}" for i, name in enumerate(self.game.meanings))
             raise InvalidActionError(f"an action must be one of {named}; got {actions!r}")
-        return taken.astype(np.int64)
+        return torch.from_numpy(taken.astype(np.int64))
 
     def _draw_start(self, stream: np.random.Generator) -> Prompt:
         frames, actions = self.starts["frames"], self.starts["actions"]
         index = int(stream.integers(len(frames)))
         return frames[index, -self.context :].numpy(), actions[index, actions.shape[1] - self.context + 1 :].numpy()
 
-    def _start(self, prompts: list[Prompt]) -> tuple[DreamState, np.ndarray]:
+    def _start(self, prompts: list[Prompt], seeds: np.ndarray) -> tuple[DreamState, torch.Tensor]:
         frames = torch.from_numpy(np.stack([frames for frames, _ in prompts]))
         unknown = np.full(frames.shape[1] - 1, -1)
         actions = np.stack([unknown if actions is None else actions for _, actions in prompts])
-        state, seen = self.model.start(frames, torch.from_numpy(actions))
-        return state, seen.cpu().numpy()
+        return self.model.start(frames, torch.from_numpy(actions), torch.from_numpy(seeds))
 
     def _put(self, rows: list[int], state: DreamState) -> None:
         if rows == list(range(self.count)):
@@ -133,7 +118,7 @@ class Dreams:
             return
         if self._state is None:  # the first rows to be begun make room for all
             blank = np.zeros((1, self.size, self.size, 3), np.uint8)
-            self._state, _ = self._start([(blank, None)] * self.count)
+            self._state, _ = self._start([(blank, None)] * self.count, np.zeros(self.count, np.int64))
         self._state.put(torch.tensor(rows, device=self.model.device), state)
 
 

@@ -6,18 +6,22 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
+from torch import Tensor
 
-from genie_gym.envs.dreams import Dreams, Step
+from genie_gym.envs.dreams import Dreams
 from genie_gym.envs.prompt import read_prompt
 from genie_gym.envs.world_model_env import RENDER_SCALE
 from genie_gym.errors import ConfigError, PromptError
 from genie_gym.frames import enlarge
+from genie_gym.world_model import Outcome
 
 __all__ = ["WorldModelVectorEnv"]
 
-Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
+Array = Any  # np.ndarray, or torch.Tensor where asked for
+Arrays = tuple[Array, Array, Array, Array, dict[str, Any]]
 
 
 class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
@@ -31,6 +35,8 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         autoreset_mode: "NextStep" (Gymnasium's default: the step after an end starts the next dream),
             "SameStep" (the ending step returns the next dream's first frame; the last is in `infos["final_obs"]`), or
             "Disabled" (call `reset(options={"reset_mask": ended})`). Only the dreams that ended are begun anew.
+        tensors: give observations, rewards and ends as torch tensors on the model's device (rewards float32), and take
+            actions as one, for agents that live there; all else, `infos` included, stays numpy.
         options: device, precision, sampling_steps, temperature, order, floor, context, ends.
 
     Raises:
@@ -52,6 +58,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         max_episode_steps: int | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
+        tensors: bool = False,
         **options: Any,
     ):
         if num_envs < 1:
@@ -59,6 +66,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         if render_mode not in (None, "rgb_array"):
             raise ConfigError(f"render_mode must be None or 'rgb_array'; got {render_mode!r}")
         self.num_envs, self.render_mode, self.max_episode_steps = num_envs, render_mode, max_episode_steps
+        self.tensors = tensors
         self.autoreset_mode = _mode(autoreset_mode)
         self._dreams = Dreams(num_envs, game, checkpoint, **options)
         spec, size = self._dreams.game, self._dreams.size
@@ -68,7 +76,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._streams = [np.random.default_rng() for _ in range(num_envs)]
-        self._frames = np.zeros((num_envs, size, size, 3), np.uint8)
+        self._frames = torch.zeros((num_envs, size, size, 3), dtype=torch.uint8, device=self._dreams.model.device)
         self._lengths = np.zeros(num_envs, np.int64)
         self._over = np.zeros(num_envs, bool)
 
@@ -91,9 +99,9 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
                 self._streams[row], _ = gym.utils.seeding.np_random(value)
         prompt = read_prompt(options, self._dreams.size, len(self._dreams.game.actions))
         self._begin(rows, prompt)
-        return self._frames.copy(), {}
+        return self._given(self._frames), {}
 
-    def step(self, actions: np.ndarray) -> Arrays:
+    def step(self, actions: Array) -> Arrays:
         """Takes one action in each dream: actions int64 (N,).
 
         Returns:
@@ -106,42 +114,52 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         if self.autoreset_mode == AutoresetMode.DISABLED and self._over.any():
             ended = np.flatnonzero(self._over).tolist()
             raise gym.error.ResetNeeded(f"dreams {ended} ended; call reset(options={{'reset_mask': ended}}) first")
-        streams = [None if wake else stream for wake, stream in zip(waking, self._streams, strict=True)]
-        return self._advance(self._dreams.step(actions, streams), waking)
+        return self._advance(self._dreams.step(actions), waking)
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """The current frame of each dream, enlarged fourfold; None without a render mode."""
-        return tuple(enlarge(self._frames, RENDER_SCALE)) if self.render_mode else None
+        return tuple(enlarge(self._frames.cpu().numpy(), RENDER_SCALE)) if self.render_mode else None
 
     def get_action_meanings(self) -> list[str]:
         """Names of the actions, in order."""
         return self._dreams.game.meanings
 
-    def _advance(self, step: Step, waking: np.ndarray) -> Arrays:
+    def _advance(self, outcome: Outcome, waking: np.ndarray) -> Arrays:
         """Books one step: counts, ends, and new dreams where old ones are over."""
-        rewards, ended = np.where(waking, 0.0, step.rewards), step.ended & ~waking
-        self._frames, self._lengths = step.frames, self._lengths + 1
+        # Stacked, so that they leave the device together.
+        brought = torch.stack([outcome.rewards, outcome.ends, outcome.ended.float()]).cpu().numpy()
+        rewards, chances, ended = np.where(waking, 0.0, brought[0]), brought[1], (brought[2] > 0) & ~waking
+        self._frames, self._lengths = outcome.frames, self._lengths + 1
         truncated = np.zeros(self.num_envs, bool)
         if self.max_episode_steps is not None:
             truncated = (self._lengths >= self.max_episode_steps) & ~waking & ~ended
-        infos = {"end_probability": step.end_probability, "_end_probability": ~waking}
+        infos = {"end_probability": chances, "_end_probability": ~waking}
         over = ended | truncated
         if self.autoreset_mode == AutoresetMode.SAME_STEP:
-            infos |= self._final(over, step)
+            infos |= self._final(over, chances)
             self._begin(np.flatnonzero(over).tolist())
         else:
             self._begin(np.flatnonzero(waking).tolist())
             self._over = over
-        return self._frames.copy(), rewards, ended, truncated, infos
+        return self._given(self._frames), *(self._given(x) for x in (rewards, ended, truncated)), infos
 
-    def _final(self, over: np.ndarray, step: Step) -> dict[str, Any]:
+    def _given(self, values: Array) -> Array:
+        """A copy in the form the user asked for."""
+        if not self.tensors:
+            return values.cpu().numpy().copy() if isinstance(values, Tensor) else values
+        if isinstance(values, Tensor):
+            return values.clone()
+        kept = values.astype(np.float32) if values.dtype == np.float64 else values
+        return torch.from_numpy(kept).to(self._dreams.model.device)
+
+    def _final(self, over: np.ndarray, chances: np.ndarray) -> dict[str, Any]:
         """The last frames and infos of the dreams that end in this step, in Gymnasium's form."""
         if not over.any():
             return {}
         frames = np.full(self.num_envs, None, object)
         for row in np.flatnonzero(over):
-            frames[row] = step.frames[row].copy()
-        last = {"end_probability": np.where(over, step.end_probability, 0), "_end_probability": over}
+            frames[row] = self._given(self._frames[row])
+        last = {"end_probability": np.where(over, chances, 0), "_end_probability": over}
         return {"final_obs": frames, "_final_obs": over, "final_info": last, "_final_info": over}
 
     def _begin(self, rows: list[int], prompt: Any = None) -> None:

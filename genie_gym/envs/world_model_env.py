@@ -97,7 +97,7 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
         """
         super().reset(seed=seed)
         prompt = read_prompt(options, self._dreams.size, len(self._dreams.game.actions))
-        self._frame = self._dreams.begin([0], [self.np_random], [prompt])[0]
+        self._frame = self._dreams.begin([0], [self.np_random], [prompt])[0].cpu().numpy()
         return self._frame, {"end_probability": 0.0}
 
     def step(self, action: np.int64 | int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -106,10 +106,10 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
         Raises:
             InvalidActionError: the action lies outside the action space.
         """
-        step = self._dreams.step(np.asarray(action).reshape(-1), [self.np_random])
-        self._frame = step.frames[0]
-        info = {"end_probability": float(step.end_probability[0])}
-        return self._frame, float(step.rewards[0]), bool(step.ended[0]), False, info
+        outcome = self._dreams.step(np.asarray(action).reshape(-1))
+        self._frame = outcome.frames[0].cpu().numpy()
+        info = {"end_probability": float(outcome.ends[0])}
+        return self._frame, float(outcome.rewards[0]), bool(outcome.ended[0]), False, info
 
     def render(self) -> np.ndarray | None:
         """The current frame, enlarged fourfold: uint8 (256, 256, 3); None without a render mode."""

@@ -190,8 +190,8 @@ class Block(nn.Module):
         for i in range(2):
             tail = x.new_zeros(x.shape[0], 2, *x.shape[2:]) if cache is None else cache.tails[i]
             x, tail = self.encoding[i](replace(frames, tokens=x), tail)
-            if cache is not None:
-                cache.tails[i] = tail
+            if cache is not None and frames.history:
+                cache.tails[i].copy_(tail)  # in place: a compiled step keeps the addresses it was made with
             in_time = (i == 0) == self.time_first
             x = self.time.time(x, bias, frames.history, cache) if in_time else self.space.space(x)
             x = self.feed[i](x, frames.actions)

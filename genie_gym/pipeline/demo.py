@@ -18,7 +18,7 @@ from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.frames import beside, enlarge, strip, write_gif, write_png
 from genie_gym.metrics import psnr
-from genie_gym.pipeline.dreaming import draw_noise, dream
+from genie_gym.pipeline.dreaming import dream
 from genie_gym.pipeline.policies import StickyPolicy
 from genie_gym.pipeline.rollout import play_episode
 from genie_gym.world_model import Checkpoint
@@ -141,10 +141,10 @@ def _figures(checkpoint: Checkpoint, real: Episode, seed: int) -> tuple[float, f
     led = np.stack([real.actions[i - CONTEXT : i - 1] for i in starts])
     taken = np.stack([real.actions[i - 1 : i - 1 + AHEAD] for i in starts])
     others = rng.integers(len(checkpoint.game["actions"]), size=taken.shape)
-    noise = draw_noise(checkpoint, len(starts), AHEAD, checkpoint.sampling, seed)
+    seeds = rng.integers(2**63, size=len(starts))
     target = real.frames[starts + AHEAD - 1]
     close, random = (
-        psnr(dream(checkpoint, prompts, led, actions, noise, checkpoint.sampling)[:, -1], target).mean()
+        psnr(dream(checkpoint, prompts, led, actions, seeds, checkpoint.sampling)[:, -1], target).mean()
         for actions in (taken, others)
     )
     return float(close), float(psnr(prompts[:, -1], target).mean()), float(close - random)

@@ -1,26 +1,19 @@
-"""Dreams as data: many at once under given actions, with given noise.
+"""Dreams as data: many at once under given actions, from given seeds.
 
-Shapes: b dreams, c prompt frames, h steps, n tokens a frame, s side of a frame in pixels.
+Shapes: b dreams, c prompt frames, h steps, s side of a frame in pixels.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from genie_gym.metrics import Frames
 from genie_gym.world_model import Checkpoint, Outcome, Sampling
 
-__all__ = ["draw_noise", "dream", "dream_steps"]
+__all__ = ["dream", "dream_steps"]
 
 TOGETHER = 32  # dreams in one forward pass
-
-
-def draw_noise(checkpoint: Checkpoint, dreams: int, steps: int, sampling: Sampling, seed: int) -> Tensor:
-    """What dreams draw from: float (dreams, steps, sampling steps, 2, n), uniform in [0, 1)."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(dreams, steps, sampling.steps, 2, checkpoint.model.tokens, generator=generator)
 
 
 def dream_steps(
@@ -28,7 +21,7 @@ def dream_steps(
     prompts: Frames,
     led: np.ndarray,
     actions: np.ndarray,
-    noise: Iterable[Tensor],
+    seeds: np.ndarray,
     sampling: Sampling,
 ) -> Iterator[Outcome]:
     """Dreams all b at once, step by step.
@@ -37,20 +30,20 @@ def dream_steps(
         prompts: uint8 (b, c, s, s, 3), real frames.
         led: int64 (b, c - 1), the actions between them.
         actions: int64 (b, h), those to take from there on.
-        noise: for each step float (b, sampling steps, 2, n).
+        seeds: int64 (b,); the same seeds under other actions draw with the same noise.
     """
-    state, _ = checkpoint.model.start(torch.from_numpy(prompts), torch.from_numpy(led))
-    for action, draw in zip(torch.from_numpy(actions).unbind(1), noise, strict=True):
-        yield checkpoint.model.step(state, action, draw, sampling)
+    state, _ = checkpoint.model.start(*(torch.from_numpy(x) for x in (prompts, led, seeds)))
+    for action in torch.from_numpy(actions).unbind(1):
+        yield checkpoint.model.step(state, action, sampling)
 
 
 def dream(
-    checkpoint: Checkpoint, prompts: Frames, led: np.ndarray, actions: np.ndarray, noise: Tensor, sampling: Sampling
+    checkpoint: Checkpoint, prompts: Frames, led: np.ndarray, actions: np.ndarray, seeds: np.ndarray, sampling: Sampling
 ) -> Frames:
-    """All frames uint8 (b, h, s, s, 3) of such dreams under noise of `draw_noise`, a few at a time to spare memory."""
+    """All frames uint8 (b, h, s, s, 3) of such dreams, a few at a time to spare memory."""
     parts = []
     for i in range(0, len(prompts), TOGETHER):
         rows = slice(i, i + TOGETHER)
-        steps = dream_steps(checkpoint, prompts[rows], led[rows], actions[rows], noise[rows].unbind(1), sampling)
+        steps = dream_steps(checkpoint, prompts[rows], led[rows], actions[rows], seeds[rows], sampling)
         parts.append(np.stack([outcome.frames.cpu().numpy() for outcome in steps], 1))
     return np.concatenate(parts)

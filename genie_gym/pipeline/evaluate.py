@@ -18,7 +18,7 @@ from genie_gym.data import Clips, Recording, split
 from genie_gym.errors import ConfigError
 from genie_gym.frames import from_model, to_model
 from genie_gym.metrics import Frames, moving_pixels, moving_psnr, psnr, ssim
-from genie_gym.pipeline.dreaming import TOGETHER, draw_noise, dream
+from genie_gym.pipeline.dreaming import TOGETHER, dream
 from genie_gym.pipeline.figures import plain, write_strip
 from genie_gym.pipeline.long_dreams import long_dreams
 from genie_gym.pipeline.sprites import SpriteDetector, cut_sprite, sprite_scores
@@ -90,7 +90,7 @@ def evaluate(
     sampling, sprite = sampling or checkpoint.sampling, sprite or cut_sprite(recording)
     chosen = split(recording)[1] if episodes is None else np.asarray(episodes)
     clip = Clips(recording, context + horizon, chosen).sample(np.random.default_rng(seed), clips)
-    play = _Play(checkpoint, sampling, clip["frames"][:, :context], clip["actions"], horizon, seed)
+    play = _Play(checkpoint, sampling, clip["frames"][:, :context], seed)
     figures = {
         "game": checkpoint.game["name"],
         "settings": {"clips": clips, "context": context, "horizon": horizon, "seed": seed} | asdict(sampling),
@@ -105,18 +105,15 @@ def evaluate(
 class _Play:
     """Everything about the dreams of an evaluation but their actions."""
 
-    def __init__(
-        self, checkpoint: Checkpoint, sampling: Sampling, prompts: Frames, actions: np.ndarray, horizon: int, seed: int
-    ):
+    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, prompts: Frames, seed: int):
         self.checkpoint, self.sampling, self.prompts = checkpoint, sampling, prompts
         self.context, self.seed = prompts.shape[1], seed
-        self.noise = draw_noise(checkpoint, len(prompts), horizon, sampling, seed)
+        self.seeds = np.random.default_rng(seed).integers(2**63, size=len(prompts))
 
     def dream(self, actions: np.ndarray) -> Frames:
         """Frames uint8 (b, k, s, s, 3) under actions (b, c - 1 + k), those between the context frames included."""
         led, taken = actions[:, : self.context - 1], actions[:, self.context - 1 :]
-        noise = self.noise[:, : taken.shape[1]]
-        return dream(self.checkpoint, self.prompts, led, taken, noise, self.sampling)
+        return dream(self.checkpoint, self.prompts, led, taken, self.seeds, self.sampling)
 
 
 def _short_term(

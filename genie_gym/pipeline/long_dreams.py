@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from einops import reduce
 from rich.console import Console
 from rich.progress import track
@@ -55,7 +54,7 @@ def long_dreams(
             late frames ("late"), of their first tenth ("early"), of as many frames of the other episodes ("real",
             what is left between two pieces of real play; None without other episodes), of black frames ("black").
         mean_level: mean pixel level, 0 to 255, of real, early and late frames.
-        ended: share of dreams in which an end was ever likelier than not.
+        ended: share of dreams in which an end was ever drawn.
         sprite: None without a detector, else shares: "real" of the real frames that show it; by step, of the dreams
             that show it "at_step", and "recently_seen" in that step or the `longest_absence` steps before, the
             longest time the real game hides a player that returns (it is 0 where that never happens); of all dreamed
@@ -121,18 +120,15 @@ def _dream(
     """Frames uint8 (b, k, s, s, 3), and the share of dreams that came to an end."""
     clip = Clips(recording, CONTEXT, episodes, ends=False).sample(np.random.default_rng(seed), dreams)
     actions = _random_actions(len(checkpoint.game["actions"]), dreams, steps, seed)
-    generator = torch.Generator().manual_seed(seed)
+    seeds = np.random.default_rng(seed).integers(2**63, size=dreams)
     frames = np.empty((dreams, steps, *clip["frames"].shape[2:]), np.uint8)
     ended = np.zeros(dreams, bool)
-    noise = (  # drawn as needed: a thousand steps of it would fill the memory
-        torch.rand(dreams, sampling.steps, 2, checkpoint.model.tokens, generator=generator) for _ in range(steps)
-    )
-    play = dream_steps(checkpoint, clip["frames"], clip["actions"], actions, noise, sampling)
+    play = dream_steps(checkpoint, clip["frames"], clip["actions"], actions, seeds, sampling)
     terminal = Console(stderr=True)
     shown = track(play, "dreaming", total=steps, console=terminal, transient=True, disable=not terminal.is_terminal)
     for step, outcome in enumerate(shown):
         frames[:, step] = outcome.frames.cpu().numpy()
-        ended |= outcome.ends.cpu().numpy() > 0.5
+        ended |= outcome.ended.cpu().numpy()
     return frames, ended.mean()
 
 

@@ -15,6 +15,7 @@ from genie_gym.models.dynamics import Dynamics
 from genie_gym.models.maskgit import masked_after, sample_tokens, settle
 from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.precision import autocast
+from genie_gym.world_model.noise import uniform
 
 __all__ = ["DreamState", "Outcome", "Sampling", "WorldModel"]
 
@@ -64,20 +65,23 @@ class DreamState:
         pictures: the decoder's memory of all frames.
         tokens: int64 (b, n), the newest frame, not yet in `past`: it is committed by the next step's first pass.
         actions: int64 (b,), the action that led to it, -1 for none.
+        seeds: int64 (b,), what each dream's draws follow from.
     """
 
     past: Cache
     pictures: Cache
     tokens: Tensor
     actions: Tensor
+    seeds: Tensor
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def put(self, rows: Tensor, other: "DreamState") -> None:
         """Overwrites the given dreams (int64 (k,)) with the k dreams of another state."""
         self.past.put(rows, other.past)
         self.pictures.put(rows, other.pictures)
         self.tokens[rows] = other.tokens
         self.actions[rows] = other.actions
+        self.seeds[rows] = other.seeds
 
 
 @dataclass
@@ -88,12 +92,14 @@ class Outcome:
         frames: uint8 (b, s, s, 3).
         rewards: float (b,), expected reward in the game's unit.
         ends: float (b,), probability that the episode ended.
+        ended: bool (b,), drawn with it.
         logits: float (b, n, k), of the last sampling step.
     """
 
     frames: Tensor
     rewards: Tensor
     ends: Tensor
+    ended: Tensor
     logits: Tensor
 
 
@@ -116,13 +122,16 @@ class WorldModel(nn.Module):
         """Tokens a frame."""
         return self.tokenizer.config.side**2
 
-    @torch.inference_mode()
-    def start(self, frames: Tensor, actions: Tensor | None = None) -> tuple[DreamState, Tensor]:
+    @torch.no_grad()
+    def start(
+        self, frames: Tensor, actions: Tensor | None = None, seeds: Tensor | None = None
+    ) -> tuple[DreamState, Tensor]:
         """Begins b dreams from real frames.
 
         Args:
             frames: uint8 (b, c, s, s, 3), c >= 1, oldest first.
             actions: int64 (b, c - 1), the actions between them; None if unknown.
+            seeds: int64 (b,): the same seed, prompt and actions give the same dream; 0 to b - 1 by default.
 
         Returns:
             the state, and uint8 (b, s, s, 3), the newest frame as the model sees it.
@@ -139,31 +148,39 @@ class WorldModel(nn.Module):
             if c > 1:
                 self.dynamics.features(tokens[:, :-1], tokens[:, :0], led[:, :-1], past)
             seen = self.tokenizer.decode(tokens, pictures)[:, -1]
-        return DreamState(past, pictures, tokens[:, -1].clone(), led[:, -1].clone()), from_model(seen)
+        seeds = torch.arange(b) if seeds is None else seeds
+        newest = tokens[:, -1].clone(), led[:, -1].clone(), seeds.to(self.device, copy=True)
+        return DreamState(past, pictures, *newest), from_model(seen)
 
-    @torch.inference_mode()
-    def step(self, state: DreamState, actions: Tensor, noise: Tensor, sampling: Sampling) -> Outcome:
+    @torch.no_grad()
+    def step(self, state: DreamState, actions: Tensor, sampling: Sampling) -> Outcome:
         """Takes one action in each of b dreams and moves `state` on.
 
         Args:
-            state: from `start`.
+            state: from `start`; its tensors are overwritten.
             actions: int64 (b,).
-            noise: float (b, steps, 2, n), uniform in [0, 1); only row i bears on dream i.
             sampling: how tokens are drawn.
         """
-        actions, noise = actions.to(self.device), noise.to(self.device)
         with autocast(self.dtype, self.device):
-            tokens, logits, features = self._draw(state, actions, noise, sampling)
-            reward, end = self.dynamics.heads(features)
-            frames = self.tokenizer.decode(tokens[:, None], state.pictures)[:, 0]
-        state.tokens, state.actions = tokens, actions.clone()  # `put` writes into it
-        expected = self.dynamics.heads.expected(reward)
-        return Outcome(from_model(frames), expected, end.float().sigmoid(), logits.float())
+            return self._advance(state, actions.to(self.device), sampling)
+
+    def _advance(self, state: DreamState, actions: Tensor, sampling: Sampling) -> Outcome:
+        b, n = state.tokens.shape
+        noise = uniform(state.seeds, state.past.count, 2 * sampling.steps * n + 1)
+        draws = noise[:, 1:].reshape(b, sampling.steps, 2, n)
+        tokens, logits, features = self._draw(state, actions, draws, sampling)
+        rewards, ends = self.dynamics.heads(features)
+        ends = ends.float().sigmoid()
+        frames = self.tokenizer.decode(tokens[:, None], state.pictures)[:, 0]
+        state.tokens.copy_(tokens)
+        state.actions.copy_(actions)
+        expected = self.dynamics.heads.expected(rewards)
+        return Outcome(from_model(frames), expected, ends, noise[:, 0] < ends, logits.float())
 
     def _draw(
         self, state: DreamState, actions: Tensor, noise: Tensor, sampling: Sampling
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The next frame's tokens (b, n), and logits and features of the last pass."""
+        """The next frame's tokens (b, n), and logits and features of the last pass; noise (b, steps, 2, n)."""
         past, led = state.tokens[:, None], torch.stack([state.actions, actions], 1)
         tokens = torch.full_like(state.tokens, self.dynamics.hidden)
         hidden = torch.ones_like(tokens, dtype=torch.bool)

@@ -5,6 +5,7 @@ import torch
 
 from genie_gym.errors import ConfigError
 from genie_gym.world_model import Sampling, WorldModel
+from genie_gym.world_model.noise import uniform
 from tests.conftest import untrained
 
 STEPS = 8  # beyond the window of 3 frames
@@ -15,6 +16,7 @@ SAMPLINGS = [
     Sampling(steps=4, temperature=0.7, order="random", floor=0.1),
 ]
 NAMES = ["greedy", "one step", "three drawn", "random order"]
+SEEDS = torch.tensor([11, 2**62, -7, 5])
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +29,19 @@ def model(checkpoint) -> WorldModel:
     return checkpoint.model
 
 
-def inputs(checkpoint, sampling: Sampling, dreams: int = 3) -> tuple[torch.Tensor, ...]:
-    """Prompt frames and actions, then actions (b, STEPS) and noise (b, STEPS, steps, 2, n)."""
-    g = torch.Generator().manual_seed(0)
-    noise = torch.rand(dreams, STEPS, sampling.steps, 2, checkpoint.model.tokens, generator=g)
-    actions = torch.randint(4, (dreams, STEPS), generator=g)
-    return checkpoint.starts["frames"][:dreams], checkpoint.starts["actions"][:dreams], actions, noise
+def inputs(checkpoint, dreams: int = 3) -> tuple[torch.Tensor, ...]:
+    """Prompt frames and actions, then actions (b, STEPS) and seeds (b,)."""
+    actions = torch.randint(4, (dreams, STEPS), generator=torch.Generator().manual_seed(0))
+    return checkpoint.starts["frames"][:dreams], checkpoint.starts["actions"][:dreams], actions, SEEDS[:dreams]
 
 
-def dream(model: WorldModel, prompt, led, actions, noise, sampling: Sampling) -> dict[str, torch.Tensor]:
+def dream(model: WorldModel, prompt, led, actions, seeds, sampling: Sampling) -> dict[str, torch.Tensor]:
     """What each step of some dreams brought, stacked over time."""
-    state, _ = model.start(prompt, led)
+    state, _ = model.start(prompt, led, seeds)
     outcomes = []
     for t in range(actions.shape[1]):
-        outcome = model.step(state, actions[:, t], noise[:, t], sampling)
-        outcomes.append(vars(outcome) | {"tokens": state.tokens})
+        outcome = model.step(state, actions[:, t], sampling)
+        outcomes.append(vars(outcome) | {"tokens": state.tokens.clone()})  # the next step overwrites them
     return {key: torch.stack([outcome[key] for outcome in outcomes], 1) for key in outcomes[0]}
 
 
@@ -54,7 +54,7 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
 
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=NAMES)
 def test_a_batch_equals_its_dreams_alone(checkpoint, model, sampling):
-    given = inputs(checkpoint, sampling)
+    given = inputs(checkpoint)
     together = dream(model, *given, sampling)
     for i in range(3):
         alone = dream(model, *(x[i : i + 1] for x in given), sampling)
@@ -62,12 +62,11 @@ def test_a_batch_equals_its_dreams_alone(checkpoint, model, sampling):
     assert len(together["tokens"].flatten(1).unique(dim=0)) == 3  # the dreams differ
 
 
-def test_noise_bears_on_its_own_dream_only(checkpoint, model):
+def test_a_seed_bears_on_its_own_dream_only(checkpoint, model):
     sampling = SAMPLINGS[2]
-    prompt, led, actions, noise = inputs(checkpoint, sampling)
-    changed = noise.clone()
-    changed[1] = 1 - changed[1]
-    before = dream(model, prompt, led, actions, noise, sampling)
+    prompt, led, actions, seeds = inputs(checkpoint)
+    changed = seeds + torch.tensor([0, 1, 0])
+    before = dream(model, prompt, led, actions, seeds, sampling)
     after = dream(model, prompt, led, actions, changed, sampling)
     for row in (0, 2):
         assert torch.equal(before["tokens"][row], after["tokens"][row])
@@ -75,49 +74,65 @@ def test_noise_bears_on_its_own_dream_only(checkpoint, model):
     assert not torch.equal(before["tokens"][1], after["tokens"][1])
 
 
-def test_noise_does_not_matter_where_nothing_is_drawn(checkpoint, model):
-    prompt, led, actions, noise = inputs(checkpoint, SAMPLINGS[0])
-    one = dream(model, prompt, led, actions, noise, SAMPLINGS[0])
-    other = dream(model, prompt, led, actions, 1 - noise, SAMPLINGS[0])
+def test_the_seed_does_not_matter_where_nothing_is_drawn(checkpoint, model):
+    prompt, led, actions, seeds = inputs(checkpoint)
+    one = dream(model, prompt, led, actions, seeds, SAMPLINGS[0])
+    other = dream(model, prompt, led, actions, seeds + 1, SAMPLINGS[0])
     assert torch.equal(one["frames"], other["frames"])
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS[2:], ids=NAMES[2:])
-def test_each_pass_draws_with_noise_of_its_own(checkpoint, model, sampling):
-    prompt, led, actions, noise = inputs(checkpoint, sampling)
-    before = dream(model, prompt, led, actions, noise, sampling)["tokens"]
+def test_each_pass_draws_with_noise_of_its_own(checkpoint, model, sampling, monkeypatch):
+    given, n = inputs(checkpoint), checkpoint.model.tokens
+    before = dream(model, *given, sampling)["tokens"]
     for i in range(sampling.steps):
         for j in range(2):  # the draws, and the order in which tokens are settled
-            changed = noise.clone()
-            changed[:, :, i, j] = 1 - changed[:, :, i, j]
-            after = dream(model, prompt, led, actions, changed, sampling)["tokens"]
+            place = 1 + (2 * i + j) * n
+
+            def other(*args, place=place):
+                noise = uniform(*args)
+                noise[:, place : place + n] = 1 - noise[:, place : place + n]
+                return noise
+
+            monkeypatch.setattr("genie_gym.world_model.world_model.uniform", other)
+            after = dream(model, *given, sampling)["tokens"]
             # the last pass settles all that is left, in whatever order
             matters = j == 0 or (sampling.order == "random" and i < sampling.steps - 1)
             assert torch.equal(before, after) != matters, (i, j)
 
 
+def test_ends_come_with_their_probability():
+    checkpoint = untrained()
+    torch.nn.init.constant_(checkpoint.model.dynamics.heads.end.bias, -1.0)
+    prompt = checkpoint.starts["frames"][:1, :1].expand(2000, -1, -1, -1, -1)
+    state, _ = checkpoint.model.start(prompt)
+    outcome = checkpoint.model.step(state, torch.zeros(2000, dtype=torch.int64), SAMPLINGS[1])
+    assert 0.1 < outcome.ends.mean() < 0.9
+    assert abs(outcome.ended.float().mean() - outcome.ends.mean()) < 0.035  # three standard errors
+
+
 def test_actions_matter(checkpoint, model):
-    prompt, led, actions, noise = inputs(checkpoint, SAMPLINGS[0])
-    one = dream(model, prompt, led, actions, noise, SAMPLINGS[0])
-    other = dream(model, prompt, led, (actions + 1) % 4, noise, SAMPLINGS[0])
+    prompt, led, actions, seeds = inputs(checkpoint)
+    one = dream(model, prompt, led, actions, seeds, SAMPLINGS[0])
+    other = dream(model, prompt, led, (actions + 1) % 4, seeds, SAMPLINGS[0])
     assert ((one["logits"] - other["logits"]).abs().amax((2, 3))[:, 0] > 1e-3).all()
 
 
 def test_put_replaces_its_rows_only(checkpoint, model):
     sampling = SAMPLINGS[2]
-    prompt, led, actions, noise = inputs(checkpoint, sampling)
-    undisturbed = dream(model, prompt, led, actions, noise, sampling)
+    prompt, led, actions, seeds = inputs(checkpoint)
+    undisturbed = dream(model, prompt, led, actions, seeds, sampling)
     new = checkpoint.starts["frames"][3:5, :2], checkpoint.starts["actions"][3:5, :1]
-    renewed = dream(model, *new, actions[[2, 0], 4:], noise[[2, 0], 4:], sampling)
+    renewed = dream(model, *new, actions[[2, 0], 4:], seeds[[2, 0]] + 1, sampling)
 
-    state, _ = model.start(prompt, led)
+    state, _ = model.start(prompt, led, seeds)
     tokens, frames = [], []
     for t in range(STEPS):
         if t == 4:
-            state.put(torch.tensor([2, 0]), model.start(*new)[0])
-        frames.append(model.step(state, actions[:, t], noise[:, t], sampling).frames)
+            state.put(torch.tensor([2, 0]), model.start(*new, seeds[[2, 0]] + 1)[0])
+        frames.append(model.step(state, actions[:, t], sampling).frames)
         tokens.append(state.tokens.clone())
-    assert torch.equal(actions, inputs(checkpoint, sampling)[2])  # the caller's own are left alone
+    assert torch.equal(actions, inputs(checkpoint)[2])  # the caller's own are left alone
     got = torch.stack(tokens, 1)
     assert torch.equal(got[1], undisturbed["tokens"][1])
     assert torch.equal(got[:, :4], undisturbed["tokens"][:, :4])
@@ -129,8 +144,8 @@ def test_put_replaces_its_rows_only(checkpoint, model):
 
 def test_a_step_is_the_uncached_pass_over_all_frames(checkpoint, model):
     """With one sampling step, beyond the window: tokens, reward, end and picture by the plain causal passes."""
-    prompt, led, actions, noise = inputs(checkpoint, SAMPLINGS[1])
-    got = dream(model, prompt, led, actions, noise, SAMPLINGS[1])
+    prompt, led, actions, seeds = inputs(checkpoint)
+    got = dream(model, prompt, led, actions, seeds, SAMPLINGS[1])
     with torch.inference_mode():
         tokens = model.tokenizer.encode(prompt.permute(0, 1, 4, 2, 3).float() / 255)
         all_led = torch.cat([torch.full((3, 1), -1), led, actions], 1)
@@ -161,9 +176,9 @@ def test_start_shows_the_prompts_last_frame_as_the_tokenizer_sees_it(checkpoint,
 
 
 def test_shapes_and_ranges(checkpoint, model):
-    prompt, led, actions, noise = inputs(checkpoint, SAMPLINGS[0])
+    prompt, led, actions, _ = inputs(checkpoint)
     state, _ = model.start(prompt, led)
-    outcome = model.step(state, actions[:, 0], noise[:, 0], SAMPLINGS[0])
+    outcome = model.step(state, actions[:, 0], SAMPLINGS[0])
     assert outcome.frames.shape == (3, 64, 64, 3) and outcome.frames.dtype == torch.uint8
     assert outcome.rewards.shape == outcome.ends.shape == (3,)
     assert ((outcome.ends >= 0) & (outcome.ends <= 1)).all()
@@ -173,7 +188,7 @@ def test_shapes_and_ranges(checkpoint, model):
 
 def test_dreaming_changes_no_weight(checkpoint, model):
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    dream(model, *inputs(checkpoint, SAMPLINGS[3]), SAMPLINGS[3])
+    dream(model, *inputs(checkpoint), SAMPLINGS[3])
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert not model.training and not any(p.requires_grad for p in model.parameters())
 
@@ -198,7 +213,7 @@ def test_sampling_out_of_range(options, words):
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=NAMES)
 def test_cpu_and_cuda_agree(sampling):
     mine, theirs = untrained(), untrained()
-    given = inputs(mine, sampling)
+    given = inputs(mine)
     on_cpu = dream(mine.model, *given, sampling)
     theirs.model.to("cuda")
     on_cuda = {key: value.cpu() for key, value in dream(theirs.model, *given, sampling).items()}
