@@ -1,7 +1,7 @@
 """Commands around the world model: fit it to recorded play, and score it on held-out play."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
@@ -50,6 +50,10 @@ def evaluate(
     data: Path | None = None,
     clips: int = 128,
     long_steps: int = 1000,
+    steps: int | None = None,
+    temperature: float | None = None,
+    order: str | None = None,
+    floor: float | None = None,
     seed: int = 0,
     out: Path | None = None,
     threads: int | None = None,
@@ -61,28 +65,35 @@ def evaluate(
         data: Folder of the recording; the game's own below the data folder by default.
         clips: Pieces of play to predict.
         long_steps: Length of the long dreams; 0 leaves them out.
+        steps: Passes in which a frame's tokens are drawn; this and the next three by default as the checkpoint says.
+        temperature: Of the draw; 0 takes the likeliest token.
+        order: Which tokens are settled first: random, or by confidence.
+        floor: Tokens less likely than this share of the likeliest are never drawn.
         seed: Of everything random.
         out: Folder for all figures as JSON and for strips of pictures; nothing is written by default.
         threads: CPU threads.
     """
     import json
+    from dataclasses import replace
 
     import torch
     from rich.console import Console
 
     from genie_gym import paths
     from genie_gym.data import Recording
-    from genie_gym.world_model.weights import load_weights
     from genie_gym.files import write_aside
     from genie_gym.pipeline.evaluate import evaluate as score
     from genie_gym.pipeline.figures import summary
+    from genie_gym.world_model.weights import load_weights
 
     _check_threads(threads)
     if threads is not None:
         torch.set_num_threads(threads)
     loaded = load_weights(find_checkpoint(checkpoint), "auto", "auto")
     recording = Recording(data or paths.data_dir(loaded.game["name"]))
-    figures = score(loaded, recording, clips=clips, long_steps=long_steps, seed=seed, out=out)
+    asked: dict[str, Any] = {"steps": steps, "temperature": temperature, "order": order, "floor": floor}
+    sampling = replace(loaded.sampling, **{name: value for name, value in asked.items() if value is not None})
+    figures = score(loaded, recording, clips=clips, sampling=sampling, long_steps=long_steps, seed=seed, out=out)
     Console().print(summary(figures))
     if out is not None:
         write_aside(out / "figures.json", json.dumps(figures, indent=1).encode())

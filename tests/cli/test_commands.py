@@ -34,13 +34,15 @@ def test_help_names_every_command_within_a_second():
         fastest = min(fastest, time.perf_counter() - started)
         texts.add(answer.stdout)
     assert answer.returncode == 0
-    for command in ("roms", "games", "collect", "convert", "fit", "evaluate", "demo", "play"):
+    for command in ("roms", "games", "collect", "convert", "fit", "evaluate", "explore", "places", "demo", "play"):
         assert all(command in text for text in texts)
     assert fastest < 2  # a second on an idle machine; loading torch alone takes two
 
 
 @pytest.mark.parametrize(
-    "command", ["roms import", "games", "collect", "convert", "fit", "evaluate", "demo", "play"], ids=str
+    "command",
+    ["roms import", "games", "collect", "convert", "fit", "evaluate", "explore", "places", "demo", "play"],
+    ids=str,
 )
 def test_every_option_is_explained(command, capsys):
     with pytest.raises(SystemExit) as ended:
@@ -83,6 +85,33 @@ def test_from_recording_to_figures(tmp_path, capsys, monkeypatch):
     assert "delta-PSNR" in capsys.readouterr().out
     figures = json.loads((tmp_path / "figures" / "figures.json").read_text())
     assert figures["game"] == "Toy-Numpy" and figures["settings"]["clips"] == 3
+    own = Checkpoint.load(paths.weights_dir("Toy-Numpy")).sampling
+    assert {name: figures["settings"][name] for name in vars(own)} == vars(own)
+
+    short = ["evaluate", "Toy", "--clips", "3", "--long-steps", "0", "--out", str(tmp_path / "other")]
+    drawn = ["--steps", "3", "--temperature", "0.5", "--order", "confidence", "--floor", "0.1"]
+    assert main([*short, *drawn]) == 0
+    other = json.loads((tmp_path / "other" / "figures.json").read_text())["settings"]
+    assert [other[name] for name in ("steps", "temperature", "order", "floor")] == [3, 0.5, "confidence", 0.1]
+    capsys.readouterr()
+    assert main([*short, "--order", "left to right"]) == 2
+    assert "order must be one of confidence, random; got 'left to right'" in capsys.readouterr().err
+
+
+def test_from_explorer_to_places(tmp_path, capsys):
+    pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
+    folder = tmp_path / "agent"
+    command = ["explore", "Toy", "--reward", "rnd", "--envs", "2", "--max-steps", "40", "--out", str(folder)]
+    assert main([*command, "--steps", "256", "--device", "cpu"]) == 0
+    text = capsys.readouterr().out
+    assert "256" in text and "places" in text and f"--policy {folder}" in "".join(text.split("\n"))
+    play = ["collect", "Toy", "--episodes", "2", "--max-steps", "20", "--workers", "1"]
+    assert main([*play, "--policy", str(folder), "--random-share", "0.5"]) == 0
+    assert main(play) == 0
+    capsys.readouterr()
+    assert main(["places", "Toy"]) == 0
+    text = capsys.readouterr().out
+    assert "random-0" in text and "agent-" in text and "unknown" in text
 
 
 def test_convert_makes_a_game_that_can_be_fitted(tmp_path, capsys, monkeypatch):
