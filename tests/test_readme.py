@@ -28,11 +28,13 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block.strip().splitlines()[-1])
 def test_python_runs(block, tmp_path, monkeypatch):
-    if "stable_baselines3" in block:
+    if "stable_baselines3" in block or "sb3_contrib" in block:
         pytest.importorskip("stable_baselines3", reason="needs Stable-Baselines3: pip install genie_gym[sb3]")
+    if "games.make" in block or "make_game_vec_env" in block:
+        pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
     shutil.copytree(shipped_weights("Airstriker-Genesis"), tmp_path / "path/to/folder")
     monkeypatch.chdir(tmp_path)
-    exec(compile(block, "README.md", "exec"), {})
+    exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
 
 
 def test_the_commands_are_found():

@@ -94,9 +94,17 @@ class AutoExplore:
 
         Returns:
             reward float32 (N,) and map float32 (N, side, side), both in [0, 2], on the CPU.
+
+        Raises:
+            ConfigError: too few frames, or another number of actions.
         """
-        side = self.model.dynamics.config.side
-        entropy = self._entropy(frames[:, : self.context].to(self.model.device), actions.to(self.model.device))
+        if frames.shape[1] < self.context or actions.shape[1] != self.window - 1:
+            raise ConfigError(
+                f"a window is {self.context} frames and the {self.window - 1} actions from the first of them on; got "
+                f"{frames.shape[1]} frames and {actions.shape[1]} actions"
+            )
+        side, device = self.model.dynamics.config.side, self.model.device
+        entropy = self._entropy(frames[:, : self.context].to(device), actions.to(device))
         grid = rearrange(entropy, "b (h w) -> b h w", h=side)
         return Score(top_mean(entropy, self.quantile).cpu(), grid.cpu())
 
@@ -110,12 +118,13 @@ class AutoExplore:
             shown = self.model.tokenizer.encode(to_model(frames))  # (N, c, n)
             led = torch.cat([torch.full_like(actions[:, :1], -1), actions], 1)  # no action led to the first
             draft = torch.full_like(shown[:, 0], self.model.dynamics.hidden)
+            logits = self._logits(shown, draft, led)
+            entropy = token_entropy(logits)
             hidden = torch.ones_like(draft, dtype=torch.bool)
-            entropy = torch.zeros(draft.shape, device=draft.device)
-            for i in range(self.steps):
+            for i in range(1, self.steps):
+                draft, hidden = self._settled(logits, draft, hidden, i)
                 logits = self._logits(shown, draft, led)
                 entropy = torch.where(hidden, token_entropy(logits), entropy)
-                draft, hidden = self._settled(logits, draft, hidden, i)
         return entropy
 
     def _logits(self, shown: Tensor, draft: Tensor, led: Tensor) -> Tensor:
@@ -125,9 +134,9 @@ class AutoExplore:
         features = dynamics.features(torch.cat([shown, between], 1), draft[:, None], led)[:, -1]
         return dynamics.to_logits(features)
 
-    def _settled(self, logits: Tensor, draft: Tensor, hidden: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """The draft with the surest of its hidden tokens filled in, and what is still hidden."""
+    def _settled(self, logits: Tensor, draft: Tensor, hidden: Tensor, done: int) -> tuple[Tensor, Tensor]:
+        """The draft with the surest of its hidden tokens filled in after `done` passes, and what is still hidden."""
         confidence, codes = logits.float().softmax(-1).max(-1)
         filled = torch.where(hidden, codes, draft)
-        hidden = settle(confidence, hidden, masked_after(step, self.steps, draft.shape[1]))
+        hidden = settle(confidence, hidden, masked_after(done - 1, self.steps, draft.shape[1]))
         return filled.masked_fill(hidden, self.model.dynamics.hidden), hidden

@@ -180,6 +180,11 @@ def test_options_out_of_range(model, options, words):
         AutoExplore(model, **options)
 
 
+def test_windows_of_another_length(model, windows):
+    with pytest.raises(ConfigError, match=r"2 frames and the 4 actions .* got 5 frames and 3 actions"):
+        AutoExplore(model).score(windows[0], windows[1][:, :3])
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cpu_and_cuda_agree(windows):
