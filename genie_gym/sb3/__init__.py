@@ -2,7 +2,7 @@
 
 from genie_gym.sb3.agents import AgentPlayer, save_agent
 from genie_gym.sb3.dream_vec_env import DreamVecEnv
-from genie_gym.sb3.explorer import ExplorerCNN, ExplorerConfig, make_explorer, resume_explorer
+from genie_gym.sb3.explorer import ExplorerCNN, ExplorerConfig, ExplorerPolicy, make_explorer, resume_explorer
 from genie_gym.sb3.game_vec_env import EndsAreTruncations, make_game_vec_env
 from genie_gym.sb3.paid import get_scale, pay, set_scale
 from genie_gym.sb3.training import Watcher, train
@@ -14,6 +14,7 @@ __all__ = [
     "EndsAreTruncations",
     "ExplorerCNN",
     "ExplorerConfig",
+    "ExplorerPolicy",
     "VecAutoExploreReward",
     "Watcher",
     "get_scale",

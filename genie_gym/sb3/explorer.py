@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 import gymnasium as gym
 import numpy as np
 import torch
+from einops import rearrange
 from torch import nn
 
 from genie_gym.errors import CheckpointError, MissingExtraError
@@ -19,6 +20,7 @@ from genie_gym.sb3.paid import set_scale
 
 try:
     from sb3_contrib import RecurrentPPO
+    from sb3_contrib.common.recurrent.policies import RecurrentActorCriticCnnPolicy
     from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
     from stable_baselines3.common.vec_env import VecEnv
 except ImportError as error:
@@ -26,7 +28,7 @@ except ImportError as error:
         "Stable-Baselines3 and sb3-contrib are needed; install them with: pip install 'genie_gym[sb3]'"
     ) from error
 
-__all__ = ["ExplorerCNN", "ExplorerConfig", "make_explorer", "resume_explorer"]
+__all__ = ["ExplorerCNN", "ExplorerConfig", "ExplorerPolicy", "make_explorer", "resume_explorer"]
 
 
 class ExplorerCNN(BaseFeaturesExtractor):
@@ -37,6 +39,7 @@ class ExplorerCNN(BaseFeaturesExtractor):
     """
 
     WIDTHS = (32, 32, 64, 64)
+    PIECE = 32  # pictures a CPU works on at once: what they become fits into its cache
 
     def __init__(self, observation_space: gym.spaces.Box):
         channels, height, width = observation_space.shape
@@ -48,7 +51,35 @@ class ExplorerCNN(BaseFeaturesExtractor):
         self.stages = nn.Sequential(*stages, nn.Flatten())
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        return self.stages(2 * observations - 1)
+        pictures = (2 * observations - 1).contiguous(memory_format=torch.channels_last)
+        if pictures.is_cuda:
+            return self.stages(pictures)
+        # In small pieces with colours last, a CPU trains four times faster than on a whole batch with colours first.
+        return torch.cat([self.stages(part) for part in pictures.split(self.PIECE)])
+
+
+class ExplorerPolicy(RecurrentActorCriticCnnPolicy):
+    """sb3-contrib's policy of convolutions and LSTM, whose LSTM takes a whole sequence in one call.
+
+    sb3-contrib steps through all sequences of a batch one by one as soon as an episode begins in one of them, which on
+    a CPU takes many times longer. Its buffer cuts sequences where episodes begin, so only their first step can be one.
+    """
+
+    @staticmethod
+    def _process_sequence(
+        features: torch.Tensor,
+        lstm_states: tuple[torch.Tensor, torch.Tensor],
+        episode_starts: torch.Tensor,
+        lstm: nn.LSTM,
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+        """Features (q * t, f) of q sequences, states (layers, q, units) twice, starts (q * t,) to (q * t, units)."""
+        hidden, cell = lstm_states
+        starts = rearrange(episode_starts, "(q t) -> t q", q=hidden.shape[1])
+        if starts[1:].any():
+            return RecurrentActorCriticCnnPolicy._process_sequence(features, lstm_states, episode_starts, lstm)
+        kept = rearrange(1 - starts[0], "q -> 1 q 1")
+        output, after = lstm(rearrange(features, "(q t) f -> t q f", q=hidden.shape[1]), (kept * hidden, kept * cell))
+        return rearrange(output, "t q f -> (q t) f"), after
 
 
 @dataclass(frozen=True)
@@ -95,7 +126,7 @@ def make_explorer(
         "enable_critic_lstm": True,
     }
     return RecurrentPPO(
-        "CnnLstmPolicy",
+        ExplorerPolicy,
         env,
         learning_rate=chosen.lr,
         n_steps=chosen.steps,

@@ -8,11 +8,13 @@ pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_
 
 import gymnasium as gym
 from einops import reduce
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticCnnPolicy
 
 from genie_gym.errors import CheckpointError
 from genie_gym.sb3 import (
     ExplorerCNN,
     ExplorerConfig,
+    ExplorerPolicy,
     make_explorer,
     make_game_vec_env,
     pay,
@@ -55,6 +57,21 @@ def test_a_stage_is_what_numpy_computes():
 def test_the_lstm_has_512_units_by_default(env):
     policy = make_explorer(env, device="cpu").policy
     assert (policy.lstm_actor.input_size, policy.lstm_actor.hidden_size) == (1024, 512)
+
+
+@pytest.mark.parametrize("starts", ["nowhere", "first", "within"])
+def test_sequences_in_one_call_are_those_of_sb3_contrib(starts):
+    torch.manual_seed(0)
+    lstm = torch.nn.LSTM(5, 7)
+    features, states = torch.randn(3 * 4, 5), (torch.randn(1, 3, 7), torch.randn(1, 3, 7))
+    begun = torch.zeros(3, 4)
+    if starts != "nowhere":
+        begun[1, 0 if starts == "first" else 2] = 1
+    mine, theirs = (
+        policy._process_sequence(features, states, begun.flatten(), lstm)
+        for policy in (ExplorerPolicy, RecurrentActorCriticCnnPolicy)
+    )
+    torch.testing.assert_close(mine, theirs)
 
 
 def test_learning_changes_the_convolutions(env):
