@@ -87,4 +87,4 @@ def places(
         positions = "unknown" if report.positions is None else f"{report.positions:,}"
         table.add_row(report.run, f"{report.frames:,}", f"{report.pictures:,}", positions)
     Console().print(table)
-    print("pictures differ in 8 x 8 cells of 8 grey levels; positions are the player's, as the game's memory has them")
+    print("pictures differ in 8 x 8 cells of 32 grey levels; positions are the player's, as the game's memory has them")

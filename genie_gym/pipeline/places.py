@@ -14,14 +14,16 @@ from genie_gym.games.positions import position
 
 __all__ = ["Places", "PlacesReport", "compare", "picture_keys", "replayed_positions"]
 
-SIDE, LEVELS = 8, 8  # cells a side and levels of grey, about those of Go-Explore (Ecoffet et al. 2021: 11 x 8, 8)
+# Cells a side and levels of grey. Go-Explore (Ecoffet et al. 2021) has 11 x 8 cells of 8 levels, but sees more pixels:
+# here a sprite fills a quarter of a cell, and 5,000 frames of Kangaroo are 2 places with 8 levels, 219 with 32.
+SIDE, LEVELS = 8, 32
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # red, green, blue (BT.601)
 # Random odd multipliers: two pictures of different cells share a key about once in 2^61.
 _MULTIPLIERS = np.random.default_rng(0).integers(2**64, size=SIDE * SIDE, dtype=np.uint64) | np.uint64(1)
 
 
 def picture_keys(frames: np.ndarray) -> np.ndarray:
-    """uint8 (n, s, s, 3) to uint64 (n,): equal for pictures that look the same in 8 x 8 cells of 8 grey levels.
+    """uint8 (n, s, s, 3) to uint64 (n,): equal for pictures that look the same in 8 x 8 cells of 32 grey levels.
 
     Raises:
         ConfigError: the side s is no multiple of 8.
@@ -29,7 +31,7 @@ def picture_keys(frames: np.ndarray) -> np.ndarray:
     if frames.ndim != 4 or frames.shape[1] % SIDE or frames.shape[2] % SIDE:
         raise ConfigError(f"pictures must have sides that are multiples of {SIDE}, got shape {frames.shape}")
     colours = reduce(frames.astype(np.float32), "n (a h) (b w) c -> n (a b) c", "mean", a=SIDE, b=SIDE)
-    cells = (colours @ LUMA * LEVELS / 256).astype(np.uint64)  # (n, 64), 0 to 7
+    cells = (colours @ LUMA * LEVELS / 256).astype(np.uint64)  # (n, 64), 0 to 31
     return (cells * _MULTIPLIERS).sum(1, dtype=np.uint64)  # modulo 2^64
 
 
