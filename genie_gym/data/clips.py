@@ -49,9 +49,7 @@ class Clips:
         self.recording, self.length = recording, length
         self._indices = np.arange(len(recording)) if indices is None else np.asarray(indices, np.int64)
         self._steps = [recording.steps(int(index)) for index in self._indices]
-        kept = np.array([len(actions) + 1 - (done and not ends) for actions, _, done in self._steps], np.int64)
-        self._windows = np.maximum(kept - length + 1, 0)  # windows that fit into each episode
-        self._last = np.cumsum(self._windows)
+        self._kept = np.array([len(actions) + 1 - (done and not ends) for actions, _, done in self._steps], np.int64)
         if not len(self):
             longest = recording.lengths[self._indices].max(initial=0)
             raise DataError(
@@ -63,39 +61,54 @@ class Clips:
 
     def __len__(self) -> int:
         """The number of different windows."""
-        return int(self._last[-1]) if len(self._last) else 0
+        return int(self._windows(self.length).sum())
 
-    def sample(self, rng: np.random.Generator, batch: int) -> Batch:
-        """Draws `batch` windows, each of all windows equally likely."""
-        picks = rng.integers(len(self), size=batch)
-        episodes = np.searchsorted(self._last, picks, side="right")
-        starts = picks - (self._last - self._windows)[episodes]
-        return self._batch(list(zip(episodes.tolist(), starts.tolist(), strict=True)))
+    def sample(self, rng: np.random.Generator, batch: int, length: int | None = None, overhang: int = 0) -> Batch:
+        """Draws `batch` windows, each of all windows equally likely where there is no overhang.
+
+        Args:
+            length: frames in a window, at most `self.length`, which is the default.
+            overhang: frames that a window may reach beyond its episode before it is pushed back inside, which makes
+                each episode's last window 1 + overhang times as likely as others. Without it the last frame is drawn
+                least of all: that window alone holds it, while other frames are in `length` of them.
+        """
+        length = length or self.length
+        windows = self._windows(length)
+        last = np.cumsum(np.where(windows > 0, windows + overhang, 0))
+        picks = rng.integers(last[-1], size=batch)
+        episodes = np.searchsorted(last, picks, side="right")
+        starts = np.minimum(picks - np.append(0, last)[episodes], windows[episodes] - 1)
+        return self._batch(list(zip(episodes.tolist(), starts.tolist(), strict=True)), length)
 
     def in_order(self, batch: int) -> Iterator[Batch]:
-        """Every episode cut into windows that do not overlap (a rest shorter than a window is left out), in order.
+        """Every episode cut into windows that do not overlap, in order.
 
-        The last batch may be smaller; the batches are the same each time.
+        The last one ends where the episode ends; a rest shorter than a window is left out at its beginning. The last
+        batch may be smaller; the batches are the same each time.
         """
         places = [
             (episode, start)
-            for episode, windows in enumerate(self._windows.tolist())
-            for start in range(0, windows, self.length)
+            for episode, windows in enumerate(self._windows(self.length).tolist())
+            for start in range((windows - 1) % self.length, windows, self.length)
         ]
         for start in range(0, len(places), batch):
-            yield self._batch(places[start : start + batch])
+            yield self._batch(places[start : start + batch], self.length)
 
-    def _batch(self, places: list[tuple[int, int]]) -> Batch:
-        frames = np.empty((len(places), self.length, *self._shape), np.uint8)
+    def _windows(self, length: int) -> np.ndarray:
+        """int64 (episodes,): how many windows of `length` frames fit into each."""
+        return np.maximum(self._kept - length + 1, 0)
+
+    def _batch(self, places: list[tuple[int, int]], length: int) -> Batch:
+        frames = np.empty((len(places), length, *self._shape), np.uint8)
         for row, (episode, start) in zip(frames, places, strict=True):
             self._read_frames(episode, start, row)
-        steps = [self._window_steps(episode, start) for episode, start in places]
+        steps = [self._window_steps(episode, start, length) for episode, start in places]
         return {"frames": frames, **{key: np.stack([step[key] for step in steps]) for key in steps[0]}}
 
-    def _window_steps(self, episode: int, start: int) -> Batch:
+    def _window_steps(self, episode: int, start: int, length: int) -> Batch:
         actions, rewards, done = self._steps[episode]
-        span = slice(start, start + self.length - 1)
-        terminated = np.zeros(self.length - 1, bool)
+        span = slice(start, start + length - 1)
+        terminated = np.zeros(length - 1, bool)
         terminated[-1] = done and span.stop == len(actions)
         return {
             "actions": actions[span],
@@ -105,9 +118,9 @@ class Clips:
 
     def _read_frames(self, episode: int, start: int, out: np.ndarray) -> None:
         if self._loaded is not None:
-            out[:] = self._loaded[episode][start : start + self.length]
+            out[:] = self._loaded[episode][start : start + len(out)]
         else:
-            self.recording.frames(int(self._indices[episode]), start, start + self.length, out)
+            self.recording.frames(int(self._indices[episode]), start, start + len(out), out)
 
     def _load(self) -> list[np.ndarray]:
         needed = int(self.recording.lengths[self._indices].sum()) * math.prod(self._shape)

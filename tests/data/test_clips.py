@@ -53,6 +53,26 @@ def test_every_window_is_equally_likely(recorded):
     assert abs(chi_square - freedom) < 4 * np.sqrt(2 * freedom)
 
 
+def test_with_overhang_an_end_is_drawn_as_often_as_any_other_step(recorded):
+    """With overhang = length - 2 a last window weighs as much as the length - 1 windows that another step lies in."""
+    recording, episodes = recorded
+    clips, rng = data.Clips(recording, LENGTH, in_memory=True), np.random.default_rng(0)
+    true = sum(e.terminated for e in episodes) / sum(len(e) - 1 for e in episodes)
+    lengths = np.array([len(e) for e in episodes])
+    for length in (4, 12):
+        ended, early = [], []
+        for _ in range(20):
+            batch = clips.sample(rng, 300, length, overhang=length - 2)
+            check_window(batch, 0, episodes)
+            starts, seeds = batch["frames"][:, 0, 0, 0, :2].T.astype(int)
+            ended.append(batch["terminated"].mean())
+            early.append((starts < lengths[seeds] - length).mean())
+        assert batch["frames"].shape[1] == length
+        assert np.mean(ended) == pytest.approx(true, rel=0.15)
+        assert np.mean(early) == pytest.approx((lengths - length).sum() / (lengths - 1).sum(), rel=0.05)
+        assert clips.sample(rng, 2000, length)["terminated"].mean() < 0.5 * true
+
+
 def test_same_generator_same_batch(recorded):
     clips = data.Clips(recorded[0], LENGTH)
     one, other = (clips.sample(np.random.default_rng(5), 8) for _ in range(2))
@@ -65,7 +85,10 @@ def test_in_order_covers_all_without_overlap(recorded):
     clips = data.Clips(recording, LENGTH)
     batches = list(clips.in_order(4))
     found = [check_window(batch, row, episodes) for batch in batches for row in range(len(batch["frames"]))]
-    wanted = [(seed, k * LENGTH) for seed, episode in enumerate(episodes) for k in range(len(episode) // LENGTH)]
+    wanted = []
+    for seed, episode in enumerate(episodes):
+        starts = range(len(episode) - LENGTH, -1, -LENGTH)  # from the end, where the episode's outcome is
+        wanted += [(seed, start) for start in reversed(starts)]
     assert found == wanted
     assert [len(batch["frames"]) for batch in batches[:-1]] == [4] * (len(batches) - 1)
 

@@ -120,6 +120,34 @@ def test_half_of_the_dynamics_clips_start_later_in_the_window(tokenizer, dynamic
     assert np.mean([start == 0 for start, _ in starts]) == pytest.approx(0.5 + 0.5 / 9, abs=0.1)
 
 
+def test_an_end_is_predicted_as_often_as_it_happens(tokenizer, dynamics, recording, tmp_path, monkeypatch):
+    """Three episodes of 54 steps in all, each ended by the game; clips from frame s on leave out s steps of each."""
+    caught = fed(monkeypatch)
+    monkeypatch.setattr(stages, "token_batch", lambda _, clips, start, stop, precision: (clips, start, stop))
+    train = data.Clips(recording, 12, in_memory=True)
+    fit_dynamics(dynamics, tokenizer, train, train, CONFIG, tmp_path / "run", lengths=(4, 8))
+    rng, met, expected = np.random.default_rng(0), 0, 0.0
+    for _ in range(1500):
+        clips, start, stop = caught["sample"](rng, 4)
+        assert clips["frames"].shape[1] == stop
+        ends = clips["terminated"][:, start : stop - 1]  # of the steps that lead to a predicted frame
+        met, expected = met + ends.sum(), expected + ends.size * 3 / (54 - 3 * start)
+    assert met == pytest.approx(expected, rel=0.15)
+
+
+def test_the_tokenizer_sees_an_episodes_last_frame_as_often_as_others(tokenizer, recording, tmp_path, monkeypatch):
+    caught, last = fed(monkeypatch), 0
+    train = data.Clips(recording, 8, in_memory=True)
+    fit_tokenizer(tokenizer, train, train, CONFIG, tmp_path / "run")
+    lasts = {train.recording[i].frames[-1].tobytes() for i in range(3)}
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        frames = (caught["sample"](rng, 4)["frames"] * 255).round().to(torch.uint8)
+        last += sum(frame.numpy().tobytes() in lasts for frame in frames[:, -1].permute(0, 2, 3, 1).contiguous())
+    # each last frame is in one window, which weighs eight; each other window weighs one, 5 + 12 + 19 - 3 of them
+    assert last / 1200 == pytest.approx(24 / (24 + 33), abs=0.05)
+
+
 def test_the_tokenizers_psnr_is_that_of_all_held_out_frames(tokenizer, recording, tmp_path, monkeypatch):
     caught = fed(monkeypatch)
     clips = data.Clips(recording, 3)
