@@ -49,10 +49,11 @@ class Preset:
 
 
 PRESETS = {
-    # 64 tokens a frame and a window of 8 frames: what two cores can train in minutes and step in real time.
+    # 64 tokens a frame and a window of 8 frames: what two cores can train in minutes and step in real time. One
+    # feed-forward layer a block rather than two spares a third of the work.
     "tiny": Preset(
-        tokenizer=TokenizerConfig(),
-        dynamics=DynamicsConfig(actions=0),
+        tokenizer=TokenizerConfig(feeds=1),
+        dynamics=DynamicsConfig(actions=0, feeds=1),
         fit_tokenizer=FitConfig(steps=2400, batch=4, lr=2e-3, validate_every=1000),
         fit_dynamics=FitConfig(steps=5000, batch=4, lr=1.5e-3, validate_every=1000),
     ),

@@ -30,14 +30,14 @@ class DynamicsConfig:
 
     Attributes:
         actions: number of discrete actions.
-        dim, blocks, heads, side, window: as in TransformerConfig.
+        dim, blocks, heads, side, window, feeds: as in TransformerConfig.
         codes, code_dim: of the tokenizer's codebook.
         token_input: add the projected code to the embedding of each visible token (the paper's token input).
         tdce: weight of the token distance term of equation 1; 0 leaves plain cross-entropy.
         changed: extra weight in the loss of tokens whose pixels changed since the previous frame.
         corrupt: largest share of past tokens replaced at random in training, so that a dream survives its own errors.
         blind: share of clips trained with a hidden past after some frame, for predicting several frames in one pass.
-        full: share of frames trained with all tokens hidden, which is where every sampling begins.
+        full: share of frames trained with all tokens hidden, as they are in the first sampling step.
         drop_action: share of actions replaced by none, for prompts that come without actions.
         outcome: weight of the reward and end losses.
     """
@@ -48,6 +48,7 @@ class DynamicsConfig:
     heads: int = 4
     side: int = 8
     window: int = 8
+    feeds: int = 2
     codes: int = 1024
     code_dim: int = 32
     token_input: bool = True
@@ -55,13 +56,15 @@ class DynamicsConfig:
     changed: float = 4.0
     corrupt: float = 0.1
     blind: float = 0.15
-    full: float = 0.3
+    full: float = 0.5
     drop_action: float = 0.05
     outcome: float = 1.0
 
     @property
     def transformer(self) -> TransformerConfig:
-        return TransformerConfig(self.dim, self.blocks, self.heads, self.side, self.window, actions=self.actions)
+        return TransformerConfig(
+            self.dim, self.blocks, self.heads, self.side, self.window, feeds=self.feeds, actions=self.actions
+        )
 
 
 def token_distance_cross_entropy(logits: Tensor, target: Tensor, distance: Tensor, weight: float = 1.0) -> Tensor:

@@ -23,7 +23,7 @@ class TokenizerConfig:
     Attributes:
         size: side of a frame in pixels.
         patch: side of a patch in pixels; a frame has (size / patch)^2 tokens.
-        dim, heads, window: as in TransformerConfig, for encoder and decoder.
+        dim, heads, window, feeds: as in TransformerConfig, for encoder and decoder.
         encoder_blocks, decoder_blocks: depth.
         codes: size of the codebook.
         code_dim: width of a code; small, so that nearest neighbours mean something.
@@ -39,6 +39,7 @@ class TokenizerConfig:
     dim: int = 128
     heads: int = 4
     window: int = 8
+    feeds: int = 2
     encoder_blocks: int = 2
     decoder_blocks: int = 2
     codes: int = 1024
@@ -53,7 +54,9 @@ class TokenizerConfig:
         return self.size // self.patch
 
     def transformer(self, blocks: int, time_first: bool) -> TransformerConfig:
-        return TransformerConfig(self.dim, blocks, self.heads, self.side, self.window, time_first=time_first)
+        return TransformerConfig(
+            self.dim, blocks, self.heads, self.side, self.window, feeds=self.feeds, time_first=time_first
+        )
 
 
 class Tokenizer(nn.Module):

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from genie_gym.models.cache import BlockCache, Cache
 
+Memory = tuple[BlockCache, Tensor] | None  # and the number of the first new frame
+
 __all__ = ["Frames", "SpaceTimeTransformer", "TransformerConfig", "alibi_slopes"]
 
 
@@ -32,6 +34,8 @@ class TransformerConfig:
         window: frames that temporal attention sees, the current one included. A dream can go on without end because
             older frames leave the window in training as they do in the dream.
         expansion: hidden width of the feed-forward layers over `dim`, counted before gating.
+        feeds: feed-forward layers in a block: 2, after space and after time, as in the paper; or 1, at its end, as in
+            Genie (Bruce et al. 2024), which left the other out to spend its cost elsewhere.
         actions: size of the one-hot action concatenated to the input of every feed-forward layer; 0 for none.
         time_first: temporal before spatial attention, as the paper's decoder has it.
     """
@@ -42,6 +46,7 @@ class TransformerConfig:
     side: int = 8
     window: int = 8
     expansion: float = 2.0
+    feeds: int = 2
     actions: int = 0
     time_first: bool = False
 
@@ -87,11 +92,12 @@ class PositionEncodingGenerator(nn.Module):
     def forward(self, frames: Frames, tail: Tensor) -> tuple[Tensor, Tensor]:
         """Encodes the frames after the two in tail (b, 2, n, d); returns the sum (b, t, n, d) and the next tail."""
         x, history = frames.tokens, frames.history
-        past = torch.cat([tail, x[:, :history]], 1)
+        everything = torch.cat([tail, x], 1)  # (b, 2 + t, n, d)
+        past = everything[:, : 2 + history]
         if frames.parallel:
             encoded = torch.cat([self._convolve(past), self._drafts(x[:, history:], past)], 1)
         else:  # a single draft follows the history as one more frame would
-            encoded = self._convolve(torch.cat([past, x[:, history:]], 1))
+            encoded = self._convolve(everything)
         return x + encoded, past[:, -2:]
 
     def _convolve(self, x: Tensor) -> Tensor:
@@ -129,17 +135,15 @@ class Attention(nn.Module):
         y = F.scaled_dot_product_attention(q, k, v)
         return x + self.out(rearrange(y, "(b t) h n e -> b t n (h e)", b=b))
 
-    def time(self, x: Tensor, bias: Tensor, history: int, cache: BlockCache | None) -> Tensor:
+    def time(self, x: Tensor, bias: Tensor, history: int, memory: Memory) -> Tensor:
         """x (b, t, n, d): every token sees its own place in the frames that `bias` (b or 1, h, t, keys) lets it see."""
         b, n = x.shape[0], x.shape[2]
-        q, k, v = rearrange(self.qkv(self.norm(x)), "b t n (c h e) -> c b n h t e", c=3, h=self.heads)
-        keys, values = (k, v) if cache is None else cache.extend(k, v)
+        qkv = rearrange(self.qkv(self.norm(x)), "b t n (c h e) -> c b n h t e", c=3, h=self.heads)
+        seen = qkv[1:] if memory is None else memory[0].extend(qkv[1:], history, memory[1])
         if bias.shape[0] > 1:
             bias = repeat(bias, "b h t k -> (b n) h t k", n=n)
-        q, keys, values = (rearrange(z, "b n h t e -> (b n) h t e") for z in (q, keys, values))
+        q, keys, values = (rearrange(z, "b n h t e -> (b n) h t e") for z in (qkv[0], *seen))
         y = _attend(q, keys, values, bias.to(q.dtype))
-        if cache is not None:
-            cache.commit(k, v, history)
         return x + self.out(rearrange(y, "(b n) h t e -> b t n (h e)", b=b))
 
 
@@ -175,7 +179,8 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Position encoding, spatial attention, feed-forward; then the same with temporal attention (or time first)."""
+    """Position encoding and attention in space, then the same over time (or time first), feed-forward after both or
+    at the end."""
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
@@ -183,18 +188,20 @@ class Block(nn.Module):
         self.encoding = nn.ModuleList(PositionEncodingGenerator(config.dim, config.side) for _ in range(2))
         self.space = Attention(config.dim, config.heads)
         self.time = Attention(config.dim, config.heads)
-        self.feed = nn.ModuleList(FeedForward(config.dim, config.expansion, config.actions) for _ in range(2))
+        feeds = (FeedForward(config.dim, config.expansion, config.actions) for _ in range(config.feeds))
+        self.feed = nn.ModuleList(feeds)
 
-    def forward(self, frames: Frames, bias: Tensor, cache: BlockCache | None) -> Frames:
+    def forward(self, frames: Frames, bias: Tensor, memory: Memory) -> Frames:
         x = frames.tokens
         for i in range(2):
-            tail = x.new_zeros(x.shape[0], 2, *x.shape[2:]) if cache is None else cache.tails[i]
-            x, tail = self.encoding[i](replace(frames, tokens=x), tail)
-            if cache is not None and frames.history:
-                cache.tails[i].copy_(tail)  # in place: a compiled step keeps the addresses it was made with
+            tail = x.new_zeros(x.shape[0], 2, *x.shape[2:]) if memory is None else memory[0].tails[i]
+            x, newest = self.encoding[i](replace(frames, tokens=x), tail)
+            if memory is not None and frames.history:
+                tail.copy_(newest)
             in_time = (i == 0) == self.time_first
-            x = self.time.time(x, bias, frames.history, cache) if in_time else self.space.space(x)
-            x = self.feed[i](x, frames.actions)
+            x = self.time.time(x, bias, frames.history, memory) if in_time else self.space.space(x)
+            feed = i - 2 + len(self.feed)  # the last layer stands at the end
+            x = self.feed[feed](x, frames.actions) if feed >= 0 else x
         return replace(frames, tokens=x)
 
 
@@ -224,26 +231,22 @@ class SpaceTimeTransformer(nn.Module):
         bias = self.bias(frames, cache)
         frames = replace(frames, tokens=frames.tokens + self.position)
         for i, block in enumerate(self.blocks):
-            frames = block(frames, bias, None if cache is None else cache.blocks[i])
+            frames = block(frames, bias, None if cache is None else (cache.blocks[i], cache.number))
         if cache is not None:
-            cache.count += frames.history
+            cache.advance(frames.history)
         return self.norm(frames.tokens)
 
     def bias(self, frames: Frames, cache: Cache | None) -> Tensor:
         """ALiBi penalties, minus infinity where a frame must not look: float (b or 1, heads, t, keys)."""
-        times = frames.times()
-        drafts = torch.arange(len(times), device=times.device) >= frames.history
-        key_times, key_drafts = times[None], drafts
-        if cache is not None:
-            ring = cache.ages()  # (b, window), relative times: -1 is the newest committed frame
-            key_times = torch.cat([ring, times.expand(len(ring), -1)], 1)
-            key_drafts = torch.cat([drafts.new_zeros(ring.shape[1]), drafts])
+        times, places = frames.times(), torch.arange(frames.tokens.shape[1], device=self.slopes.device)
+        key_times = times[None] if cache is None else cache.times(times, frames.history)  # (b or 1, keys)
+        keys, drafts = key_times.shape[1], len(times) - frames.history
+        key_places = torch.arange(keys, device=places.device) - keys + len(times)  # the last keys are the drafts
+        draft, key_draft = places >= frames.history, key_places >= len(times) - drafts
         age = times[None, :, None] - key_times[:, None, :]  # (b or 1, t, keys)
-        same = torch.arange(len(key_drafts), device=times.device) == (
-            torch.arange(len(times), device=times.device)[:, None] + len(key_drafts) - len(times)
-        )
-        # A frame sees older history and itself; a draft never sees the history frame it is a guess of.
-        visible = same | ((age > 0) & (age < self.config.window) & ~key_drafts)
+        # History sees history up to itself; a draft sees what came before it, and itself.
+        visible = (age >= draft[:, None].long()) & (age < self.config.window) & ~key_draft
+        visible = visible | (key_draft & (places[:, None] == key_places))
         penalty = -self.slopes[:, None, None] * age[:, None].to(self.slopes.dtype)
         return penalty.masked_fill(~visible[:, None], float("-inf"))
 

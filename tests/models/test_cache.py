@@ -15,23 +15,26 @@ def remember(cache: Cache, *frames: int) -> None:
     """Commits frames whose keys, values and tails are their numbers."""
     new = torch.tensor(frames, dtype=torch.float32).reshape(1, 1, 1, -1, 1).expand(len(cache.count), 1, 1, -1, 2)
     for block in cache.blocks:
-        block.extend(new, -new)
-        block.commit(new, -new, len(frames))
-    cache.count += len(frames)
+        block.extend(torch.stack([new, -new]), len(frames), cache.number)
+    cache.advance(len(frames))
+
+
+def times(cache: Cache) -> torch.Tensor:
+    return cache.times(torch.arange(0), 0)
 
 
 def contents(cache: Cache, row: int) -> list[tuple[int, int]]:
     """(age, frame number) of what the ring holds, oldest first."""
     block = cache.blocks[-1]
-    numbers = block.keys[row, 0, 0, :WINDOW, 0]
-    assert torch.equal(block.values[row, 0, 0, :WINDOW, 0], -numbers)
-    held = zip(cache.ages()[row].tolist(), numbers.tolist(), strict=True)
+    numbers, values = block.memory[:, row, 0, 0, :WINDOW, 0]
+    assert torch.equal(values, -numbers)
+    held = zip(times(cache)[row].tolist(), numbers.tolist(), strict=True)
     return sorted((age, int(number)) for age, number in held if age > -1000)
 
 
 def test_nothing_is_within_reach_at_first():
     assert contents(empty(1), 0) == []
-    assert (empty(1).ages() < -1000).all()
+    assert (times(empty(1)) < -1000).all()
 
 
 def test_the_newest_frames_are_kept_with_their_ages():
@@ -55,11 +58,20 @@ def test_what_is_laid_beside_the_ring_is_not_remembered():
     remember(cache, 10)
     block = cache.blocks[0]
     draft = torch.full((1, 1, 1, 1, 2), 99.0)
-    keys, values = block.extend(draft, draft)
-    assert keys.shape == values.shape == (1, 1, 1, WINDOW + 1, 2)
-    assert keys[..., -1, 0].item() == 99
-    block.commit(draft, draft, history=0)
+    seen = block.extend(torch.stack([draft, draft]), 0, cache.number)
+    assert seen.shape == (2, 1, 1, 1, WINDOW + 1, 2)
+    assert (seen[..., -1, :] == 99).all()
     assert contents(cache, 0) == [(-1, 10)]
+
+
+def test_times_of_all_that_a_pass_sees():
+    cache = empty(2)
+    remember(cache, 10, 11)
+    cache.put(torch.tensor([1]), empty(1))  # a clip that has only begun
+    frame_and_draft = cache.times(torch.arange(2), 1)  # slots hold frames 0, 1 and the new one
+    assert frame_and_draft.tolist() == [[-2, -1, 0, 1], [-(10**6), -(10**6), 0, 1]]
+    prompt = cache.times(torch.arange(2), 2)
+    assert prompt.tolist() == [[-2, -1, -(10**6), 0, 1], [-(10**6)] * 3 + [0, 1]]
 
 
 def test_put_replaces_the_named_rows_and_no_others():
@@ -82,4 +94,4 @@ def test_put_replaces_the_named_rows_and_no_others():
 def test_low_precision_rings_beside_full_precision_tails():
     with torch.autocast("cpu", torch.bfloat16):
         block = empty(1).blocks[0]
-    assert (block.keys.dtype, block.tails[0].dtype) == (torch.bfloat16, torch.float32)
+    assert (block.memory.dtype, block.tails[0].dtype) == (torch.bfloat16, torch.float32)
