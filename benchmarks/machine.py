@@ -3,13 +3,14 @@
 import json
 import os
 import platform
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from genie_gym.pipeline.provenance import code_version
 
-__all__ = ["machine_facts", "write_result"]
+__all__ = ["machine_facts", "matmul_peak", "write_result"]
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -36,6 +37,22 @@ def write_result(name: str, figures: dict[str, Any]) -> Path:
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({**figures, "machine": machine_facts()}, indent=2) + "\n")
     return path
+
+
+def matmul_peak(device: str, precision: str = "auto", rounds: int = 7) -> float:
+    """GFLOP/s of large matrix products in the precision that models run in: the most a model could reach."""
+    import torch
+
+    from genie_gym.precision import resolve
+
+    size = 8192 if device != "cpu" else 2048
+    a = torch.rand(size, size, device=device, dtype=resolve(precision, device))
+    b, times = torch.rand_like(a), []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        (a @ b)[0, 0].item()  # reading a value waits for the device
+        times.append(time.perf_counter() - started)
+    return 2 * size**3 / min(times) / 1e9
 
 
 def _cpu_model() -> str:

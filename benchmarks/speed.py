@@ -1,0 +1,226 @@
+"""How fast everything is that takes time: `python benchmarks/speed.py`.
+
+Dreams alone and in batches, as users make them, eager and compiled; the naive scheme on the same weights; training;
+scoring. Each figure stands beside the share of the machine's measured matrix-product peak that it makes use of. Writes
+speed.json, speed.md and speed.png below benchmarks/results, with the machine's facts.
+
+Each size and batch is measured in a process of its own, so that its peak memory is its own; run it on a quiet machine.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from machine import RESULTS, machine_facts, matmul_peak
+from naive import naive_step
+from subjects import untrained
+from torch.utils.flop_counter import FlopCounterMode
+
+from genie_gym.envs import WorldModelVectorEnv
+from genie_gym.fit import preset
+from genie_gym.models.dynamics import Dynamics
+from genie_gym.models.tokenizer import Tokenizer
+from genie_gym.precision import autocast, resolve
+from genie_gym.world_model.weights import load_weights
+
+SAMPLING_STEPS = {"tiny": 2, "small": 4, "paper": 8}
+NAIVE_STEPS = 25  # sampling steps of the authors' code
+SECONDS = {"tiny": 8.0, "small": 15.0, "paper": 30.0}  # one measurement of a dream lasts about this long
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="+", default=["tiny", "paper"], choices=sorted(SAMPLING_STEPS))
+    parser.add_argument("--batches", nargs="+", type=int, help="1 4 16 64, on a GPU also 256 1024")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--long", type=int, default=10_000, help="steps of the long dream; 0 leaves it out")
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("--no-compile", action="store_true", help="leave the compiled step out")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = read_options()
+    batches = options.batches or [1, 4, 16, 64] + [256, 1024] * (options.device != "cpu")
+    figures: dict[str, Any] = {"threads": options.threads, "device": options.device}
+    figures["peak_gflops"] = _alone(matmul_peak, options, options.device, options.precision)
+    print(f"matrix products: {figures['peak_gflops']:.0f} GFLOP/s at best", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for size in options.sizes:
+            place = str(untrained(size, Path(folder) / size, SAMPLING_STEPS[size]))
+            figures[size] = {name: PARTS[name](size, place, batches, options) for name in options.parts}
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "speed.json").write_text(json.dumps({**figures, "machine": machine_facts()}, indent=2) + "\n")
+    print(f"kept in {options.out / 'speed.json'}")
+
+
+def _alone(function: Callable, options: argparse.Namespace, *args: Any) -> Any:
+    """Calls a function in a fresh process with the wanted number of threads."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, torch.set_num_threads, (options.threads,)) as pool:
+        return pool.submit(function, *args).result()
+
+
+def dreams(size: str, place: str, batches: list[int], options: argparse.Namespace) -> dict[str, Any]:
+    """Steps of the vector environment, by batch, eager and compiled."""
+    found: dict[str, Any] = {}
+    for compiled in (False, True)[: 1 if options.no_compile else 2]:
+        for batch in batches:
+            name = f"{'compiled' if compiled else 'eager'} {batch}"
+            how = {"device": options.device, "precision": options.precision, "compile": compiled}
+            found[name] = _alone(time_dream, options, place, batch, SECONDS[size], how)
+            print(f"{size} {name}: {found[name]}", flush=True)
+    return found
+
+
+def time_dream(place: str, batch: int, seconds: float, how: dict[str, Any]) -> dict[str, Any]:
+    """Steps for about so many seconds; the first ones, in which torch chooses and compiles, are not counted."""
+    env = WorldModelVectorEnv(batch, checkpoint=place, ends=False, **how)
+    env.reset(seed=0)
+    rng, actions = np.random.default_rng(0), int(env.single_action_space.n)
+    started = time.perf_counter()
+    for _ in range(3):
+        env.step(rng.integers(actions, size=batch))
+    warm_up, times = time.perf_counter() - started, []
+    while sum(times) < seconds or len(times) < 3:
+        action = rng.integers(actions, size=batch)
+        started = time.perf_counter()
+        env.step(action)
+        times.append(time.perf_counter() - started)
+    p50, p99 = np.percentile(times, [50, 99])
+    return {
+        "frames_per_second": round(batch / p50, 2),
+        "p50_ms": round(p50 * 1e3, 2),
+        "p99_ms": round(p99 * 1e3, 2),
+        "steps": len(times),
+        "warm_up_seconds": round(warm_up, 1),
+        "gflop": round(_flops(place, batch, how) / 1e9, 3),
+        "peak_mb": round(_peak_memory(env._dreams.model.device) / 2**20),
+    }
+
+
+def _flops(place: str, batch: int, how: dict[str, Any]) -> float:
+    """Floating-point operations of one step, counted on the eager one."""
+    env = WorldModelVectorEnv(batch, checkpoint=place, ends=False, **(how | {"compile": False}))
+    env.reset(seed=0)
+    with FlopCounterMode(display=False) as counter:
+        env.step(np.zeros(batch, np.int64))
+    return counter.get_total_flops()
+
+
+def _peak_memory(device: torch.device) -> int:
+    """Bytes: of the device, or of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def naive(size: str, place: str, batches: list[int], options: argparse.Namespace) -> dict[str, Any]:
+    """One frame by the naive scheme, beside one cached step, in turn."""
+    found = _alone(time_naive, options, place, options.device, options.precision)
+    print(f"{size} naive: {found}", flush=True)
+    return found
+
+
+def time_naive(place: str, device: str, precision: str, rounds: int = 3) -> dict[str, Any]:
+    env = WorldModelVectorEnv(1, checkpoint=place, ends=False, device=device, precision=precision)
+    env.reset(seed=0)
+    model = load_weights(place, device, precision).model
+    window, n = model.dynamics.config.window, model.tokens
+    tokens = torch.randint(model.dynamics.config.codes, (1, window, n), device=model.device)
+    actions = torch.zeros(1, window + 1, dtype=torch.int64, device=model.device)
+    slow, fast = [], []
+    for _ in range(window):  # a full cache
+        env.step(np.zeros(1, np.int64))
+    for _ in range(rounds):
+        started = time.perf_counter()
+        with autocast(model.dtype, model.device):
+            naive_step(model, tokens, actions, NAIVE_STEPS).cpu()
+        slow.append(time.perf_counter() - started)
+        for _ in range(5):
+            started = time.perf_counter()
+            env.step(np.zeros(1, np.int64))
+            fast.append(time.perf_counter() - started)
+    ours, theirs = np.median(fast), np.median(slow)
+    return {
+        "naive_25_steps_ms": round(theirs * 1e3, 1),
+        "cached_ms": round(ours * 1e3, 2),
+        "ratio": round(theirs / ours, 1),
+    }
+
+
+def training(size: str, place: str, batches: list[int], options: argparse.Namespace) -> dict[str, Any]:
+    """Optimiser steps of tokenizer and dynamics on the preset's batches (one clip a step for `paper` on a CPU)."""
+    batch = 1 if size == "paper" and options.device == "cpu" else preset(size).fit_dynamics.batch
+    found = {
+        part: _alone(time_training, options, size, part, batch, options.device, options.precision)
+        for part in ("tokenizer", "dynamics")
+    }
+    print(f"{size} training: {found}", flush=True)
+    return found
+
+
+def time_training(size: str, part: str, batch: int, device: str, precision: str, rounds: int = 5) -> dict[str, Any]:
+    """Forward, backward and AdamW, the data in memory."""
+    chosen, place = preset(size), torch.device(device)
+    if part == "tokenizer":
+        model: Any = Tokenizer(chosen.tokenizer).to(place)
+        side, t = chosen.tokenizer.size, chosen.clip_tokenizer
+        given = {"frames": torch.rand(batch, t, 3, side, side, device=place)}
+    else:
+        model, t = Dynamics(chosen.dynamics_for(7)).to(place), chosen.clips_dynamics[0]
+        n = chosen.dynamics.side**2
+        given = {
+            "tokens": torch.randint(chosen.dynamics.codes, (batch, t, n), device=place),
+            "actions": torch.randint(7, (batch, t), device=place),
+            "rewards": torch.zeros(batch, t, device=place),
+            "ends": torch.zeros(batch, t, dtype=torch.bool, device=place),
+            "changed": torch.rand(batch, t, n, device=place) < 0.2,
+        }
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    dtype = resolve(precision, place)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with autocast(dtype, place):
+            loss, _ = model(given)
+        loss.backward()
+        optimizer.step()
+        if place.type == "cuda":
+            torch.cuda.synchronize(place)
+
+    step()
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - started)
+    with FlopCounterMode(display=False) as counter:
+        step()
+    taken = float(np.median(times))
+    return {
+        "clips_per_second": round(batch / taken, 3),
+        "frames_a_clip": t,
+        "step_ms": round(taken * 1e3, 1),
+        "gflop": round(counter.get_total_flops() / 1e9, 1),
+        "gflops": round(counter.get_total_flops() / 1e9 / taken, 1),
+        "peak_mb": round(_peak_memory(place) / 2**20),
+    }
+
+
+PARTS: dict[str, Callable] = {"dreams": dreams, "naive": naive, "training": training}
+
+if __name__ == "__main__":
+    main()

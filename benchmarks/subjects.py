@@ -1,0 +1,38 @@
+"""Untrained world models of the presets' sizes: speed does not depend on what the weights are."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from genie_gym import games
+from genie_gym.fit import preset
+from genie_gym.models.dynamics import Dynamics
+from genie_gym.models.tokenizer import Tokenizer
+from genie_gym.world_model import Checkpoint, Sampling, WorldModel
+
+__all__ = ["GAME", "untrained"]
+
+GAME = "Airstriker-Genesis"
+
+
+def untrained(size: str, folder: Path, sampling_steps: int) -> Path:
+    """Writes a checkpoint of that preset's size into `folder`, unless it is there; returns the folder."""
+    if (folder / "config.json").exists():
+        return folder
+    torch.manual_seed(0)
+    chosen, spec = preset(size), games.find(GAME)
+    tokenizer = Tokenizer(chosen.tokenizer)
+    dynamics = Dynamics(chosen.dynamics_for(len(spec.actions)))
+    for parameter in [*tokenizer.parameters(), *dynamics.parameters()]:
+        if not parameter.any():  # the zeros that residual branches start with
+            torch.nn.init.normal_(parameter, std=0.02)
+    dynamics.adopt_codebook(tokenizer.codebook.codes)
+    side = chosen.tokenizer.size
+    starts = {
+        "frames": torch.randint(0, 256, (8, 4, side, side, 3), dtype=torch.uint8),
+        "actions": torch.randint(0, len(spec.actions), (8, 3)),
+    }
+    sampling = replace(Sampling(), steps=sampling_steps)
+    Checkpoint(WorldModel(tokenizer, dynamics), spec.to_dict(), starts, sampling).save(folder)
+    return folder
