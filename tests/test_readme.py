@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from genie_gym import paths
-from genie_gym.cli import gather, learn, main, watch
+from genie_gym.cli import gather, learn, main, seek, watch
 from genie_gym.world_model.weights import shipped_weights
 
 ROOT = Path(__file__).parents[1]
@@ -46,13 +46,15 @@ def test_the_commands_are_found():
         "fit",
         "evaluate",
         "convert",
+        "explore",
+        "places",
     }
 
 
 @pytest.mark.parametrize("line", commands(), ids=str)
 def test_command_parses(line, monkeypatch):
     called = []
-    for module in (gather, learn, watch):
+    for module in (gather, learn, seek, watch):
         for name in module.__all__:
             function = getattr(module, name)
 

@@ -73,8 +73,8 @@ def collect(
         episodes: Record this many episodes in all.
         workers: Processes, each with its own emulator; one for each core by default.
         seed: Other seeds give other play.
-        policy: random, or sticky, which holds each action for a while, or the path of an agent that you trained with
-            explore (never one from strangers: such files can run code).
+        policy: random; sticky, which holds each action for a while; or an agent that you trained with explore, by its
+            name (autoexplore-0) or path (never one from strangers: such files can run code).
         random_share: Share of actions, from 0 to 1, that are drawn at random in place of the policy's.
         max_steps: Longest episode, in steps.
         out: Folder of the recording; the game's own below the data folder by default.

@@ -58,7 +58,8 @@ def explore(
     if not report.finished:
         print(f"stopped and saved in {report.agent.parent}; the same command goes on from here")
         return 130
-    print(f"{report.gif}: what it found; record its play with: genie-gym collect {game} --policy {report.agent}")
+    agent = out or report.agent.parent.name
+    print(f"{report.gif}: what it found; record its play with: genie-gym collect {game} --policy {agent}")
     return 0
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from genie_gym import data, games, paths
 from genie_gym.errors import ConfigError
-from genie_gym.pipeline.policies import Policy, make_policy
+from genie_gym.pipeline.policies import POLICIES, Policy, make_policy
 from genie_gym.pipeline.workers import Crew, Job
 
 __all__ = ["CollectReport", "collect"]
@@ -73,9 +73,9 @@ def collect(
         workers: processes, one emulator in each; as many as there are cores by default.
         out: folder of the recording; the game's own folder in the user's data by default.
         seed: episode i is determined by (seed, i) and the policy.
-        policy: "random", "sticky", the path of a saved agent (only one that you saved yourself, see
-            `genie_gym.pipeline.agent_policy`), or a callable as in `genie_gym.pipeline.policies.Policy` (it must
-            pickle).
+        policy: "random", "sticky", the name of an agent that `explore` trained on this game ("autoexplore-0"), the path
+            of a saved one (only one that you saved yourself, see `genie_gym.pipeline.agent_policy`), or a callable as
+            in `genie_gym.pipeline.policies.Policy` (it must pickle).
         random_share: of its actions replaced by random ones, from 0 to 1.
         max_steps: an episode is truncated after so many actions.
         progress: shows a bar with the time left and frames/s.
@@ -91,7 +91,7 @@ def collect(
     _check_options(steps=steps, episodes=episodes, workers=workers, max_steps=max_steps)
     if (steps is None) == (episodes is None):
         raise ConfigError(f"give either steps or episodes as the target, got steps={steps} and episodes={episodes}")
-    job = _make_job(game, out, seed, make_policy(policy, random_share), max_steps)
+    job = _make_job(game, out, seed, make_policy(_own_agent(game, policy), random_share), max_steps)
     data.RecordingWriter(job.folder, job.header).close()  # complains about the folder before any emulator starts
     data.pack(job.folder)
     count = _Count(job, steps, episodes)
@@ -105,6 +105,14 @@ def _check_options(**options: int | None) -> None:
     for name, value in options.items():
         if value is not None and value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
+
+
+def _own_agent(game: str, policy: str | Policy) -> str | Policy:
+    """The folder of an agent trained on this game, where the policy is its name."""
+    if isinstance(policy, str) and policy and policy not in POLICIES:
+        folder = paths.agents_dir(games.find(game).name) / policy
+        return str(folder) if folder.is_dir() else policy
+    return policy
 
 
 def _make_job(game: str, out: str | Path | None, seed: int, named: tuple[str, Policy], max_steps: int) -> Job:

@@ -57,7 +57,8 @@ class ExploreReport:
     gif: Path | None = None
 
     def __rich__(self) -> Table:
-        table = Table(title=f"{self.game}: trained on {self.reward}", box=box.SIMPLE_HEAD, show_header=False)
+        title = f"{self.game}: trained on {self.reward}"
+        table = Table(title=title, box=box.SIMPLE_HEAD, show_header=False, min_width=len(title))
         table.add_row("steps of the real game", f"{self.steps:,}")
         table.add_row("training time", f"{self.seconds / 60:.1f} min")
         for name, value in self.figures.items():

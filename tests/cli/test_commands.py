@@ -1,6 +1,7 @@
 """Each command does what its line says, on the toy game; a whole round needs no emulator."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -107,11 +108,13 @@ def test_from_explorer_to_places(tmp_path, capsys):
     assert "256" in text and "places" in text and f"--policy {folder}" in "".join(text.split("\n"))
     play = ["collect", "Toy", "--episodes", "2", "--max-steps", "20", "--workers", "1"]
     assert main([*play, "--policy", str(folder), "--random-share", "0.5"]) == 0
+    shutil.copytree(folder, paths.agents_dir("Toy-Numpy") / "mine")
+    assert main([*play, "--policy", "mine"]) == 0
     assert main(play) == 0
     capsys.readouterr()
     assert main(["places", "Toy"]) == 0
     text = capsys.readouterr().out
-    assert "random-0" in text and "agent-" in text and "unknown" in text
+    assert "random-0" in text and "agent-" in text and "mine-" in text and "unknown" in text
 
 
 def test_convert_makes_a_game_that_can_be_fitted(tmp_path, capsys, monkeypatch):
