@@ -65,8 +65,8 @@ class ExplorerPolicy(RecurrentActorCriticCnnPolicy):
     a CPU takes many times longer. Its buffer cuts sequences where episodes begin, so only their first step can be one.
     """
 
-    @staticmethod
-    def _process_sequence(
+    @staticmethod  # sb3-contrib annotates one tensor too few
+    def _process_sequence(  # type: ignore[override]
         features: torch.Tensor,
         lstm_states: tuple[torch.Tensor, torch.Tensor],
         episode_starts: torch.Tensor,
@@ -76,7 +76,8 @@ class ExplorerPolicy(RecurrentActorCriticCnnPolicy):
         hidden, cell = lstm_states
         starts = rearrange(episode_starts, "(q t) -> t q", q=hidden.shape[1])
         if starts[1:].any():
-            return RecurrentActorCriticCnnPolicy._process_sequence(features, lstm_states, episode_starts, lstm)
+            stepwise: Any = RecurrentActorCriticCnnPolicy._process_sequence
+            return stepwise(features, lstm_states, episode_starts, lstm)
         kept = rearrange(1 - starts[0], "q -> 1 q 1")
         output, after = lstm(rearrange(features, "(q t) f -> t q f", q=hidden.shape[1]), (kept * hidden, kept * cell))
         return rearrange(output, "t q f -> (q t) f"), after
