@@ -27,7 +27,7 @@ class Dreams:
     Args:
         count: N.
         game, checkpoint: what to dream of; see find_weights.
-        device, precision: where and in which precision; see load_weights.
+        device, precision, compile: where, in which precision and whether compiled; see load_weights.
         sampling_steps, temperature, order, floor: replace the checkpoint's own way of sampling; see Sampling.
         context: real frames a dream starts from, at most as many as the checkpoint keeps.
         ends: whether the dream may end; False leaves out what the end head says.
@@ -45,6 +45,7 @@ class Dreams:
         *,
         device: str = "auto",
         precision: str = "auto",
+        compile: bool = False,
         sampling_steps: int | None = None,
         temperature: float | None = None,
         order: str | None = None,
@@ -53,7 +54,7 @@ class Dreams:
         ends: bool = True,
     ):
         place, _ = find_weights(game, checkpoint)
-        loaded = load_weights(place, device, precision)
+        loaded = load_weights(place, device, precision, compile)
         self.count, self.ends = count, ends
         self.model, self.starts = loaded.model, loaded.starts
         self.game = GameSpec.from_dict(loaded.game)

@@ -37,7 +37,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
             "Disabled" (call `reset(options={"reset_mask": ended})`). Only the dreams that ended are begun anew.
         tensors: give observations, rewards and ends as torch tensors on the model's device (rewards float32), and take
             actions as one, for agents that live there; all else, `infos` included, stays numpy.
-        options: device, precision, sampling_steps, temperature, order, floor, context, ends.
+        options: device, precision, compile, sampling_steps, temperature, order, floor, context, ends.
 
     Raises:
         CheckpointError, GameError, ConfigError: see the message.

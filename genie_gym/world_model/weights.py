@@ -42,13 +42,14 @@ def find_weights(game: str | None, checkpoint: str | Path | None) -> tuple[str, 
     )
 
 
-def load_weights(checkpoint: str, device: str, precision: str) -> Checkpoint:
+def load_weights(checkpoint: str, device: str, precision: str, compiled: bool = False) -> Checkpoint:
     """The checkpoint on a device, shared by all who ask for the same in this process.
 
     Args:
         checkpoint: a folder or the id of a model on the hub.
         device: "auto" (CUDA if there is one), "cpu", "cuda", "cuda:1" ...
         precision: "auto", "float32" or "bfloat16".
+        compiled: whether its step is compiled; see WorldModel.compile_step.
 
     Raises:
         CheckpointError, ConfigError.
@@ -57,13 +58,15 @@ def load_weights(checkpoint: str, device: str, precision: str) -> Checkpoint:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     config = Path(checkpoint) / "config.json"
     written = config.stat().st_mtime_ns if config.is_file() else 0  # a new fit into the same folder is a new model
-    return _load(checkpoint, _device(device), resolve(precision, device), written)
+    return _load(checkpoint, _device(device), resolve(precision, device), compiled, written)
 
 
 @lru_cache(maxsize=8)
-def _load(checkpoint: str, device: torch.device, dtype: torch.dtype, written: int) -> Checkpoint:
+def _load(checkpoint: str, device: torch.device, dtype: torch.dtype, compiled: bool, written: int) -> Checkpoint:
     loaded = Checkpoint.from_pretrained(checkpoint, device)
     loaded.model.dtype = dtype
+    if compiled:
+        loaded.model.compile_step()
     return loaded
 
 

@@ -1,0 +1,52 @@
+"""The compiled step: the same dreams as uncompiled, and a plain word where nothing can be compiled."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from genie_gym.world_model import Sampling
+from tests.conftest import untrained
+
+STEPS = """
+import torch
+from genie_gym.world_model import Sampling
+from tests.conftest import untrained
+checkpoint = untrained()
+checkpoint.model.compile_step()
+state, _ = checkpoint.model.start(checkpoint.starts["frames"][:1])
+for _ in range(2):
+    print(checkpoint.model.step(state, torch.tensor([0]), Sampling()).frames.shape)
+"""
+
+
+@pytest.mark.slow
+def test_a_compiled_dream_is_the_dream():
+    eager, compiled = untrained(), untrained()
+    compiled.model.compile_step()
+    frames, led = eager.starts["frames"][:3], eager.starts["actions"][:3]
+    actions = torch.randint(4, (8, 3), generator=torch.Generator().manual_seed(0))
+    states = [checkpoint.model.start(frames, led)[0] for checkpoint in (eager, compiled)]
+    for t, taken in enumerate(actions):
+        if t == 4:  # rows begun anew
+            for checkpoint, state in zip((eager, compiled), states, strict=True):
+                state.put(torch.tensor([2, 0]), checkpoint.model.start(frames[:2, :2])[0])
+        one, other = (
+            checkpoint.model.step(state, taken, Sampling())
+            for checkpoint, state in zip((eager, compiled), states, strict=True)
+        )
+        torch.testing.assert_close(one.logits, other.logits, atol=1e-4, rtol=1e-4)
+        assert (one.frames.int() - other.frames.int()).abs().max() <= 1
+        torch.testing.assert_close(one.rewards, other.rewards, atol=1e-2, rtol=1e-3)
+        assert torch.equal(states[0].tokens, states[1].tokens) and torch.equal(one.ended, other.ended)
+
+
+def test_without_a_compiler_the_dream_goes_on_and_says_so(tmp_path):
+    environment = os.environ | {"CXX": "/bin/false", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", STEPS], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("torch.Size([1, 64, 64, 3])") == 2
+    assert done.stderr.count("RuntimeWarning: the step is not compiled") == 1
+    assert "install a C++ compiler (apt install g++), or leave compile out" in done.stderr
