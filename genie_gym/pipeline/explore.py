@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich import box
 from rich.table import Table
 
@@ -29,7 +28,7 @@ __all__ = ["REWARDS", "ExploreReport", "explore"]
 
 REWARDS = (*INTRINSIC, "game")
 FILMED = 5  # episodes played at the end, of which the one with most places is shown
-SHOWN = 300  # frames of it
+SHOWN = 300  # steps of each
 
 
 @dataclass(frozen=True)
@@ -119,10 +118,10 @@ def explore(
     folder = Path(out or paths.agents_dir(name) / f"{reward}-{seed}")
     settings = {"game": name, "reward": reward, "seed": seed, "max_steps": max_steps}
     settings |= {"checkpoint": checkpoint and str(checkpoint), "envs": envs}
-    same_settings(folder / "settings.json", settings)
-    sweep(folder)
     env = _paid(name, reward, checkpoint, envs, max_steps, device)
     try:
+        same_settings(folder / "settings.json", settings)  # once it is clear that the training can start
+        sweep(folder)
         agent, about = resume_explorer(folder / AGENT, env, config, seed=seed, device=device)
         with stop_signal() as stop, TrainingWatch(agent, about | settings, folder, steps, stop, progress) as watch:
             finished = train(agent, steps, watch, folder / "tensorboard")
@@ -164,17 +163,17 @@ def _film(game: str, folder: Path, seed: int, max_steps: int) -> Path:
     env = games.make(game)
     try:
         policy = AgentPolicy(folder / AGENT)
-        played = [play_episode(env, policy, episode_seed(seed, i), max_steps) for i in range(FILMED)]
+        played = [play_episode(env, policy, episode_seed(seed, i), min(max_steps, SHOWN)) for i in range(FILMED)]
     finally:
         env.close()
     best = max(played, key=_places)
     buffer = io.BytesIO()
-    write_gif(buffer, enlarge(best.frames[:SHOWN], 3), fps=env.game.fps)
+    write_gif(buffer, enlarge(best.frames, 3), fps=env.game.fps)
     write_aside(folder / "found.gif", buffer.getvalue())
     return folder / "found.gif"
 
 
 def _places(episode: Episode) -> int:
     places = Places()
-    places.add(np.asarray(episode.frames[:SHOWN]))
+    places.add(episode.frames)
     return len(places)

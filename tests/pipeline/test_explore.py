@@ -94,6 +94,7 @@ def test_wrong_options():
 def test_a_game_without_weights_says_how_to_make_them():
     with pytest.raises(CheckpointError, match="genie-gym fit Toy-Numpy"):
         explore("Toy-Numpy", **OPTIONS)
+    assert not paths.agents_dir("Toy-Numpy").exists()  # a start that failed binds nobody to its settings
 
 
 @pytest.mark.retro
