@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from genie_gym.models.cache import BlockCache, Cache
 
@@ -206,13 +207,19 @@ class Block(nn.Module):
 
 
 class SpaceTimeTransformer(nn.Module):
-    """A stack of blocks over frames of tokens; see the module's docstring for history, drafts and the cache."""
+    """A stack of blocks over frames of tokens; see the module's docstring for history, drafts and the cache.
+
+    Attributes:
+        recompute: spares memory in training: what happens inside a block is not kept for the backward pass but done
+            again there, which takes a third longer.
+    """
 
     slopes: Tensor
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
         self.config = config
+        self.recompute = False
         self.position = nn.Parameter(torch.randn(config.side**2, config.dim) * 0.02)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(config.dim)
@@ -231,7 +238,11 @@ class SpaceTimeTransformer(nn.Module):
         bias = self.bias(frames, cache)
         frames = replace(frames, tokens=frames.tokens + self.position)
         for i, block in enumerate(self.blocks):
-            frames = block(frames, bias, None if cache is None else (cache.blocks[i], cache.number))
+            memory = None if cache is None else (cache.blocks[i], cache.number)
+            if self.recompute and torch.is_grad_enabled():
+                frames = checkpoint(block, frames, bias, memory, use_reentrant=False)
+            else:
+                frames = block(frames, bias, memory)
         if cache is not None:
             cache.advance(frames.history)
         return self.norm(frames.tokens)

@@ -36,7 +36,7 @@ def test_paper_has_the_papers_sizes():
         8,
         16,
     )
-    assert chosen.fit_dynamics.batch == 84
+    assert chosen.fit_dynamics.batch * chosen.fit_dynamics.accumulate == 84
 
 
 def test_minutes_are_shared_between_the_stages():

@@ -122,3 +122,25 @@ def test_position_encoding_is_a_causal_depthwise_convolution():
 
 def test_alibi_slopes_of_eight_heads_are_those_of_the_paper():
     assert torch.allclose(alibi_slopes(8), torch.tensor([1 / 2**i for i in range(1, 9)]))
+
+
+def test_recomputing_gives_the_same_gradients_and_keeps_less():
+    config = TransformerConfig(dim=16, blocks=3, heads=2, side=3, window=3, actions=2)
+    model = excited(SpaceTimeTransformer(config))
+    x, drafts = torch.randn(2, 5, 9, 16), torch.randn(2, 5, 9, 16)
+    actions = torch.nn.functional.one_hot(torch.randint(2, (2, 5)), 2).float()
+    kept, gradients = [], []
+    for recompute in (False, True):
+        model.recompute, size = recompute, 0
+
+        def keep(tensor):
+            nonlocal size
+            size += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = model(with_drafts(x, drafts, actions)).square().sum()
+        gradients.append(torch.autograd.grad(loss, list(model.parameters())))
+        kept.append(size)
+    assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in zip(*gradients, strict=True))
+    assert kept[1] < kept[0] / 5
