@@ -35,9 +35,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of the recording; the game's own by default")
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--dreams", type=int, default=2)
-    parser.add_argument(
-        "--compared", type=int, default=1000, help="steps of rolling and of re-anchoring"
-    )
+    parser.add_argument("--compared", type=int, default=1000, help="steps of rolling and of re-anchoring")
     parser.add_argument("--compared-dreams", type=int, default=8)
     parser.add_argument("--every", type=int, default=32, help="steps between two anchors")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

@@ -9,7 +9,7 @@ draws gain decibels at t = 4 but freeze whatever waits.
 import argparse
 import json
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from genie_gym.world_model import Checkpoint, Sampling
 from genie_gym.world_model.weights import load_weights
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 WAYS = [  # defaults: 2 steps, random order, T = 1, floor 0.02
     *(Sampling(steps=steps) for steps in (1, 2, 4, 8, 25)),
