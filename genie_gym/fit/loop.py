@@ -18,7 +18,7 @@ from genie_gym.files import sweep
 from genie_gym.fit.average import WeightAverage
 from genie_gym.fit.report import Reporter
 from genie_gym.fit.state import load_state, numpy_stream, save_state
-from genie_gym.models.transformer import SpaceTimeTransformer
+from genie_gym.models.transformer import recompute_activations
 from genie_gym.precision import resolve
 from genie_gym.stopping import stop_signal
 
@@ -44,7 +44,7 @@ class FitConfig:
         clip: largest gradient norm.
         average: decay of the moving average of the weights, which is what is validated and kept.
         precision: "auto", "float32" or "bfloat16".
-        recompute: spare memory, take a third longer; see SpaceTimeTransformer.
+        recompute: spare memory, take a third longer; see recompute_activations.
         log_every, validate_every: in steps.
         save_every: in seconds.
         seed: of everything random.
@@ -115,9 +115,7 @@ def fit(
         name: what the progress line calls it.
     """
     torch.manual_seed(config.seed)
-    for part in model.modules():
-        if isinstance(part, SpaceTimeTransformer):
-            part.recompute = config.recompute
+    recompute_activations(model, config.recompute)
     fabric = _fabric(config)
     fabric.launch()  # joins the other processes of torchrun, if any
     bare, optimizer = model, _optimizer(model, config)

@@ -20,7 +20,7 @@ from genie_gym.models.cache import BlockCache, Cache
 
 Memory = tuple[BlockCache, Tensor] | None  # and the number of the first new frame
 
-__all__ = ["Frames", "SpaceTimeTransformer", "TransformerConfig", "alibi_slopes"]
+__all__ = ["Frames", "SpaceTimeTransformer", "TransformerConfig", "alibi_slopes", "recompute_activations"]
 
 
 @dataclass(frozen=True)
@@ -210,8 +210,7 @@ class SpaceTimeTransformer(nn.Module):
     """A stack of blocks over frames of tokens; see the module's docstring for history, drafts and the cache.
 
     Attributes:
-        recompute: spares memory in training: what happens inside a block is not kept for the backward pass but done
-            again there, which takes a third longer.
+        recompute: see `recompute_activations`.
     """
 
     slopes: Tensor
@@ -265,6 +264,14 @@ class SpaceTimeTransformer(nn.Module):
         """An empty cache for `batch` clips on the device and in the precision of the weights."""
         c = self.config
         return Cache.empty(batch, c.blocks, c.side**2, c.heads, c.dim, c.window, like=self.position)
+
+
+def recompute_activations(module: nn.Module, on: bool = True) -> None:
+    """Spares memory in training: what happens inside a block is not kept for the backward pass but done again there,
+    which takes a third longer. Holds for all transformers within `module`."""
+    for part in module.modules():
+        if isinstance(part, SpaceTimeTransformer):
+            part.recompute = on
 
 
 def history(tokens: Tensor, actions: Tensor | None = None) -> Frames:
