@@ -9,6 +9,7 @@ It has the attributes `format` and `version`, and one group for each episode, na
 """
 
 import json
+import math
 import uuid
 import zlib
 from pathlib import Path
@@ -41,7 +42,7 @@ class Shard:
     def __init__(self, path: Path):
         # No chunk cache: windows are read at random, and a cache for each open episode would fill the memory.
         self._file = h5py.File(path, "r", rdcc_nbytes=0, locking=False)
-        self._frames: dict[str, h5py.Dataset] = {}  # opening one costs half as much as reading a window
+        self._frames: dict[str, _Frames] = {}  # opening one costs half as much as reading a window
         try:
             check_format(self._file.attrs.get("format"), self._file.attrs.get("version"), path)
         except DataError:
@@ -80,15 +81,15 @@ class Shard:
         Chunks are unpacked here rather than by HDF5, which has to unpack the last one to its end: half as fast again.
         """
         if name not in self._frames:
-            self._frames[name] = self._file[name]["frames"]
-        dataset = self._frames[name]
-        start, stop, _ = slice(start, stop).indices(len(dataset))
+            self._frames[name] = _Frames(self._file[name]["frames"])
+        frames = self._frames[name]
+        start, stop, _ = slice(start, stop).indices(frames.length)
         if out is None:
-            out = np.empty((max(stop - start, 0), *dataset.shape[1:]), np.uint8)
-        size = dataset.chunks[0]
+            out = np.empty((max(stop - start, 0), *frames.shape), np.uint8)
+        size = frames.chunk
         for first in range(start - start % size, stop, size):
             low, high = max(start, first), min(stop, first + size)
-            out[low - start : high - start] = _read_chunk(dataset, first, high - first)[low - first :]
+            out[low - start : high - start] = frames.read_chunk(first, high - first)[low - first :]
         return out
 
     def copy_to(self, builder: "ShardBuilder") -> None:
@@ -138,14 +139,23 @@ def check_format(name: Any, version: Any, path: Path) -> None:
         )
 
 
-def _read_chunk(dataset: h5py.Dataset, first: int, count: int) -> np.ndarray:
-    """The first `count` frames of the chunk that begins at frame `first`."""
-    unfiltered, content = dataset.id.read_direct_chunk((first, 0, 0, 0))
-    size = count * int(np.prod(dataset.shape[1:]))
-    if not unfiltered:  # HDF5 stores a chunk as it is where gzip does not shrink it
-        whole = count == dataset.chunks[0]  # only then can zlib compare the checksum at the end
-        content = zlib.decompress(content, bufsize=size) if whole else zlib.decompressobj().decompress(content, size)
-    return np.frombuffer(content, np.uint8, size).reshape(count, *dataset.shape[1:])
+class _Frames:
+    """The frames of one episode; h5py would look their shape up at every use, a tenth of the time of a window."""
+
+    def __init__(self, dataset: h5py.Dataset):
+        self._id, self.chunk = dataset.id, dataset.chunks[0]
+        self.length, self.shape = dataset.shape[0], dataset.shape[1:]
+
+    def read_chunk(self, first: int, count: int) -> np.ndarray:
+        """The first `count` frames of the chunk that begins at frame `first`."""
+        unfiltered, content = self._id.read_direct_chunk((first, 0, 0, 0))
+        size = count * math.prod(self.shape)
+        if not unfiltered:  # HDF5 stores a chunk as it is where gzip does not shrink it
+            whole = count == self.chunk  # only then can zlib compare the checksum at the end
+            content = (
+                zlib.decompress(content, bufsize=size) if whole else zlib.decompressobj().decompress(content, size)
+            )
+        return np.frombuffer(content, np.uint8, size).reshape(count, *self.shape)
 
 
 def _plain(value: Any) -> Any:
