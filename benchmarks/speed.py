@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import torch
 from machine import RESULTS, machine_facts, matmul_peak
@@ -30,9 +31,15 @@ from genie_gym.fit import preset
 from genie_gym.models.dynamics import Dynamics
 from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.precision import autocast, resolve
+from genie_gym.rewards import AutoExplore
 from genie_gym.world_model.weights import load_weights
 
-SAMPLING_STEPS = {"tiny": 2, "small": 4, "paper": 8}
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+SAMPLING_STEPS = {"tiny": 1, "small": 4, "paper": 8}
+COMPILED = ("tiny",)  # on a CPU; the larger ones are bound by their matrix products, and eight passes compile for long
+BATCHES = {"tiny": [1, 4, 16, 64], "small": [1, 4, 16], "paper": [1, 4]}  # on a CPU; 64 of paper would fill 24 GiB
 NAIVE_STEPS = 25  # sampling steps of the authors' code
 SECONDS = {"tiny": 8.0, "small": 15.0, "paper": 30.0}  # one measurement of a dream lasts about this long
 
@@ -40,11 +47,10 @@ SECONDS = {"tiny": 8.0, "small": 15.0, "paper": 30.0}  # one measurement of a dr
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=["tiny", "paper"], choices=sorted(SAMPLING_STEPS))
-    parser.add_argument("--batches", nargs="+", type=int, help="1 4 16 64, on a GPU also 256 1024")
+    parser.add_argument("--batches", nargs="+", type=int, help="by default 1 to 64, to 1024 on a GPU")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--long", type=int, default=10_000, help="steps of the long dream; 0 leaves it out")
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--no-compile", action="store_true", help="leave the compiled step out")
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -53,16 +59,18 @@ def read_options() -> argparse.Namespace:
 
 def main() -> None:
     options = read_options()
-    batches = options.batches or [1, 4, 16, 64] + [256, 1024] * (options.device != "cpu")
     figures: dict[str, Any] = {"threads": options.threads, "device": options.device}
     figures["peak_gflops"] = _alone(matmul_peak, options, options.device, options.precision)
     print(f"matrix products: {figures['peak_gflops']:.0f} GFLOP/s at best", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for size in options.sizes:
             place = str(untrained(size, Path(folder) / size, SAMPLING_STEPS[size]))
-            figures[size] = {name: PARTS[name](size, place, batches, options) for name in options.parts}
+            figures[size] = {name: PARTS[name](size, place, options) for name in options.parts}
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "speed.json").write_text(json.dumps({**figures, "machine": machine_facts()}, indent=2) + "\n")
+    (options.out / "speed.md").write_text(table(figures))
+    plot(figures, options.out / "speed.png")
+    print(table(figures))
     print(f"kept in {options.out / 'speed.json'}")
 
 
@@ -73,13 +81,17 @@ def _alone(function: Callable, options: argparse.Namespace, *args: Any) -> Any:
         return pool.submit(function, *args).result()
 
 
-def dreams(size: str, place: str, batches: list[int], options: argparse.Namespace) -> dict[str, Any]:
+def dreams(size: str, place: str, options: argparse.Namespace) -> dict[str, Any]:
     """Steps of the vector environment, by batch, eager and compiled."""
     found: dict[str, Any] = {}
-    for compiled in (False, True)[: 1 if options.no_compile else 2]:
+    on_gpu = options.device != "cpu"
+    batches = options.batches or ([1, 4, 16, 64, 256, 1024] if on_gpu else BATCHES[size])
+    for compiled in (False, True):
+        if compiled and (options.no_compile or not (on_gpu or size in COMPILED)):
+            break
         for batch in batches:
-            name = f"{'compiled' if compiled else 'eager'} {batch}"
             how = {"device": options.device, "precision": options.precision, "compile": compiled}
+            name = f"{'compiled' if compiled else 'eager'} {batch}"
             found[name] = _alone(time_dream, options, place, batch, SECONDS[size], how)
             print(f"{size} {name}: {found[name]}", flush=True)
     return found
@@ -101,9 +113,9 @@ def time_dream(place: str, batch: int, seconds: float, how: dict[str, Any]) -> d
         times.append(time.perf_counter() - started)
     p50, p99 = np.percentile(times, [50, 99])
     return {
-        "frames_per_second": round(batch / p50, 2),
-        "p50_ms": round(p50 * 1e3, 2),
-        "p99_ms": round(p99 * 1e3, 2),
+        "frames_per_second": round(float(batch / p50), 2),
+        "p50_ms": round(float(p50) * 1e3, 2),
+        "p99_ms": round(float(p99) * 1e3, 2),
         "steps": len(times),
         "warm_up_seconds": round(warm_up, 1),
         "gflop": round(_flops(place, batch, how) / 1e9, 3),
@@ -127,14 +139,14 @@ def _peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def naive(size: str, place: str, batches: list[int], options: argparse.Namespace) -> dict[str, Any]:
+def naive(size: str, place: str, options: argparse.Namespace) -> dict[str, Any]:
     """One frame by the naive scheme, beside one cached step, in turn."""
-    found = _alone(time_naive, options, place, options.device, options.precision)
+    found = _alone(time_naive, options, place, options.device, options.precision, 1 if size == "paper" else 5)
     print(f"{size} naive: {found}", flush=True)
     return found
 
 
-def time_naive(place: str, device: str, precision: str, rounds: int = 3) -> dict[str, Any]:
+def time_naive(place: str, device: str, precision: str, rounds: int) -> dict[str, Any]:
     env = WorldModelVectorEnv(1, checkpoint=place, ends=False, device=device, precision=precision)
     env.reset(seed=0)
     model = load_weights(place, device, precision).model
@@ -153,7 +165,7 @@ def time_naive(place: str, device: str, precision: str, rounds: int = 3) -> dict
             started = time.perf_counter()
             env.step(np.zeros(1, np.int64))
             fast.append(time.perf_counter() - started)
-    ours, theirs = np.median(fast), np.median(slow)
+    ours, theirs = float(np.median(fast)), float(np.median(slow))
     return {
         "naive_25_steps_ms": round(theirs * 1e3, 1),
         "cached_ms": round(ours * 1e3, 2),
@@ -161,7 +173,7 @@ def time_naive(place: str, device: str, precision: str, rounds: int = 3) -> dict
     }
 
 
-def training(size: str, place: str, batches: list[int], options: argparse.Namespace) -> dict[str, Any]:
+def training(size: str, place: str, options: argparse.Namespace) -> dict[str, Any]:
     """Optimiser steps of tokenizer and dynamics on the preset's batches (one clip a step for `paper` on a CPU)."""
     batch = 1 if size == "paper" and options.device == "cpu" else preset(size).fit_dynamics.batch
     found = {
@@ -220,7 +232,77 @@ def time_training(size: str, part: str, batch: int, device: str, precision: str,
     }
 
 
-PARTS: dict[str, Callable] = {"dreams": dreams, "naive": naive, "training": training}
+def rewards(size: str, place: str, options: argparse.Namespace) -> dict[str, Any]:
+    """AutoExplore's scores of eight environments in one pass."""
+    found = _alone(time_rewards, options, place, options.device, options.precision, 8)
+    print(f"{size} rewards: {found}", flush=True)
+    return found
+
+
+def time_rewards(place: str, device: str, precision: str, batch: int, rounds: int = 10) -> dict[str, Any]:
+    reward = AutoExplore(load_weights(place, device, precision).model)
+    side = reward.model.tokenizer.config.size
+    frames = torch.randint(0, 256, (batch, reward.context, side, side, 3), dtype=torch.uint8)
+    actions, times = torch.zeros(batch, reward.window - 1, dtype=torch.int64), []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        reward.score(frames, actions)  # gives its result on the CPU
+        times.append(time.perf_counter() - started)
+    return {"scores_per_second": round(batch / float(np.median(times)), 1), "batch": batch}
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Markdown: one row for each thing measured."""
+    peak = figures["peak_gflops"]
+    lines = [
+        f"{figures['threads']} threads, {figures['device']}, matrix products at best {peak:.0f} GFLOP/s",
+        "",
+        "| what | a second | p50 ms | p99 ms | GFLOP | of peak | memory MB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for size in (size for size in SAMPLING_STEPS if size in figures):
+        parts = figures[size]
+        for name, row in parts.get("dreams", {}).items():
+            share = row["gflop"] / row["p50_ms"] * 1e3 / peak
+            cells = row["frames_per_second"], row["p50_ms"], row["p99_ms"], row["gflop"], f"{share:.0%}", row["peak_mb"]
+            lines.append(f"| {size}, {name} dreams, frames | " + " | ".join(map(str, cells)) + " |")
+        for name, row in parts.get("training", {}).items():
+            cells = row["clips_per_second"], row["step_ms"], "", row["gflop"], f"{row['gflops'] / peak:.0%}"
+            lines.append(
+                f"| {size}, {name} training, clips of {row['frames_a_clip']} | "
+                + " | ".join(map(str, cells))
+                + f" | {row['peak_mb']} |"
+            )
+        if "rewards" in parts:
+            row = parts["rewards"]
+            lines.append(f"| {size}, scores, {row['batch']} at once | {row['scores_per_second']} | | | | | |")
+        if "naive" in parts:
+            row = parts["naive"]
+            lines.append(
+                f"| {size}, naive: whole window, {NAIVE_STEPS} steps; {row['ratio']} times as long as ours with "
+                f"{SAMPLING_STEPS[size]} | {1e3 / row['naive_25_steps_ms']:.3f} | {row['naive_25_steps_ms']} | | | | |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def plot(figures: dict[str, Any], path: Path) -> None:
+    """Frames a second over the batch."""
+    figure, axis = plt.subplots(figsize=(6, 4))
+    for size in (size for size in SAMPLING_STEPS if figures.get(size, {}).get("dreams")):
+        for kind in ("eager", "compiled"):
+            rows = {int(n.split()[1]): r for n, r in figures[size]["dreams"].items() if n.startswith(kind)}
+            if rows:
+                rates = [row["frames_per_second"] for row in rows.values()]
+                axis.plot(list(rows), rates, "o-", label=f"{size}, {kind}")
+        if "naive" in figures[size]:
+            axis.plot(1, 1e3 / figures[size]["naive"]["naive_25_steps_ms"], "x", label=f"{size}, naive, 25 steps")
+    axis.set(xscale="log", yscale="log", xlabel="dreams in a batch", ylabel="frames a second")
+    axis.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+PARTS: dict[str, Callable] = {"dreams": dreams, "naive": naive, "training": training, "rewards": rewards}
 
 if __name__ == "__main__":
     main()
