@@ -47,6 +47,14 @@ def excited(module: torch.nn.Module, std: float = 0.2) -> torch.nn.Module:
     return module.eval()
 
 
+def reward_by_numpy(logits: np.ndarray, quantile: float = 0.75) -> np.ndarray:
+    """Equations 2 to 4 as they stand in the paper: logits (N, n, k) to (N,)."""
+    x = np.exp(logits.astype(np.float64))
+    x /= x.sum(-1, keepdims=True)
+    u = -2 * np.where(x > 0, x * np.log(np.maximum(x, 1e-300)), 0).sum(-1) / np.log(logits.shape[-1])
+    return np.array([row[row >= np.quantile(row, quantile)].mean() for row in u])
+
+
 @pytest.fixture(scope="session")
 def toy_checkpoint(tmp_path_factory) -> str:
     """The folder of an untrained world model of the toy game."""

@@ -15,10 +15,13 @@ import torch
 from genie_gym.envs.prompt import Prompt
 from genie_gym.errors import ConfigError, InvalidActionError
 from genie_gym.games import GameSpec
+from genie_gym.models.uncertainty import token_entropy, top_mean
 from genie_gym.world_model import DreamState, Outcome, Sampling
 from genie_gym.world_model.weights import find_weights, load_weights
 
-__all__ = ["Dreams"]
+__all__ = ["REWARDS", "Dreams"]
+
+REWARDS = ("game", "autoexplore")
 
 
 class Dreams:
@@ -31,6 +34,7 @@ class Dreams:
         sampling_steps, temperature, order, floor: replace the checkpoint's own way of sampling; see Sampling.
         context: real frames a dream starts from, at most as many as the checkpoint keeps.
         ends: whether the dream may end; False leaves out what the end head says.
+        reward: what a step is paid, see `paid`.
 
     Attributes:
         game: the game's description, of the checkpoint.
@@ -52,10 +56,13 @@ class Dreams:
         floor: float | None = None,
         context: int | None = None,
         ends: bool = True,
+        reward: str = "game",
     ):
+        if reward not in REWARDS:
+            raise ConfigError(f"unknown reward {reward!r} of a dream; choose one of: {', '.join(REWARDS)}")
         place, _ = find_weights(game, checkpoint)
         loaded = load_weights(place, device, precision, compile)
-        self.count, self.ends = count, ends
+        self.count, self.ends, self.reward = count, ends, reward
         self.model, self.starts = loaded.model, loaded.starts
         self.game = GameSpec.from_dict(loaded.game)
         self.size = self.model.tokenizer.config.size
@@ -90,6 +97,13 @@ class Dreams:
             raise gym.error.ResetNeeded("call reset() before step()")
         outcome = self.model.step(self._state, self._checked(actions), self.sampling)
         return outcome if self.ends else replace(outcome, ended=torch.zeros_like(outcome.ended))
+
+    @torch.no_grad()
+    def paid(self, outcome: Outcome) -> torch.Tensor:
+        """What a step is paid, float (N,): the game's reward as the model expects it, or with "autoexplore" how unsure
+        the model was of the frame it drew, in [0, 2]: the mean entropy of the most uncertain quarter of its tokens.
+        """
+        return outcome.rewards if self.reward == "game" else top_mean(token_entropy(outcome.logits))
 
     def _checked(self, actions: np.ndarray | torch.Tensor) -> torch.Tensor:
         if isinstance(actions, torch.Tensor) and actions.is_cuda:

@@ -37,7 +37,10 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
             "Disabled" (call `reset(options={"reset_mask": ended})`). Only the dreams that ended are begun anew.
         tensors: give observations, rewards and ends as torch tensors on the model's device (rewards float32), and take
             actions as one, for agents that live there; all else, `infos` included, stays numpy.
-        options: device, precision, compile, sampling_steps, temperature, order, floor, context, ends.
+        options: device, precision, compile, sampling_steps, temperature, order, floor, context, ends,
+            reward ("game" or "autoexplore").
+
+    `infos` holds "end_probability" and "game_reward" of each dream.
 
     Raises:
         CheckpointError, GameError, ConfigError: see the message.
@@ -127,16 +130,18 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
     def _advance(self, outcome: Outcome, waking: np.ndarray) -> Arrays:
         """Books one step: counts, ends, and new dreams where old ones are over."""
         # Stacked, so that they leave the device together.
-        brought = torch.stack([outcome.rewards, outcome.ends, outcome.ended.float()]).cpu().numpy()
-        rewards, chances, ended = np.where(waking, 0.0, brought[0]), brought[1], (brought[2] > 0) & ~waking
+        columns = [self._dreams.paid(outcome), outcome.rewards, outcome.ends, outcome.ended.float()]
+        brought = torch.stack(columns).cpu().numpy()
+        rewards, ended = np.where(waking, 0.0, brought[0]), (brought[3] > 0) & ~waking
+        told = {"game_reward": brought[1], "end_probability": brought[2]}
         self._frames, self._lengths = outcome.frames, self._lengths + 1
         truncated = np.zeros(self.num_envs, bool)
         if self.max_episode_steps is not None:
             truncated = (self._lengths >= self.max_episode_steps) & ~waking & ~ended
-        infos = {"end_probability": chances, "_end_probability": ~waking}
+        infos: dict[str, Any] = _masked(told, ~waking)
         over = ended | truncated
         if self.autoreset_mode == AutoresetMode.SAME_STEP:
-            infos |= self._final(over, chances)
+            infos |= self._final(over, told)
             self._begin(np.flatnonzero(over).tolist())
         else:
             self._begin(np.flatnonzero(waking).tolist())
@@ -152,14 +157,14 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         kept = values.astype(np.float32) if values.dtype == np.float64 else values
         return torch.from_numpy(kept).to(self._dreams.model.device)
 
-    def _final(self, over: np.ndarray, chances: np.ndarray) -> dict[str, Any]:
+    def _final(self, over: np.ndarray, told: dict[str, np.ndarray]) -> dict[str, Any]:
         """The last frames and infos of the dreams that end in this step, in Gymnasium's form."""
         if not over.any():
             return {}
         frames = np.full(self.num_envs, None, object)
         for row in np.flatnonzero(over):
             frames[row] = self._given(self._frames[row])
-        last = {"end_probability": np.where(over, chances, 0), "_end_probability": over}
+        last = _masked({name: np.where(over, value, 0) for name, value in told.items()}, over)
         return {"final_obs": frames, "_final_obs": over, "final_info": last, "_final_info": over}
 
     def _begin(self, rows: list[int], prompt: Any = None) -> None:
@@ -175,6 +180,11 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         if len(seed) != self.num_envs:
             raise ConfigError(f"a list of seeds needs one for each of {self.num_envs} dreams; got {len(seed)}")
         return [seed[row] for row in rows]
+
+
+def _masked(told: dict[str, np.ndarray], mask: np.ndarray) -> dict[str, np.ndarray]:
+    """Infos in Gymnasium's form: beside each array, which of its rows count."""
+    return told | {f"_{name}": mask for name in told}
 
 
 def _mode(mode: str | AutoresetMode) -> AutoresetMode:

@@ -1,6 +1,6 @@
 """Intrinsic rewards: AutoExplore and its baselines as batched torch functions; scoring never trains."""
 
-from genie_gym.rewards.autoexplore import AutoExplore, token_entropy, top_mean
+from genie_gym.rewards.autoexplore import AutoExplore
 from genie_gym.rewards.baselines import FeatureError, RandomNetworkDistillation
 from genie_gym.rewards.context import FrameMemory
 from genie_gym.rewards.options import RewardOptions, make_reward
@@ -23,6 +23,4 @@ __all__ = [
     "RolloutReward",
     "Score",
     "make_reward",
-    "token_entropy",
-    "top_mean",
 ]

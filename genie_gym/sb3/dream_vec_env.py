@@ -31,7 +31,8 @@ class DreamVecEnv(VecEnv):
             goes on until the model says it ended.
 
     Observations are uint8 (N, 64, 64, 3), rewards float32 (N,); `infos[i]` holds "terminal_observation" and
-    "TimeLimit.truncated" where dream i ended, and "end_probability".
+    "TimeLimit.truncated" where dream i ended, and always "end_probability" and "game_reward", also where the reward is
+    another (`reward="autoexplore"`).
     """
 
     def __init__(
@@ -55,7 +56,8 @@ class DreamVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         frames, rewards, ended, truncated, batch = self.dreams.step(self._chosen)
-        infos: list[dict[str, Any]] = [{"end_probability": float(p)} for p in batch["end_probability"]]
+        told = ("end_probability", "game_reward")
+        infos: list[dict[str, Any]] = [{name: float(batch[name][i]) for name in told} for i in range(self.num_envs)]
         for row in np.flatnonzero(ended | truncated):
             infos[row]["terminal_observation"] = batch["final_obs"][row]
             infos[row]["TimeLimit.truncated"] = bool(truncated[row])

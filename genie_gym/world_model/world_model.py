@@ -98,7 +98,7 @@ class Outcome:
         rewards: float (b,), expected reward in the game's unit.
         ends: float (b,), probability that the episode ended.
         ended: bool (b,), drawn with it.
-        logits: float (b, n, k), of the last sampling step.
+        logits: float (b, n, k), those that each token was drawn with, in the sampling step that settled it.
     """
 
     frames: Tensor
@@ -212,16 +212,18 @@ class WorldModel(nn.Module):
     def _draw(
         self, state: DreamState, actions: Tensor, noise: Tensor, sampling: Sampling
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The next frame's tokens (b, n), and logits and features of the last pass; noise (b, steps, 2, n)."""
+        """The next frame's tokens (b, n), their logits, and features of the last pass; noise (b, steps, 2, n)."""
         past, led = state.tokens[:, None], torch.stack([state.actions, actions], 1)
         tokens = torch.full_like(state.tokens, self.dynamics.hidden)
         hidden = torch.ones_like(tokens, dtype=torch.bool)
+        logits = torch.empty(0)
         for i in range(sampling.steps):
             # The first pass also commits the previous frame; later ones only redo the new frame.
             features = self.dynamics.features(past, tokens[:, None], led, state.past)[:, -1]
             past, led = past[:, :0], led[:, -1:]
-            logits = self.dynamics.to_logits(features)
-            codes, confidence = sample_tokens(logits, noise[:, i, 0], sampling.temperature, sampling.floor)
+            drawn = self.dynamics.to_logits(features)
+            logits = drawn if i == 0 else torch.where(hidden.unsqueeze(-1), drawn, logits)
+            codes, confidence = sample_tokens(drawn, noise[:, i, 0], sampling.temperature, sampling.floor)
             priority = confidence if sampling.order == "confidence" else noise[:, i, 1]
             settled = torch.where(hidden, codes, tokens)
             hidden = settle(priority, hidden, masked_after(i, sampling.steps, tokens.shape[1]))

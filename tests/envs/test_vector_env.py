@@ -21,10 +21,12 @@ def make(toy_checkpoint):
 
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
-def test_each_dream_is_that_of_a_single_env_also_through_resets(make, toy_checkpoint, mode):
-    vector = make(autoreset_mode=mode)
+@pytest.mark.parametrize("reward", ["game", "autoexplore"])
+def test_each_dream_is_that_of_a_single_env_also_through_resets(make, toy_checkpoint, mode, reward):
+    vector = make(autoreset_mode=mode, reward=reward)
     singles = gym.vector.SyncVectorEnv(
-        [lambda: WorldModelEnv(checkpoint=toy_checkpoint, temperature=1.0)] * 3, autoreset_mode=AutoresetMode(mode)
+        [lambda: WorldModelEnv(checkpoint=toy_checkpoint, temperature=1.0, reward=reward)] * 3,
+        autoreset_mode=AutoresetMode(mode),
     )
     (frames, _), (expected, _) = vector.reset(seed=7), singles.reset(seed=7)
     assert np.array_equal(frames, expected)
@@ -38,6 +40,11 @@ def test_each_dream_is_that_of_a_single_env_also_through_resets(make, toy_checkp
         assert np.array_equal(ends, theirs[2])
         assert np.array_equal(cuts, theirs[3])
         assert infos.keys() == theirs[4].keys()
+        going = infos["_game_reward"] & ~ends
+        assert np.allclose(infos["game_reward"][going], theirs[4]["game_reward"][going], rtol=1e-4)
+        if "final_info" in infos:
+            last, other = infos["final_info"]["game_reward"][ends], theirs[4]["final_info"]["game_reward"][ends]
+            assert np.allclose(last, other, rtol=1e-4) and (last != 0).all()
         if "final_obs" in infos:
             for mine, other in zip(infos["final_obs"], theirs[4]["final_obs"], strict=True):
                 assert (mine is None) == (other is None)

@@ -12,7 +12,7 @@ import genie_gym  # noqa: F401 (registers the ids)
 from genie_gym import paths
 from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import CheckpointError, ConfigError, GameError, InvalidActionError, PromptError
-from tests.conftest import untrained
+from tests.conftest import reward_by_numpy, untrained
 
 
 def dream(env: gym.Env, seed: int, actions: list[int]) -> tuple[np.ndarray, list[float]]:
@@ -147,6 +147,7 @@ def test_a_wrong_action_is_explained(env, action):
         ({"temperature": -1.0}, "temperature"),
         ({"order": "alphabetical"}, "order"),
         ({"context": 9}, "context must lie in 1 .. 4"),
+        ({"reward": "fun"}, "unknown reward 'fun' of a dream; choose one of: game, autoexplore"),
         ({"device": "abacus"}, "cannot use device 'abacus'"),
         ({"precision": "float7"}, "precision"),
     ],
@@ -177,3 +178,21 @@ def test_ends_are_drawn_with_the_probability_told(toy_checkpoint):
     endless = WorldModelEnv(checkpoint=toy_checkpoint, ends=False)
     endless.reset(seed=0)
     assert not any(endless.step(0)[2] for _ in range(100))
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_autoexplore_pays_the_entropy_of_the_tokens_drawn(toy_checkpoint, monkeypatch, steps):
+    env = WorldModelEnv(checkpoint=toy_checkpoint, reward="autoexplore", sampling_steps=steps, temperature=1.0)
+    plain = WorldModelEnv(checkpoint=toy_checkpoint, sampling_steps=steps, temperature=1.0)
+    outcomes, step = [], env._dreams.step
+    monkeypatch.setattr(env._dreams, "step", lambda actions: outcomes.append(step(actions)) or outcomes[-1])
+    assert np.array_equal(env.reset(seed=3)[0], plain.reset(seed=3)[0])
+    paid = []
+    for action in [0, 1, 2, 3, 3, 2]:
+        (frame, reward, *_, info), (same, own, *_, twin) = env.step(action), plain.step(action)
+        assert np.array_equal(frame, same)  # what is paid changes nothing else
+        assert info["game_reward"] == twin["game_reward"] == own
+        paid.append(reward)
+    expected = [reward_by_numpy(outcome.logits.numpy())[0] for outcome in outcomes]
+    np.testing.assert_allclose(paid, expected, rtol=1e-5)
+    assert 0 < min(paid) < max(paid) <= 2

@@ -9,9 +9,10 @@ import torch
 from genie_gym.errors import ConfigError
 from genie_gym.models.maskgit import masked_after
 from genie_gym.models.transformer import with_drafts
-from genie_gym.rewards import AutoExplore, token_entropy, top_mean
+from genie_gym.models.uncertainty import token_entropy
+from genie_gym.rewards import AutoExplore
 from genie_gym.world_model import WorldModel
-from tests.conftest import untrained
+from tests.conftest import reward_by_numpy, untrained
 
 
 @pytest.fixture(scope="module")
@@ -24,32 +25,6 @@ def windows() -> tuple[torch.Tensor, torch.Tensor]:
     g = torch.Generator().manual_seed(0)
     frames = torch.randint(256, (6, 5, 64, 64, 3), dtype=torch.uint8, generator=g)
     return frames, torch.randint(4, (6, 4), generator=g)
-
-
-def by_numpy(logits: np.ndarray, quantile: float = 0.75) -> np.ndarray:
-    """Equations 2 to 4 as they stand in the paper: logits (N, n, k) to (N,)."""
-    x = np.exp(logits.astype(np.float64))
-    x /= x.sum(-1, keepdims=True)
-    u = -2 * np.where(x > 0, x * np.log(np.maximum(x, 1e-300)), 0).sum(-1) / np.log(logits.shape[-1])
-    return np.array([row[row >= np.quantile(row, quantile)].mean() for row in u])
-
-
-def test_entropy_lies_between_certain_and_anything():
-    certain, even = torch.full((3, 8), -200.0), torch.zeros(3, 8)
-    certain[:, 2] = 200.0
-    assert token_entropy(certain).tolist() == [0, 0, 0]
-    assert token_entropy(even).numpy() == pytest.approx(2)
-    two = torch.full((8,), -1e9)
-    two[[1, 5]] = 0.0
-    assert float(token_entropy(two)) == pytest.approx(2 * np.log(2) / np.log(8))
-
-
-@pytest.mark.parametrize("n", [1, 4, 5, 16, 64, 256])
-@pytest.mark.parametrize("quantile", [0.0, 0.5, 0.75, 0.9, 1.0])
-def test_entropy_and_top_mean_are_the_papers_equations(n, quantile):
-    logits = np.random.default_rng(n).normal(0, 3, (7, n, 32)).astype(np.float32)
-    got = top_mean(token_entropy(torch.from_numpy(logits)), quantile)
-    np.testing.assert_allclose(got.numpy(), by_numpy(logits, quantile), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("context", "horizon"), [(2, 3), (3, 2), (2, 1), (1, 4)])
@@ -66,7 +41,7 @@ def test_the_reward_is_that_of_a_training_clip_whose_past_is_hidden(model, windo
         embedded = with_drafts(dynamics.embeddings(past), dynamics.embeddings(drafts), dynamics.one_hot(led))
         logits = dynamics.to_logits(dynamics.transformer(embedded)[:, -1])
     got = AutoExplore(model, context, horizon).score(frames, actions)
-    np.testing.assert_allclose(got.reward.numpy(), by_numpy(logits.numpy()), rtol=1e-3)
+    np.testing.assert_allclose(got.reward.numpy(), reward_by_numpy(logits.numpy()), rtol=1e-3)
     np.testing.assert_allclose(got.map.flatten(1).numpy(), token_entropy(logits).numpy(), rtol=1e-3)
     assert got.map.shape == (6, 4, 4) and got.reward.dtype == torch.float32
     assert got.reward.std() > 1e-3  # windows differ
@@ -100,7 +75,7 @@ def expected_handmade(colours: list[int], actions: list[int]) -> float:
     value = 0.01 * colours[0] + 0.02 * colours[1] - 0.1
     value += sum(0.1 * (i + 2) * action for i, action in enumerate(actions))
     logits = np.array([[value + 0.2 * i, 0] for i in range(4)], np.float32)
-    return float(by_numpy(logits[None])[0])
+    return float(reward_by_numpy(logits[None])[0])
 
 
 @pytest.mark.parametrize("actions", [[0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [1, 2, 3, 0], [0, 3, 2, 1]])

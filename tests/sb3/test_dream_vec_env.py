@@ -50,3 +50,14 @@ def test_ppo_learns_on_stacked_and_monitored_dreams(make):
     model.learn(48)
     assert any((a != b).any() for a, b in zip(before, model.policy.parameters(), strict=True))
     assert len(model.ep_info_buffer) > 0
+
+
+def test_the_games_reward_stays_in_the_infos(make):
+    paid, plain = make(reward="autoexplore", ends=False), make(ends=False)
+    for env in (paid, plain):
+        env.seed(2)
+        env.reset()
+    _, rewards, _, infos = paid.step(np.array([0, 1, 2]))
+    _, own, _, _ = plain.step(np.array([0, 1, 2]))
+    assert [info["game_reward"] for info in infos] == own.tolist()
+    assert ((rewards > 0) & (rewards <= 2)).all() and not np.array_equal(rewards, own)

@@ -186,6 +186,14 @@ def test_shapes_and_ranges(checkpoint, model):
     assert (state.tokens >= 0).all() and (state.tokens < 16).all()  # none stays hidden
 
 
+@pytest.mark.parametrize("order", ["confidence", "random"])
+def test_logits_are_those_each_token_was_drawn_with(checkpoint, model, order):
+    prompt, led, actions, _ = inputs(checkpoint)
+    state, _ = model.start(prompt, led)
+    outcome = model.step(state, actions[:, 0], Sampling(steps=4, temperature=0.0, order=order))
+    assert torch.equal(outcome.logits.argmax(-1), state.tokens)
+
+
 def test_dreaming_changes_no_weight(checkpoint, model):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     dream(model, *inputs(checkpoint), SAMPLINGS[3])
