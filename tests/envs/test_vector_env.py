@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium.vector import AutoresetMode
 
 import genie_gym  # noqa: F401 (registers the ids)
@@ -117,3 +118,18 @@ def test_a_prompt_starts_all_dreams(make):
 def test_bad_input_is_explained(make, call, error, says):
     with pytest.raises(error, match=says):
         call(make)
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+def test_tensors_hold_what_arrays_hold(make, mode):
+    arrays, tensors = make(autoreset_mode=mode), make(autoreset_mode=mode, tensors=True)
+    expected, got = arrays.reset(seed=3), tensors.reset(seed=3)
+    assert got[0].dtype == torch.uint8 and np.array_equal(got[0].numpy(), expected[0])
+    kept = got[0].clone()
+    for actions in ACTIONS:
+        expected, got = arrays.step(actions), tensors.step(torch.from_numpy(actions))
+        assert [x.dtype for x in got[:4]] == [torch.uint8, torch.float32, torch.bool, torch.bool]
+        assert all(np.allclose(a, b.numpy()) for a, b in zip(expected[:4], got[:4], strict=True))
+        assert np.array_equal(got[4]["end_probability"], expected[4]["end_probability"])
+    assert torch.equal(kept, tensors.reset(seed=3)[0])  # what was given away is not written into
+    (got[1] * torch.ones(3, requires_grad=True)).sum().backward()  # and may stand in a loss
