@@ -25,11 +25,11 @@ def dream(game: str, count: int, length: int, seed: int, **options: object) -> V
     return VecTransposeImage(VecFrameStack(VecMonitor(env), STACK))
 
 
-def train(game: str, steps: int, seed: int, envs: int = 16, length: int = 200) -> PPO:
+def train(game: str, steps: int, seed: int, envs: int = 16, length: int = 200, **options: object) -> PPO:
     """PPO on the dream's reward."""
     model = PPO(
         "CnnPolicy",
-        dream(game, envs, length, seed),
+        dream(game, envs, length, seed, **options),
         n_steps=128,
         batch_size=256,
         n_epochs=3,
@@ -70,10 +70,12 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=30, help="real episodes to score on")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--compile", action="store_true", help="compile the step: worth its minute in long runs")
+    parser.add_argument("--checkpoint", help="folder or hub id; the game's own weights by default")
     parser.add_argument("--out", type=Path, help="writes the returns as JSON")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    agent = train(given.game, given.steps, given.seed)
+    agent = train(given.game, given.steps, given.seed, compile=given.compile, checkpoint=given.checkpoint)
     torch.manual_seed(given.seed)
     trained = play(given.game, agent, given.episodes, seed=10_000)
     random = play(given.game, None, given.episodes, seed=10_000)
