@@ -4,6 +4,7 @@ from genie_gym.data import convert
 from genie_gym.data.clips import Clips
 from genie_gym.data.episode import Episode
 from genie_gym.data.export import export_minari
+from genie_gym.data.joined import JoinedClips
 from genie_gym.data.recording import Recording, episode_lengths
 from genie_gym.data.split import split
 from genie_gym.data.writer import RecordingWriter, pack
@@ -11,6 +12,7 @@ from genie_gym.data.writer import RecordingWriter, pack
 __all__ = [
     "Clips",
     "Episode",
+    "JoinedClips",
     "Recording",
     "RecordingWriter",
     "convert",

@@ -9,7 +9,7 @@ import numpy as np
 from genie_gym.data.recording import Recording
 from genie_gym.errors import DataError
 
-__all__ = ["Clips"]
+__all__ = ["Batch", "Clips"]
 
 Batch = dict[str, np.ndarray]
 

@@ -2,6 +2,16 @@
 
 from genie_gym.fit.loop import FitConfig, FitReport, fit
 from genie_gym.fit.presets import PRESETS, Preset, preset
-from genie_gym.fit.stages import fit_dynamics, fit_tokenizer
+from genie_gym.fit.stages import fit_decoder, fit_dynamics, fit_tokenizer
 
-__all__ = ["PRESETS", "FitConfig", "FitReport", "Preset", "fit", "fit_dynamics", "fit_tokenizer", "preset"]
+__all__ = [
+    "PRESETS",
+    "FitConfig",
+    "FitReport",
+    "Preset",
+    "fit",
+    "fit_decoder",
+    "fit_dynamics",
+    "fit_tokenizer",
+    "preset",
+]

@@ -1,10 +1,10 @@
-"""Which clips and which frozen parts feed each model: the tokenizer first, then the dynamics on its tokens.
+"""Which clips and which frozen parts feed each model: tokenizer or its decoder first, then the dynamics on its tokens.
 
 Shapes: b clips, t frames, n tokens a frame.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,45 +13,94 @@ import torch
 from einops import rearrange, reduce
 from torch import Tensor, nn
 
-from genie_gym.data import Clips
+from genie_gym.data import Clips, JoinedClips
 from genie_gym.fit.loop import FitConfig, FitReport, fit, fit_device
 from genie_gym.frames import beside, from_model, to_model
 from genie_gym.models.dynamics import Dynamics
 from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.precision import autocast, resolve
 
-__all__ = ["fit_dynamics", "fit_tokenizer", "token_batch"]
+__all__ = ["Windows", "fit_decoder", "fit_dynamics", "fit_tokenizer", "token_batch"]
+
+Windows = Clips | JoinedClips
 
 
-def fit_tokenizer(model: Tokenizer, train: Clips, held_out: Clips, config: FitConfig, folder: Path) -> FitReport:
+def fit_tokenizer(model: Tokenizer, train: Windows, held_out: Windows, config: FitConfig, folder: Path) -> FitReport:
     """Fits the tokenizer to reconstruct clips; validates PSNR over all held-out windows."""
+
+    def validate(average: Any) -> dict[str, Any]:
+        return _reconstruction(average, held_out, config)
+
+    return fit(model, _pictures(train), validate, config, folder, name="tokenizer")
+
+
+def fit_decoder(model: Tokenizer, train: Windows, held_out: Windows, config: FitConfig, folder: Path) -> FitReport:
+    """Tunes a fitted tokenizer's way back from tokens to pixels, as the paper does before it tunes the dynamics.
+
+    Encoder and codebook stay as they are to the bit, so that the tokens that the dynamics knows keep their meaning
+    (paper section 4). Validates as `fit_tokenizer` does.
+    """
+
+    def validate(average: Any) -> dict[str, Any]:
+        return _reconstruction(average.tokenizer, held_out, config)
+
+    return fit(_DecoderFit(model), _pictures(train), validate, config, folder, name="decoder")
+
+
+class _DecoderFit(nn.Module):
+    """A tokenizer of which only what follows the codebook learns."""
+
+    def __init__(self, tokenizer: Tokenizer):
+        super().__init__()
+        self.tokenizer = tokenizer.requires_grad_(False)
+        for part in (tokenizer.from_code, tokenizer.decoder, tokenizer.to_pixels):
+            part.requires_grad_(True)
+
+    def train(self, mode: bool = True) -> "_DecoderFit":
+        super().train(mode)
+        self.tokenizer.encoder.eval()
+        self.tokenizer.codebook.eval()  # in training it would follow what it sees
+        return self
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        with torch.no_grad():
+            tokens = self.tokenizer.encode(batch["frames"])
+        loss, error = self.tokenizer.reconstruction_loss(self.tokenizer.decode(tokens), batch["frames"])
+        return loss, {"mse": error}
+
+
+def _pictures(train: Windows) -> Callable[[np.random.Generator, int], dict[str, Tensor]]:
+    """Draws clips to be reconstructed."""
 
     def sample(rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
         clips = train.sample(rng, batch, overhang=train.length - 1)  # an episode's last frame as often as any other
         return {"frames": to_model(torch.from_numpy(clips["frames"]))}
 
-    def validate(average: Any) -> dict[str, Any]:
-        device = next(average.parameters()).device
-        errors, used, clip = [], [], None
-        with torch.no_grad(), autocast(resolve(config.precision, device), device):
-            for batch in held_out.in_order(16):
-                frames = to_model(torch.from_numpy(batch["frames"])).to(device)
-                tokens = average.encode(frames)
-                seen = average.decode(tokens).clamp(0, 1)
-                errors.append(reduce((seen - frames).square(), "b t c h w -> (b t)", "mean").cpu())
-                used.append(tokens.flatten().cpu())
-                clip = beside(batch["frames"][0], from_model(seen[0]).cpu().numpy()) if clip is None else clip
-        mse = torch.cat(errors).clamp(min=1e-6)
-        return {"psnr": (-10 * mse.log10()).mean(), "codes": len(torch.cat(used).unique()), "real_and_seen": clip}
+    return sample
 
-    return fit(model, sample, validate, config, folder, name="tokenizer")
+
+@torch.no_grad()
+def _reconstruction(average: Any, held_out: Windows, config: FitConfig) -> dict[str, Any]:
+    """A tokenizer's PSNR over all held-out windows, the codes it uses, and a clip beside what it sees in it."""
+    device = next(average.parameters()).device
+    errors, used, clip = [], [], None
+    with autocast(resolve(config.precision, device), device):
+        for batch in held_out.in_order(16):
+            frames = to_model(torch.from_numpy(batch["frames"])).to(device)
+            tokens = average.encode(frames)
+            seen = average.decode(tokens).clamp(0, 1)
+            errors.append(reduce((seen - frames).square(), "b t c h w -> (b t)", "mean").cpu())
+            used.append(tokens.flatten().cpu())
+            clip = beside(batch["frames"][0], from_model(seen[0]).cpu().numpy()) if clip is None else clip
+    mse = torch.cat(errors).clamp(min=1e-6)
+    return {"psnr": (-10 * mse.log10()).mean(), "codes": len(torch.cat(used).unique()), "real_and_seen": clip}
 
 
 def fit_dynamics(
     model: Dynamics,
     tokenizer: Tokenizer,
-    train: Clips,
-    held_out: Clips,
+    train: Windows,
+    held_out: Windows,
     config: FitConfig,
     folder: Path,
     lengths: tuple[int, ...],
@@ -122,7 +171,7 @@ def _changed(pixels: Tensor, patch: int, threshold: int = 5) -> Tensor:
 
 
 @torch.no_grad()
-def _figures(model: Any, tokenizer: Tokenizer, held_out: Clips, config: FitConfig) -> dict[str, Any]:
+def _figures(model: Any, tokenizer: Tokenizer, held_out: Windows, config: FitConfig) -> dict[str, Any]:
     """The model's own figures over all held-out windows taken together, with the same masks at each validation."""
     device = next(model.parameters()).device
     sums, numbers = defaultdict[str, float](float), defaultdict[str, float](float)
@@ -138,7 +187,7 @@ def _figures(model: Any, tokenizer: Tokenizer, held_out: Clips, config: FitConfi
 
 
 @torch.no_grad()
-def _one_step_ahead(model: Any, tokenizer: Tokenizer, held_out: Clips, config: FitConfig) -> dict[str, np.ndarray]:
+def _one_step_ahead(model: Any, tokenizer: Tokenizer, held_out: Windows, config: FitConfig) -> dict[str, np.ndarray]:
     """A held-out clip, and beside it each of its frames as predicted from the real ones before it."""
     clip = next(held_out.in_order(1))
     batch = token_batch(tokenizer, clip, 0, held_out.length, config.precision)
@@ -148,6 +197,6 @@ def _one_step_ahead(model: Any, tokenizer: Tokenizer, held_out: Clips, config: F
     return {"real_and_predicted": beside(clip["frames"][0], pictures)}
 
 
-def _in_order(tokenizer: Tokenizer, clips: Clips, config: FitConfig) -> Iterator[dict[str, Tensor]]:
+def _in_order(tokenizer: Tokenizer, clips: Windows, config: FitConfig) -> Iterator[dict[str, Tensor]]:
     for batch in clips.in_order(16):
         yield token_batch(tokenizer, batch, 0, clips.length, config.precision)

@@ -102,12 +102,16 @@ class Tokenizer(nn.Module):
             codes, commitment = nn.functional.normalize(encodings.float(), dim=-1), commitment * 0
             self.codebook.started.fill_(False)  # start again from the encodings that warm-up ends with
         self.steps += int(self.training)
-        error = (self._pixels(codes) - frames).float().square()
-        moving = (frames - frames.median(1, keepdim=True).values).abs().amax(2, keepdim=True) > 0.02
-        weight = 1 + self.config.moving * moving
-        loss = (weight * error).mean() + self.config.commitment * commitment
+        weighted, error = self.reconstruction_loss(self._pixels(codes), frames)
+        loss = weighted + self.config.commitment * commitment
         used = torch.bincount(tokens.flatten(), minlength=self.config.codes).count_nonzero()
-        return loss, {"mse": error.mean().detach(), "commitment": commitment.detach(), "codes": used.float()}
+        return loss, {"mse": error, "commitment": commitment.detach(), "codes": used.float()}
+
+    def reconstruction_loss(self, seen: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Squared error of float frames (b, t, 3, size, size): with extra weight on moving pixels, and plain."""
+        error = (seen - frames).float().square()
+        moving = (frames - frames.median(1, keepdim=True).values).abs().amax(2, keepdim=True) > 0.02
+        return ((1 + self.config.moving * moving) * error).mean(), error.mean().detach()
 
     def _warming_up(self, batch: dict[str, Tensor]) -> bool:
         """A slow machine that fits by the clock must not run out of time before it has a codebook."""

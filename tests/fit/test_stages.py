@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from genie_gym import data
-from genie_gym.fit import FitConfig, FitReport, fit_dynamics, fit_tokenizer, stages
+from genie_gym.fit import FitConfig, FitReport, fit_decoder, fit_dynamics, fit_tokenizer, stages
 from genie_gym.fit.stages import token_batch
 from genie_gym.metrics import psnr
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
@@ -230,3 +230,16 @@ def test_both_stages_run(tokenizer, dynamics, recording, tmp_path):
     report = fit_dynamics(dynamics, tokenizer, clips, clips, CONFIG, tmp_path / "dynamics", lengths=(4,))
     assert report.finished and {"cross_entropy", "accuracy", "reward", "end"} <= report.metrics.keys()
     assert all(torch.equal(frozen[name], value) for name, value in tokenizer.state_dict().items())
+
+
+def test_the_decoder_learns_and_tokens_keep_their_meaning(tokenizer, recording, tmp_path):
+    clips = data.JoinedClips([data.Clips(recording, 4), data.Clips(recording, 4, [2])], (1, 1))
+    frames = torch.from_numpy(next(clips.in_order(8))["frames"]).permute(0, 1, 4, 2, 3) / 255
+    before, tokens = {k: v.clone() for k, v in tokenizer.state_dict().items()}, tokenizer.encode(frames)
+    config = replace(CONFIG, steps=40, lr=3e-3, average=0.5)
+    first = fit_decoder(tokenizer, clips, clips, replace(config, steps=1), tmp_path / "one")
+    report = fit_decoder(tokenizer, clips, clips, config, tmp_path / "run")
+    changed = {k.split(".")[0] for k, v in tokenizer.state_dict().items() if not torch.equal(before[k], v)}
+    assert changed == {"from_code", "decoder", "to_pixels"}
+    assert torch.equal(tokenizer.encode(frames), tokens)
+    assert report.finished and report.metrics["psnr"] > first.metrics["psnr"] + 1
