@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from genie_gym.fit import preset
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig, token_distance_cross_entropy
 from genie_gym.models.transformer import with_drafts
 from tests.conftest import excited
@@ -243,3 +244,23 @@ def test_learns_what_an_action_does():
         optimizer.step()
     fresh = batch()
     assert torch.equal(model.eval().next_frames(fresh["tokens"], fresh["actions"]), fresh["tokens"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["tiny", "paper"])
+def test_cached_logits_of_a_whole_window_at_the_presets_sizes(size):
+    torch.manual_seed(0)
+    model = Dynamics(preset(size).dynamics_for(7)).eval()
+    for parameter in model.parameters():
+        if not parameter.any():  # what starts at zero would hide a fault behind it
+            torch.nn.init.normal_(parameter, std=0.02)
+    window, n = model.config.window, model.config.side**2
+    tokens, actions = torch.randint(1024, (1, window, n)), torch.randint(7, (1, window))
+    hidden = torch.full((1, 1, n), model.hidden)
+    with torch.no_grad():
+        cache = model.transformer.new_cache(1)
+        for t in range(window - 1):
+            cached = model.features(tokens[:, t : t + 1], hidden, actions[:, t : t + 2], cache)[:, -1]
+        whole = model.features(tokens[:, :-1], hidden, actions)[:, -1]
+        torch.testing.assert_close(model.to_logits(cached), model.to_logits(whole), atol=1e-4, rtol=0)
+    assert whole.std() > 0.1
