@@ -1,10 +1,19 @@
-"""How close predicted frames are to real ones: pure functions over uint8 pictures (..., h, w, 3)."""
+"""How close predicted frames are to real ones, uint8 pictures (..., h, w, 3), and latent actions to true ones."""
 
 import numpy as np
 import torch
 from einops import rearrange
 
-__all__ = ["frechet_distance", "moving_pixels", "moving_psnr", "psnr", "ssim"]
+__all__ = [
+    "count_pairs",
+    "frechet_distance",
+    "moving_pixels",
+    "moving_psnr",
+    "mutual_information",
+    "one_to_one_accuracy",
+    "psnr",
+    "ssim",
+]
 
 Frames = np.ndarray
 
@@ -56,3 +65,43 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     # trace((AB)^1/2) is the sum of the roots of AB's eigenvalues, which are real and not negative
     roots = np.sqrt(np.maximum(np.linalg.eigvals(first @ second).real, 0))
     return float(mean + np.trace(first) + np.trace(second) - 2 * roots.sum())
+
+
+def count_pairs(codes: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """How often each code met each action: two int64 arrays of one shape, not negative, to int64 (codes, actions)."""
+    counts = np.zeros((codes.max() + 1, actions.max() + 1), np.int64)
+    np.add.at(counts, (codes.ravel(), actions.ravel()), 1)
+    return counts
+
+
+def mutual_information(counts: np.ndarray) -> float:
+    """What two labellings tell of each other over the mean of their entropies: 0 nothing, 1 everything.
+
+    Args:
+        counts: int64 (codes, actions), see `count_pairs`; nan where both are always the same.
+    """
+    joint = counts / counts.sum()
+    rows, columns = joint.sum(1), joint.sum(0)
+    mean = (_entropy(rows) + _entropy(columns)) / 2
+    return float((2 * mean - _entropy(joint)) / mean) if mean else float("nan")
+
+
+def _entropy(probabilities: np.ndarray) -> float:
+    positive = probabilities[probabilities > 0]
+    return float(-(positive * np.log(positive)).sum())
+
+
+def one_to_one_accuracy(counts: np.ndarray) -> float:
+    """Share of pairs (counts as of `count_pairs`) that agree under the best map which gives no two codes one action
+    and no two actions one code; exact, for up to some twenty of the fewer of the two.
+    """
+    longer = counts if counts.shape[0] >= counts.shape[1] else counts.T
+    given = np.arange(2 ** longer.shape[1])  # sets of columns, one bit each
+    best = np.where(given == 0, 0, -1)  # most pairs agreed with those columns given away; -1 not yet possible
+    for row in longer:
+        before = best.copy()
+        for column, count in enumerate(row.tolist()):
+            free = given[(given >> column & 1 == 0) & (before >= 0)]
+            taken = free | 1 << column
+            best[taken] = np.maximum(best[taken], before[free] + count)
+    return float(best.max() / counts.sum())

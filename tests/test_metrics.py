@@ -1,11 +1,23 @@
 """Metrics against closed forms, plain numpy and other libraries' implementations."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
+from torchmetrics.functional.clustering import normalized_mutual_info_score
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from genie_gym.metrics import frechet_distance, moving_pixels, moving_psnr, psnr, ssim
+from genie_gym.metrics import (
+    count_pairs,
+    frechet_distance,
+    moving_pixels,
+    moving_psnr,
+    mutual_information,
+    one_to_one_accuracy,
+    psnr,
+    ssim,
+)
 
 
 @pytest.fixture
@@ -133,3 +145,49 @@ def test_frechet_distance_survives_more_features_than_samples():
     assert frechet_distance(a, np.zeros((1000, 40))) == pytest.approx(
         np.square(a.mean(0)).sum() + a.var(0, ddof=1).sum()
     )
+
+
+@pytest.fixture
+def labels() -> tuple[np.ndarray, np.ndarray]:
+    """Five actions, and six codes that know half of them; code 4 never happens."""
+    rng = np.random.default_rng(0)
+    actions = rng.integers(0, 5, (20, 30))
+    codes = np.where(rng.random(actions.shape) < 0.5, (actions + 2) % 5, rng.integers(0, 6, actions.shape))
+    return np.where(codes == 4, 5, codes), actions
+
+
+def test_pairs_are_counted(labels):
+    codes, actions = labels
+    counts, pairs = count_pairs(codes, actions), list(zip(codes.flat, actions.flat, strict=True))
+    assert counts.shape == (6, 5) and counts.dtype == np.int64
+    for code, action in np.ndindex(6, 5):
+        assert counts[code, action] == pairs.count((code, action))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+def test_mutual_information_is_that_of_torchmetrics(labels):
+    codes, actions = labels
+    expected = normalized_mutual_info_score(*(torch.from_numpy(x.ravel()) for x in labels)).item()
+    assert 0.1 < expected < 0.9
+    assert mutual_information(count_pairs(codes, actions)) == pytest.approx(expected, abs=1e-5)
+    assert mutual_information(count_pairs(codes, actions).T) == pytest.approx(expected, abs=1e-5)
+
+
+def test_mutual_information_of_equals_independents_and_constants():
+    assert mutual_information(np.diag([3, 5, 7])[[2, 0, 1]]) == pytest.approx(1)
+    assert mutual_information(np.outer([1, 2], [3, 1, 4])) == pytest.approx(0, abs=1e-12)
+    assert mutual_information(np.array([[4, 6]])) == pytest.approx(0, abs=1e-12)  # one code for all actions
+    assert np.isnan(mutual_information(np.array([[7]])))
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (6, 3), (3, 6), (1, 5)])
+def test_one_to_one_accuracy_is_the_best_of_all_maps(shape):
+    counts = np.random.default_rng(1).integers(0, 50, shape)
+    fewer = counts if shape[0] <= shape[1] else counts.T
+    maps = permutations(range(max(shape)), min(shape))
+    best = max(sum(fewer[i, j] for i, j in enumerate(chosen)) for chosen in maps)
+    assert one_to_one_accuracy(counts) == pytest.approx(best / counts.sum())
+
+
+def test_a_greedy_map_would_not_be_the_best():
+    assert one_to_one_accuracy(np.array([[10, 9], [9, 0]])) == pytest.approx(18 / 28)
