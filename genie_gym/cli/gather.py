@@ -100,17 +100,18 @@ def collect(
 
 def convert(
     path: Positional[Path],
-    actions: Positional[Path],
+    actions: Positional[Path | None] = None,
     game: str = "My",
     fps: float | None = None,
     terminated: bool = False,
     out: Path | None = None,
 ) -> None:
-    """Make a recording of your own pictures or video and a file of actions.
+    """Make a recording of your own pictures or video, with a file of actions or without.
 
     Args:
         path: A folder of pictures, or a video.
-        actions: A .csv, .txt or .jsonl file with one action for each frame, by number or name.
+        actions: A .csv, .txt or .jsonl file with one action for each frame, by number or name. Without it, fit finds
+            latent actions in the pictures.
         game: What to call the game; it becomes NAME-Own.
         fps: Frames a second: those to keep of a video (all by default), or those of the pictures (15 by default).
         terminated: The game was over after the last action.

@@ -1,8 +1,10 @@
 """Reading a recording: its header, its episodes, and any part of one."""
 
+import copy
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,17 +54,44 @@ class Recording:
         self.lengths = np.array([length for _, length in self._places.values()], np.int64)
         self._open: OrderedDict[Path, Shard] = OrderedDict()
         self._process = os.getpid()
+        self._actions: list[np.ndarray] | None = None  # in place of the recorded ones
 
     @property
     def folder(self) -> Path:
         return self._storage.folder
+
+    @property
+    def has_actions(self) -> bool:
+        """False where some of it came without actions, such as a video alone, and holds zeros in their place."""
+        return not any(run.get("no_actions", False) for run in self.header["runs"])
+
+    def with_actions(self, game: dict[str, Any], actions: Sequence[np.ndarray]) -> "Recording":
+        """The same episodes with other actions; nothing on the disk changes.
+
+        Args:
+            game: the game's description with the new actions.
+            actions: int64 (T - 1,) for each episode, in order.
+
+        Raises:
+            DataError: their lengths are not those of the episodes.
+        """
+        steps = [len(one) for one in actions]
+        if steps != (self.lengths - 1).tolist():
+            raise DataError(
+                f"other actions must be as many as those recorded; got {sum(steps)} in {len(steps)} episodes"
+            )
+        other = copy.copy(self)
+        other.header = self.header | {"game": game, "actions": [action["meaning"] for action in game["actions"]]}
+        other._actions, other._open = list(actions), OrderedDict()
+        return other
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, index: int) -> Episode:
         """One whole episode; DataError where its shard cannot be read."""
-        return self._read(index, lambda shard, name: shard.episode(name))
+        episode = self._read(index, lambda shard, name: shard.episode(name))
+        return episode if self._actions is None else replace(episode, actions=self._actions[index])
 
     def episodes(self) -> Iterator[Episode]:
         """All episodes, one after the other."""
@@ -78,7 +107,8 @@ class Recording:
 
     def steps(self, index: int) -> tuple[np.ndarray, np.ndarray, bool]:
         """One episode without its frames: actions int64 (T - 1,), rewards float32 (T - 1,), terminated."""
-        return self._read(index, lambda shard, name: shard.steps(name))
+        actions, rewards, terminated = self._read(index, lambda shard, name: shard.steps(name))
+        return actions if self._actions is None else self._actions[index], rewards, terminated
 
     def close(self) -> None:
         """Closes the files opened so far; they open again when needed."""

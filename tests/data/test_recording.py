@@ -170,3 +170,29 @@ def test_read_only_folder(recorded, tmp_path):
         with pytest.raises(DataError, match="permissions"):
             data.RecordingWriter(copy, {"game": {"name": "Toy-Numpy"}, "actions": ["NOOP", "LEFT", "RIGHT"], "seed": 9})
     copy.chmod(0o755)
+
+
+def test_the_same_episodes_with_other_actions(recorded):
+    recording, episodes = recorded
+    game = {"name": "Toy-Numpy", "actions": [{"meaning": f"LATENT {i}"} for i in range(8)]}
+    other = recording.with_actions(game, [7 - episode.actions for episode in episodes])
+    for index, episode in enumerate(episodes):
+        read, (actions, rewards, terminated) = other[index], other.steps(index)
+        np.testing.assert_array_equal(read.actions, 7 - episode.actions)
+        np.testing.assert_array_equal(read.frames, episode.frames)
+        np.testing.assert_array_equal(actions, 7 - episode.actions)
+        np.testing.assert_array_equal(rewards, episode.rewards)
+        assert terminated == episode.terminated
+        np.testing.assert_array_equal(recording[index].actions, episode.actions)  # which is as it was
+    assert other.header["actions"] == [f"LATENT {i}" for i in range(8)] and other.header["game"] == game
+    assert recording.header["actions"] == ["NOOP", "LEFT", "RIGHT"]
+    with pytest.raises(DataError, match="as many as those recorded"):
+        recording.with_actions(game, [episode.actions[1:] for episode in episodes])
+
+
+def test_a_recording_knows_whether_it_came_with_actions(recorded, make_episode, header):
+    recording, _ = recorded
+    assert recording.has_actions
+    with data.RecordingWriter(recording.folder, header | {"source": "clip.mp4", "no_actions": True}) as writer:
+        writer.append(make_episode(7))
+    assert not data.Recording(recording.folder).has_actions
