@@ -1,0 +1,197 @@
+"""The latent action model (LAM) of Genie and GenieRedux: which of a few actions led from each frame to the next,
+learned from pictures alone (Bruce et al. 2024; paper section 4).
+
+Shapes: b clips, t frames, n = side * side patches a frame, d width, c width of a code.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+from genie_gym.models.cache import Cache
+from genie_gym.models.codebook import Codebook
+from genie_gym.models.transformer import SpaceTimeTransformer, TransformerConfig, history
+
+__all__ = ["LatentActionConfig", "LatentActionModel"]
+
+PIECE = 32  # frames encoded at once where an episode is long
+
+
+@dataclass(frozen=True)
+class LatentActionConfig:
+    """Sizes and loss weights of the latent action model.
+
+    Attributes:
+        codes: number of latent actions; 8 in the paper's case study as in Genie.
+        size: side of a frame in pixels.
+        patch: side of a patch in pixels.
+        dim, heads, window, feeds: as in TransformerConfig, for encoder and decoder.
+        encoder_blocks, decoder_blocks: depth.
+        code_dim: width of a code; small, as the warm-up has no other bottleneck.
+        commitment: weight of the commitment loss.
+        spread: weight of what holds encodings apart, see `LatentActionModel.forward`.
+        moving: extra weight in the loss of pixels that change; what an action does is mostly small.
+        decay, idle: of the codebook. Few codes with many encodings each can follow them faster than a tokenizer's, and
+            one that is chosen less than once in two steps is worth a better place.
+        warmup: steps trained without quantisation, but no more than two fifths of the fit: codes placed before the
+            decoder heeds them stay where they are, and mean nothing.
+    """
+
+    codes: int = 8
+    size: int = 64
+    patch: int = 8
+    dim: int = 128
+    heads: int = 4
+    window: int = 4
+    feeds: int = 1
+    encoder_blocks: int = 2
+    decoder_blocks: int = 2
+    code_dim: int = 8
+    commitment: float = 0.25
+    spread: float = 0.01
+    moving: float = 4.0
+    decay: float = 0.98
+    idle: float = 0.5
+    warmup: int = 200
+
+    @property
+    def side(self) -> int:
+        """Patches along one edge of a frame."""
+        return self.size // self.patch
+
+    def transformer(self, blocks: int, actions: int = 0) -> TransformerConfig:
+        return TransformerConfig(
+            self.dim, blocks, self.heads, self.side, self.window, feeds=self.feeds, actions=actions
+        )
+
+
+class LatentActionModel(nn.Module):
+    """An encoder that sees a frame and those before it, a codebook of few codes, and a decoder that sees only the past
+    and must draw the frame: all that it can learn of it is the code.
+
+    The encoder is given each frame beside its change since the last one, and the decoder moves and changes the patches
+    of the last frame, so that both begin with what an action is about.
+    """
+
+    steps: Tensor
+
+    def __init__(self, config: LatentActionConfig):
+        super().__init__()
+        self.config = config
+        pixels = 3 * config.patch**2
+        self.embed_change = nn.Linear(2 * pixels, config.dim)
+        with torch.no_grad():  # begin with what changes: the scenery differs far more, and says nothing of actions
+            self.embed_change.weight[:, :pixels] = 0
+        self.encoder = SpaceTimeTransformer(config.transformer(config.encoder_blocks))
+        self.score = nn.Linear(config.dim, 1)  # an action shows in a few patches of a frame
+        self.to_code = nn.Linear(config.dim, config.code_dim)
+        self.codebook = Codebook(config.codes, config.code_dim, config.decay, revive=1, idle=config.idle)
+        self.embed = nn.Linear(pixels, config.dim)
+        self.embed_code = nn.Linear(config.code_dim, config.dim)
+        self.decoder = SpaceTimeTransformer(config.transformer(config.decoder_blocks, actions=config.code_dim))
+        self.to_change = nn.Linear(config.dim, pixels)
+        self.to_motion = nn.Linear(config.dim, 2)
+        for layer in (self.to_change, self.to_motion):  # the first guess is that nothing happens
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        self.register_buffer("steps", torch.tensor(0))
+
+    @torch.no_grad()
+    def codes(self, frames: Tensor) -> Tensor:
+        """The latent action that led from each frame to the next.
+
+        Args:
+            frames: float (b, t, 3, size, size) in [0, 1], t at least 2 and as long as you like.
+
+        Returns:
+            int64 (b, t - 1), 0 to codes - 1: entry i led from frame i to frame i + 1.
+        """
+        cache = self.encoder.new_cache(len(frames))
+        pieces = [frames[:, i : i + PIECE + 1] for i in range(0, frames.shape[1] - 1, PIECE)]
+        return torch.cat([self.codebook(self._encodings(piece, cache))[1] for piece in pieces], 1)
+
+    def predict(self, frames: Tensor, codes: Tensor) -> Tensor:
+        """Each next frame from the frames up to it and the codes up to the one that leads on.
+
+        Args:
+            frames: float (b, t, 3, size, size) in [0, 1].
+            codes: int64 (b, t), the latent action taken at each frame.
+
+        Returns:
+            float (b, t, 3, size, size), not clipped: entry i is frame i + 1.
+        """
+        return self._decoded(frames, self.codebook.codes[codes])
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Error of the next frames as a share of that of the last ones repeated, and what keeps codes in use:
+        commitment, and the squared length of the mean of all encodings, which lie on a sphere: 1 where all are the
+        same, near 0 where they are spread.
+
+        Args:
+            batch: "frames", float (b, t, 3, size, size) in [0, 1]; "progress", float (), how much of the fit lies
+                behind (0 to 1), 0 if left out.
+
+        Returns:
+            scalar loss, and scalars "mse" (whole frame), "commitment", "crowding" (that length), "codes" (in use).
+        """
+        frames = batch["frames"]
+        encodings = self._encodings(frames)
+        codes, chosen, commitment = self.codebook(encodings)
+        unit = nn.functional.normalize(encodings.float(), dim=-1)
+        if self.training and self._warming_up(batch):
+            codes, commitment = unit, commitment * 0
+            self.codebook.started.fill_(False)  # start again from the encodings that warm-up ends with
+        self.steps += int(self.training)
+        crowding = unit.mean((0, 1)).square().sum()
+        weighted, error = self._errors(self._decoded(frames[:, :-1], codes), frames)
+        loss = weighted + self.config.commitment * commitment + self.config.spread * crowding
+        used = torch.bincount(chosen.flatten(), minlength=self.config.codes).count_nonzero()
+        shown = {"mse": error, "commitment": commitment, "crowding": crowding, "codes": used.float()}
+        return loss, {name: value.detach() for name, value in shown.items()}
+
+    def _errors(self, predicted: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Squared error of frames 1 to t - 1 over that of the last frames repeated, with extra weight on pixels that
+        change; and as it is."""
+        error = (predicted - frames[:, 1:]).float().square()
+        change = frames[:, 1:] - frames[:, :-1]
+        weight = 1 + self.config.moving * (change.abs().amax(2, keepdim=True) > 0.02)
+        return (weight * error).mean() / (weight * change.square()).mean().clamp(min=1e-5), error.mean()
+
+    def _warming_up(self, batch: dict[str, Tensor]) -> bool:
+        """As the tokenizer's: a slow machine that fits by the clock must be left time for the codebook."""
+        return bool(self.steps < self.config.warmup) and float(batch.get("progress", 0.0)) < 0.4
+
+    def _encodings(self, frames: Tensor, cache: Cache | None = None) -> Tensor:
+        """Float frames (b, t, 3, size, size) to float (b, t - 1, c); with a cache, continuing its clips."""
+        patches = self._patches(frames)
+        seen = torch.cat([patches[:, 1:], patches[:, 1:] - patches[:, :-1]], -1)
+        features = self.encoder(history(self.embed_change(seen)), cache)  # (b, t - 1, n, d)
+        return self.to_code((self.score(features).softmax(2) * features).sum(2))
+
+    def _decoded(self, frames: Tensor, codes: Tensor) -> Tensor:
+        """Float frames (b, t, 3, size, size) and codes (b, t, c) to the frames that follow, of the same shape."""
+        scaled = codes * self.config.code_dim**0.5  # entries of size one, as layers like them
+        tokens = self.embed(self._patches(frames)) + self.embed_code(scaled).unsqueeze(2)
+        features = self.decoder(history(tokens, scaled))
+        p, side = self.config.patch, self.config.side
+        change = rearrange(self.to_change(features), "b t (h w) (p q k) -> b t k (h p) (w q)", h=side, p=p, q=p)
+        motion = repeat(self.to_motion(features), "b t (h w) k -> b t (h p) (w q) k", h=side, p=p, q=p)
+        return _moved(frames, motion) + change
+
+    def _patches(self, frames: Tensor) -> Tensor:
+        p = self.config.patch
+        return rearrange(frames, "b t k (h p) (w q) -> b t (h w) (p q k)", p=p, q=p)
+
+
+def _moved(frames: Tensor, motion: Tensor) -> Tensor:
+    """Frames (b, t, 3, s, s), each pixel taken from where `motion` (b, t, s, s, 2), in pixels, x first, points."""
+    b, _, _, s, _ = frames.shape
+    middles = (torch.arange(s, device=frames.device) + 0.5) * 2 / s - 1  # of pixels, in grid_sample's -1 to 1
+    here = torch.stack(torch.meshgrid(middles, middles, indexing="xy"), -1)
+    there = rearrange(here + motion.float() * 2 / s, "b t h w k -> (b t) h w k")
+    flat = rearrange(frames, "b t k h w -> (b t) k h w").float()
+    moved = F.grid_sample(flat, there, padding_mode="border", align_corners=False)
+    return rearrange(moved, "(b t) k h w -> b t k h w", b=b)
