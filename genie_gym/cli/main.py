@@ -29,7 +29,7 @@ def commands() -> SubcommandApp:
     app.command(roms, name="roms")
     for gathering in (gather.games, gather.collect, gather.convert):
         app.command(gathering)
-    for function in (learn.fit, learn.evaluate, seek.explore, seek.places, watch.demo, watch.play):
+    for function in (learn.fit, learn.evaluate, seek.explore, seek.places, seek.refit, watch.demo, watch.play):
         app.command(function)
     return app
 

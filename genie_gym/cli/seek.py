@@ -1,4 +1,4 @@
-"""Commands around exploring: train an explorer or another agent in the real game, and count the places play reached."""
+"""Commands around exploring: train an explorer or other agent, count places reached, refit the model."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 from genie_gym.cli.names import Game
 from genie_gym.errors import ConfigError
 
-__all__ = ["explore", "places"]
+__all__ = ["explore", "places", "refit"]
 
 
 def explore(
@@ -60,6 +60,89 @@ def explore(
         return 130
     agent = out or report.agent.parent.name
     print(f"{report.gif}: what it found; record its play with: genie-gym collect {game} --policy {agent}")
+    return 0
+
+
+def refit(
+    game: Game,
+    rounds: int = 1,
+    data_from: str = "autoexplore",
+    explore_steps: int = 100_000,
+    frames: int = 20_000,
+    random_share: float = 0.15,
+    decoder_steps: int = 1000,
+    dynamics_steps: int = 3000,
+    lr: float = 0.3,
+    new_share: float = 0.5,
+    checkpoint: str | None = None,
+    data: Path | None = None,
+    test: Path | None = None,
+    out: Path | None = None,
+    run: Path | None = None,
+    envs: int = 8,
+    max_steps: int = 1000,
+    clips: int = 128,
+    workers: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int | None = None,
+) -> int:
+    """Make a world model better by play that it is unsure of; the same command goes on where it stopped.
+
+    Args:
+        game: Name, such as Airstriker-Genesis.
+        rounds: Of exploring, collecting, tuning and scoring, in all.
+        data_from: autoexplore (the world model's uncertainty) or another reward of explore, on which an agent is
+            trained to collect with; or random or sticky play, to compare with.
+        explore_steps: Steps of the real game that train the agent in each round.
+        frames: Frames to collect in each round.
+        random_share: Share of the agent's actions, from 0 to 1, that are drawn at random in place of its own.
+        decoder_steps: Optimiser steps of the tokenizer's decoder in each round.
+        dynamics_steps: Of the dynamics.
+        lr: Peak learning rate, as a share of the one that fit trains with.
+        new_share: Share of the clips trained on, from 0 to 1, that comes from the round's own recording.
+        checkpoint: A checkpoint folder or the id of a model on the hub, in place of the game's own weights.
+        data: Folder of the recording the model was fitted to; the game's own below the data folder by default.
+        test: Folder of a recording to score on and never to train on.
+        out: Folder for the refitted checkpoint, besides the run's.
+        run: Folder of everything a round makes; below the data folder by default.
+        envs: Copies of the game while the agent is trained.
+        max_steps: Longest episode, in steps.
+        clips: Pieces of play to score on, of each recording.
+        workers: Processes that collect; one for each core by default.
+        seed: Of everything random.
+        device: auto, cpu or cuda.
+        threads: CPU threads.
+    """
+    from rich.console import Console
+
+    from genie_gym.pipeline.refit import refit as run_rounds
+    from genie_gym.pipeline.refit_config import RefitConfig
+    from genie_gym.pipeline.tune import TuneConfig
+
+    tuning = TuneConfig(decoder_steps, dynamics_steps, lr, new_share)
+    config = RefitConfig(data_from, explore_steps, frames, random_share, envs, max_steps, tuning, clips, seed)
+    report = run_rounds(
+        game,
+        rounds=rounds,
+        config=config,
+        checkpoint=checkpoint,
+        data=data,
+        test=test,
+        out=out,
+        run=run,
+        workers=workers,
+        device=device,
+        threads=threads,
+    )
+    Console().print(report)
+    print(f"report: {report.page}")
+    if report.stopped:
+        print(f"stopped in {report.stopped}, and saved; the same command goes on from here")
+        return 130
+    print(
+        f"world model in {report.checkpoint}; look at it with: genie-gym demo {game} --checkpoint {report.checkpoint}"
+    )
     return 0
 
 

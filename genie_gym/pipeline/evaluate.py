@@ -25,7 +25,7 @@ from genie_gym.pipeline.sprites import SpriteDetector, cut_sprite, sprite_scores
 from genie_gym.precision import autocast
 from genie_gym.world_model import Checkpoint, Sampling, WorldModel
 
-__all__ = ["evaluate"]
+__all__ = ["check_actions", "evaluate"]
 
 AT = 4  # the step at which Genie and the paper measure control
 PICTURED = 6  # clips shown in the strip
@@ -86,7 +86,7 @@ def evaluate(
         raise ConfigError(
             f"evaluate needs horizon >= {AT}, context >= 1, clips >= 1; got {horizon}, {context}, {clips}"
         )
-    _check_actions(checkpoint, recording)
+    check_actions(checkpoint, recording)
     sampling, sprite = sampling or checkpoint.sampling, sprite or cut_sprite(recording)
     chosen = split(recording)[1] if episodes is None else np.asarray(episodes)
     clip = Clips(recording, context + horizon, chosen).sample(np.random.default_rng(seed), clips)
@@ -179,7 +179,8 @@ def _reconstructed(model: WorldModel, frames: Frames) -> Frames:
     return np.concatenate(parts)
 
 
-def _check_actions(checkpoint: Checkpoint, recording: Recording) -> None:
+def check_actions(checkpoint: Checkpoint, recording: Recording) -> None:
+    """Raises ConfigError where the recording's actions are not those of the model."""
     mine, theirs = [action["meaning"] for action in checkpoint.game["actions"]], list(recording.header["actions"])
     if mine != theirs:
         raise ConfigError(

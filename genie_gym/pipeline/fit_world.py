@@ -16,11 +16,10 @@ from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.pipeline.fit_data import FitData, mark_finished, note_data
 from genie_gym.pipeline.provenance import code_version
 from genie_gym.pipeline.settings import same_settings
+from genie_gym.pipeline.windows import draw_starts, fits_in_memory, usable_lengths
 from genie_gym.world_model import Checkpoint, WorldModel
 
 __all__ = ["FitWorldReport", "fit_world"]
-
-STARTS, CONTEXT = 64, 4  # pieces of real play kept in a checkpoint, and frames in each
 
 
 @dataclass
@@ -80,7 +79,7 @@ def fit_world(
     torch.manual_seed(seed)
     tokenizer = Tokenizer(chosen.tokenizer)
     clips, unseen = (
-        Clips(recording, chosen.clip_tokenizer, side, in_memory=_fits(recording)) for side in (train, held_out)
+        Clips(recording, chosen.clip_tokenizer, side, in_memory=fits_in_memory(recording)) for side in (train, held_out)
     )
     first = fit_tokenizer(tokenizer, clips, unseen, recipes[0], run / "tokenizer")
     if not first.finished:
@@ -88,8 +87,8 @@ def fit_world(
 
     torch.manual_seed(seed)
     dynamics = Dynamics(chosen.dynamics_for(len(recording.header["game"]["actions"])))
-    lengths, window = _usable(chosen, int(recording.lengths[train].max()))
-    longer = Clips(recording, window, train, in_memory=_fits(recording))
+    lengths, window = usable_lengths(chosen, int(recording.lengths[train].max()))
+    longer = Clips(recording, window, train, in_memory=fits_in_memory(recording))
     tests = Clips(recording, lengths[0], held_out)
     second = fit_dynamics(dynamics, tokenizer, longer, tests, recipes[1], run / "dynamics", lengths)
     if not second.finished:
@@ -123,29 +122,7 @@ def _checkpoint(
         | {f"dynamics {k}": round(v, 4) for k, v in second.metrics.items()},
     }
     model = WorldModel(tokenizer.cpu(), dynamics.cpu())
-    return Checkpoint(model, recording.header["game"], _starts(recording, train, seed), provenance=provenance)
-
-
-def _starts(recording: Recording, episodes: np.ndarray, seed: int) -> dict[str, torch.Tensor]:
-    """Pieces of play from anywhere in the training episodes; half of them from an episode's very beginning."""
-    rng = np.random.default_rng(seed)
-    clips = Clips(recording, CONTEXT, episodes, ends=False)
-    anywhere = clips.sample(rng, STARTS // 2)
-    begins = [recording[int(i)] for i in rng.choice(episodes, STARTS // 2)]
-    frames = np.concatenate([anywhere["frames"], np.stack([e.frames[:CONTEXT] for e in begins])])
-    actions = np.concatenate([anywhere["actions"], np.stack([e.actions[: CONTEXT - 1] for e in begins])])
-    return {"frames": torch.from_numpy(frames), "actions": torch.from_numpy(actions)}
-
-
-def _usable(chosen: Preset, longest: int) -> tuple[tuple[int, ...], int]:
-    """The preset's clip lengths that fit into the longest episode, and the window to cut them from."""
-    lengths = tuple(length for length in chosen.clips_dynamics if length <= longest) or chosen.clips_dynamics[:1]
-    return lengths, max(lengths[0], min(max(lengths) + chosen.offset, longest))
-
-
-def _fits(recording: Recording, limit: int = 4 * 2**30) -> bool:
-    """Whether the frames are few enough to be kept in memory, which spares decompressing them again and again."""
-    return int(recording.lengths.sum()) * 64 * 64 * 3 <= limit
+    return Checkpoint(model, recording.header["game"], draw_starts(recording, train, seed), provenance=provenance)
 
 
 def _changed(chosen: Preset, changes: dict[str, Any] | None) -> Preset:

@@ -35,14 +35,15 @@ def test_help_names_every_command_within_a_second():
         fastest = min(fastest, time.perf_counter() - started)
         texts.add(answer.stdout)
     assert answer.returncode == 0
-    for command in ("roms", "games", "collect", "convert", "fit", "evaluate", "explore", "places", "demo", "play"):
+    others = ("explore", "places", "refit", "demo", "play")
+    for command in ("roms", "games", "collect", "convert", "fit", "evaluate", *others):
         assert all(command in text for text in texts)
     assert fastest < 2  # a second on an idle machine; loading torch alone takes two
 
 
 @pytest.mark.parametrize(
     "command",
-    ["roms import", "games", "collect", "convert", "fit", "evaluate", "explore", "places", "demo", "play"],
+    ["roms import", "games", "collect", "convert", "fit", "evaluate", "explore", "places", "refit", "demo", "play"],
     ids=str,
 )
 def test_every_option_is_explained(command, capsys):
@@ -97,6 +98,16 @@ def test_from_recording_to_figures(tmp_path, capsys, monkeypatch):
     capsys.readouterr()
     assert main([*short, "--order", "left to right"]) == 2
     assert "order must be one of confidence, random; got 'left to right'" in capsys.readouterr().err
+
+    frames = ["refit", "Toy", "--data-from", "random", "--frames", "60", "--max-steps", "60", "--workers", "1"]
+    steps = ["--decoder-steps", "2", "--dynamics-steps", "2", "--clips", "3", "--out", str(tmp_path / "refitted")]
+    assert main([*frames, *steps]) == 0
+    text = capsys.readouterr().out
+    run = paths.home() / "runs" / "Toy-Numpy-refit-random-0"
+    assert "round 1, old play" in text and f"report: {run / 'report.html'}" in text
+    assert "round 1" in Checkpoint.load(tmp_path / "refitted").provenance
+    assert main([*frames, *steps, "--seed", "1", "--run", str(run)]) == 2
+    assert "was begun with seed 0, now asked for seed 1" in capsys.readouterr().err
 
 
 def test_from_explorer_to_places(tmp_path, capsys):

@@ -1,0 +1,292 @@
+"""Rounds of exploring, collecting and tuning: what the model is unsure of is looked for and learned (section 4)."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from rich import box
+from rich.table import Table
+
+from genie_gym import games, paths
+from genie_gym.data import Recording, split
+from genie_gym.errors import ConfigError
+from genie_gym.files import write_aside
+from genie_gym.pipeline.collect import collect
+from genie_gym.pipeline.evaluate import check_actions
+from genie_gym.pipeline.explore import explore
+from genie_gym.pipeline.refit_config import RefitConfig
+from genie_gym.pipeline.refit_page import write_page
+from genie_gym.pipeline.refit_score import SCORE, count_places, main_figures, score_models, scores_of
+from genie_gym.pipeline.rollout import episode_seed
+from genie_gym.pipeline.settings import read_notes, same_settings
+from genie_gym.pipeline.tune import tune
+from genie_gym.world_model import Checkpoint
+from genie_gym.world_model.weights import find_weights
+
+if TYPE_CHECKING:
+    from genie_gym.sb3 import ExplorerConfig
+
+__all__ = ["RefitReport", "refit"]
+
+
+@dataclass(frozen=True)
+class RefitReport:
+    """How far a refit has come.
+
+    Attributes:
+        game: its name.
+        folder: of the run.
+        rounds: figures of each round that was begun, by its parts, as in its figures.json.
+        checkpoint: the refitted model, or the one it began with where no round has come so far.
+        page: the report for a browser.
+        stopped: what was being done when it was interrupted; None where it came to its end.
+    """
+
+    game: str
+    folder: Path
+    rounds: list[dict[str, Any]]
+    checkpoint: Path
+    page: Path
+    stopped: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.stopped is None
+
+    def __rich__(self) -> Table:
+        table = Table(title=f"{self.game}: with (without) refit", box=box.SIMPLE_HEAD)
+        shown = ("PSNR t = 4, dB", "SSIM t = 4", "delta-PSNR t = 4, dB", "intrinsic reward")
+        for name in ("", *shown):
+            table.add_column(name, justify="right" if name else "left")
+        for number, figures in enumerate(self.rounds, 1):
+            for place, scored in scores_of(figures).items():
+                mine, other = (main_figures(scored[model]) for model in ("with", "without"))
+                table.add_row(f"round {number}, {place}", *(f"{_short(mine[k])} ({_short(other[k])})" for k in shown))
+        return table
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def refit(
+    game: str,
+    *,
+    rounds: int = 1,
+    config: RefitConfig | None = None,
+    checkpoint: str | Path | None = None,
+    data: str | Path | None = None,
+    test: str | Path | None = None,
+    out: str | Path | None = None,
+    run: str | Path | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: bool = True,
+    explorer: "ExplorerConfig | None" = None,
+) -> RefitReport:
+    """Makes a world model better by play that it is unsure of; the same call goes on where an interrupted one stopped.
+
+    Each round trains an explorer on the uncertainty of the model as it is, collects with it, tunes the model's decoder
+    and then its dynamics on old and new play, and scores the model with and without refit on play that neither was
+    trained on. All of a round lies in its own folder of the run: explorer/, data/, decoder/, dynamics/, checkpoint/,
+    figures.json.
+
+    Args:
+        game: canonical name; its emulator has to be installed.
+        rounds: in all, those of earlier calls included.
+        config: what a round does.
+        checkpoint: the model to begin with, a folder or hub id; the game's own weights by default.
+        data: recording that the model was fitted to; `paths.data_dir(game)` by default.
+        test: recording to score on and never to train on, of an agent trained on the game's own reward, say.
+        out: folder for the refitted checkpoint, besides the last round's.
+        run: folder of everything; below `paths.home()/runs` by default.
+        workers: processes that collect; as many as there are cores by default.
+        device: of explorer, reward and scoring: "auto", "cpu" or "cuda".
+        threads: CPU threads; torch's choice by default.
+        progress: shows bars.
+        explorer: how the agent learns.
+
+    Raises:
+        ConfigError: an option out of range, a recording with other actions, or the run was begun with other settings.
+        CheckpointError: the game has no weights.
+        DataError: there is no recording, or its episodes are too short.
+        GameError, MissingExtraError: the game does not start, or the extra `sb3` is missing.
+
+    Scripts must call it under `if __name__ == "__main__":`, because the emulators' processes import the script.
+    """
+    for option, value in (("rounds", rounds), ("threads", threads), ("workers", workers)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{option} must be 1 or more, got {value}")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    name, chosen = games.find(game).name, config or RefitConfig()
+    folder = Path(run or paths.home() / "runs" / f"{name}-refit-{chosen.data_from}-{chosen.seed}")
+    old, unseen = Recording(data or paths.data_dir(name)), Recording(test) if test else None
+    _begin(name, folder, chosen, checkpoint, old, unseen)
+    options = {"workers": workers, "device": device, "progress": progress, "explorer": explorer}
+    made = [_Round(name, folder, number, chosen, old, unseen, options) for number in range(1, rounds + 1)]
+    stopped = _play_all(made)
+    page = write_page(folder, name, [one.figures for one in made])
+    checkpoints = [folder / "round-0" / "checkpoint", *(one.checkpoint for one in made)]
+    last = [place for place in checkpoints if (place / "config.json").is_file()][-1]
+    if out is not None and stopped is None:
+        Checkpoint.load(last).save(out)
+    return RefitReport(name, folder, [one.figures for one in made if one.figures], last, page, stopped)
+
+
+def _begin(
+    name: str,
+    folder: Path,
+    config: RefitConfig,
+    checkpoint: str | Path | None,
+    old: Recording,
+    unseen: Recording | None,
+) -> None:
+    """Checks that everything fits, and puts the model to begin with into the run, where nothing overwrites it."""
+    base = folder / "round-0" / "checkpoint"
+    there = (base / "config.json").is_file()
+    loaded = Checkpoint.from_pretrained(base if there else find_weights(name, checkpoint)[0])
+    for recording in (old, unseen):
+        if recording is not None:
+            check_actions(loaded, recording)
+    asked = {"game": name, "checkpoint": checkpoint and str(checkpoint), "data": str(old.folder.absolute())}
+    parts = asdict(config)
+    tuning = {key: value for key, value in parts.pop("tune").items() if key != "seed"}
+    same_settings(folder / "settings.json", asked | parts | tuning)
+    if not there:
+        loaded.save(base)
+
+
+class _Stopped(Exception):
+    """Ctrl-C; says during what."""
+
+
+def _play_all(rounds: list["_Round"]) -> str | None:
+    try:
+        for one in rounds:
+            one.play()
+    except _Stopped as stopped:
+        return str(stopped)
+    return None
+
+
+class _Round:
+    """One round: parts that are done once, each noted in figures.json with what it found."""
+
+    def __init__(
+        self,
+        game: str,
+        run: Path,
+        number: int,
+        config: RefitConfig,
+        old: Recording,
+        unseen: Recording | None,
+        options: dict[str, Any],
+    ):
+        self.game, self.run, self.number, self.config, self.options = game, run, number, config, options
+        self.old, self.unseen = old, unseen
+        self.folder = run / f"round-{number}"
+        self.data, self.checkpoint = self.folder / "data", self.folder / "checkpoint"
+        self.before = run / f"round-{number - 1}" / "checkpoint"
+        # Far from those of other rounds, and of recordings made with seeds that people choose.
+        self.seed = episode_seed(config.seed, number)
+        self._notes = self.folder / "figures.json"
+        self.figures: dict[str, Any] = read_notes(self._notes) if self._notes.exists() else {}
+
+    def play(self) -> None:
+        if self.config.trains:
+            self._part("explore", self._explore)
+        self._part("collect", self._collect)
+        self._part("tune", self._tune)
+        self._part("places", lambda: count_places([self.old.folder, self.data]))
+        for place, (recording, episodes) in self._held_out().items():
+            key = f"{SCORE}{place}"
+            if self.figures.get(key, {}).get("recording") != str(recording.folder.absolute()):
+                self.figures.pop(key, None)  # another test recording than last time
+            self._part(key, partial(self._score, recording, episodes, place))
+
+    def _part(self, name: str, work: Callable[[], dict[str, Any] | None]) -> None:
+        """Does what is not done yet, and notes it; work that gives None was interrupted."""
+        if name in self.figures:
+            return
+        print(f"round {self.number}: {name}", flush=True)
+        started = time.monotonic()
+        try:
+            found = work()
+        except KeyboardInterrupt:
+            found = None
+        if found is None:
+            raise _Stopped(f"round {self.number}, {name}")
+        self.figures[name] = {"seconds": round(time.monotonic() - started, 1), **found}
+        write_aside(self._notes, json.dumps(self.figures, indent=1).encode())
+
+    def _explore(self) -> dict[str, Any] | None:
+        report = explore(
+            self.game,
+            steps=self.config.explore_steps,
+            reward=self.config.data_from,
+            checkpoint=self.before,
+            envs=self.config.envs,
+            seed=self.seed,
+            max_steps=self.config.max_steps,
+            out=self.folder / "explorer",
+            device=self.options["device"],
+            progress=self.options["progress"],
+            config=self.options["explorer"],
+        )
+        return {"steps": report.steps, "seconds": report.seconds, **report.figures} if report.finished else None
+
+    def _collect(self) -> dict[str, Any] | None:
+        trains = self.config.trains
+        report = collect(
+            self.game,
+            steps=self.config.frames,
+            workers=self.options["workers"],
+            out=self.data,
+            seed=self.seed,
+            policy=str(self.folder / "explorer") if trains else self.config.data_from,
+            random_share=self.config.random_share if trains else 0.0,
+            max_steps=self.config.max_steps,
+            progress=self.options["progress"],
+        )
+        found = {"episodes": report.total_episodes, "steps": report.total_steps}
+        return None if report.interrupted else found
+
+    def _tune(self) -> dict[str, Any] | None:
+        earlier = (Recording(self.run / f"round-{i}" / "data") for i in range(1, self.number))
+        recordings = [self.old, *earlier, Recording(self.data)]
+        about = f"play from {self.config.data_from}"
+        if self.config.trains:
+            about += f" (agent trained for {self.figures['explore']['steps']} steps)"
+        config = replace(self.config.tune, seed=self.seed)
+        report = tune(Checkpoint.load(self.before), recordings, config, self.folder, about)
+        if report.checkpoint is None or report.dynamics is None:
+            return None
+        report.checkpoint.save(self.checkpoint)
+        seconds = report.decoder.seconds + report.dynamics.seconds
+        return {"seconds": seconds, "decoder": report.decoder.metrics, "dynamics": report.dynamics.metrics}
+
+    def _held_out(self) -> dict[str, tuple[Recording, np.ndarray]]:
+        """Play that no model was trained on."""
+        new = Recording(self.data)
+        plays = {"new play": (new, split(new)[1]), "old play": (self.old, split(self.old)[1])}
+        return plays if self.unseen is None else plays | {"test play": (self.unseen, np.arange(len(self.unseen)))}
+
+    def _score(self, recording: Recording, episodes: np.ndarray, place: str) -> dict[str, Any]:
+        figures = score_models(
+            {"without": self.run / "round-0" / "checkpoint", "with": self.checkpoint},
+            recording,
+            episodes,
+            clips=self.config.clips,
+            seed=self.config.seed,
+            device=self.options["device"],
+            out=self.folder / "pictures" / place.replace(" ", "-"),
+        )
+        return figures | {"recording": str(recording.folder.absolute())}

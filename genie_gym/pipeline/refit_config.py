@@ -1,0 +1,56 @@
+"""What one round of a refit does: where its play comes from, how much of it, and how the model is tuned on it."""
+
+from dataclasses import dataclass, field
+
+from genie_gym.errors import ConfigError
+from genie_gym.pipeline.explore import REWARDS
+from genie_gym.pipeline.policies import POLICIES
+from genie_gym.pipeline.tune import TuneConfig
+
+__all__ = ["SOURCES", "RefitConfig"]
+
+SOURCES = (*REWARDS, *POLICIES)  # where new play comes from: an agent trained on a reward, or a policy
+
+
+@dataclass(frozen=True)
+class RefitConfig:
+    """One round, the same for all of them.
+
+    Attributes:
+        data_from: "autoexplore", or another reward of `explore`, on which an agent is trained anew in each round to
+            collect with; or "random" or "sticky", to compare with play that costs no training.
+        explore_steps: of the real game, to train that agent.
+        frames: to collect.
+        random_share: of the agent's actions replaced by random ones, for variety; the paper's published code has 0.15.
+        envs, max_steps: copies of the game and longest episode, in training; the latter in collecting too.
+        tune: how the model is tuned; its seed is overruled.
+        clips: pieces of play that the models are scored on, of each recording.
+        seed: of everything random.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    data_from: str = "autoexplore"
+    explore_steps: int = 100_000
+    frames: int = 20_000
+    random_share: float = 0.15
+    envs: int = 8
+    max_steps: int = 1000
+    tune: TuneConfig = field(default_factory=TuneConfig)
+    clips: int = 128
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.data_from not in SOURCES:
+            raise ConfigError(f"unknown source of data {self.data_from!r}; choose one of: {', '.join(SOURCES)}")
+        for name in ("explore_steps", "frames", "envs", "max_steps", "clips"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be 1 or more; got {getattr(self, name)}")
+        if not 0 <= self.random_share <= 1:
+            raise ConfigError(f"random_share must lie in [0, 1]; got {self.random_share}")
+
+    @property
+    def trains(self) -> bool:
+        """Whether an agent is trained to collect with."""
+        return self.data_from not in POLICIES

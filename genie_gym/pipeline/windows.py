@@ -1,0 +1,39 @@
+"""What fits cut out of recordings: windows of usable lengths, and pieces of play to begin dreams from."""
+
+import numpy as np
+import torch
+
+from genie_gym.data import Clips, Recording
+from genie_gym.fit import Preset
+
+__all__ = ["CONTEXT", "STARTS", "draw_starts", "fits_in_memory", "usable_lengths"]
+
+STARTS, CONTEXT = 64, 4  # pieces of real play kept in a checkpoint, and frames in each
+
+
+def draw_starts(
+    recording: Recording, episodes: np.ndarray, seed: int, count: int = STARTS, context: int = CONTEXT
+) -> dict[str, torch.Tensor]:
+    """Pieces of play from anywhere in the training episodes; half of them from an episode's very beginning.
+
+    Returns:
+        "frames" uint8 (count, context, s, s, 3) and "actions" int64 (count, context - 1).
+    """
+    rng = np.random.default_rng(seed)
+    clips = Clips(recording, context, episodes, ends=False)
+    anywhere = clips.sample(rng, count // 2)
+    begins = [recording[int(i)] for i in rng.choice(episodes, count - count // 2)]
+    frames = np.concatenate([anywhere["frames"], np.stack([e.frames[:context] for e in begins])])
+    actions = np.concatenate([anywhere["actions"], np.stack([e.actions[: context - 1] for e in begins])])
+    return {"frames": torch.from_numpy(frames), "actions": torch.from_numpy(actions)}
+
+
+def usable_lengths(chosen: Preset, longest: int) -> tuple[tuple[int, ...], int]:
+    """The preset's clip lengths that fit into the longest episode, and the window to cut them from."""
+    lengths = tuple(length for length in chosen.clips_dynamics if length <= longest) or chosen.clips_dynamics[:1]
+    return lengths, max(lengths[0], min(max(lengths) + chosen.offset, longest))
+
+
+def fits_in_memory(recording: Recording, limit: int = 4 * 2**30) -> bool:
+    """Whether the frames are few enough to be kept in memory, which spares decompressing them again and again."""
+    return int(recording.lengths.sum()) * 64 * 64 * 3 <= limit
