@@ -2,7 +2,7 @@
 
 from genie_gym.fit.loop import FitConfig, FitReport, fit
 from genie_gym.fit.presets import PRESETS, Preset, preset
-from genie_gym.fit.stages import fit_decoder, fit_dynamics, fit_tokenizer
+from genie_gym.fit.stages import fit_decoder, fit_dynamics, fit_latent_actions, fit_tokenizer
 
 __all__ = [
     "PRESETS",
@@ -12,6 +12,7 @@ __all__ = [
     "fit",
     "fit_decoder",
     "fit_dynamics",
+    "fit_latent_actions",
     "fit_tokenizer",
     "preset",
 ]

@@ -1,4 +1,5 @@
-"""Which clips and which frozen parts feed each model: tokenizer or its decoder first, then the dynamics on its tokens.
+"""Which clips and which frozen parts feed each model: tokenizer or its decoder first, then the dynamics on its tokens;
+the latent action model on pictures alone.
 
 Shapes: b clips, t frames, n tokens a frame.
 """
@@ -17,10 +18,11 @@ from genie_gym.data import Clips, JoinedClips
 from genie_gym.fit.loop import FitConfig, FitReport, fit, fit_device
 from genie_gym.frames import beside, from_model, to_model
 from genie_gym.models.dynamics import Dynamics
+from genie_gym.models.latent_actions import LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.precision import autocast, resolve
 
-__all__ = ["Windows", "fit_decoder", "fit_dynamics", "fit_tokenizer", "token_batch"]
+__all__ = ["Windows", "fit_decoder", "fit_dynamics", "fit_latent_actions", "fit_tokenizer", "token_batch"]
 
 Windows = Clips | JoinedClips
 
@@ -94,6 +96,41 @@ def _reconstruction(average: Any, held_out: Windows, config: FitConfig) -> dict[
             clip = beside(batch["frames"][0], from_model(seen[0]).cpu().numpy()) if clip is None else clip
     mse = torch.cat(errors).clamp(min=1e-6)
     return {"psnr": (-10 * mse.log10()).mean(), "codes": len(torch.cat(used).unique()), "real_and_seen": clip}
+
+
+def fit_latent_actions(
+    model: LatentActionModel, train: Windows, held_out: Windows, config: FitConfig, folder: Path
+) -> FitReport:
+    """Fits the latent action model to predict each next frame from the past and a code; no action is looked at.
+
+    Validates, over all held-out windows, the PSNR of the next frames, that of the last frames repeated, and how many
+    codes are in use: "codes" of them at all, "perplexity" as many as are evenly used would be.
+    """
+
+    def validate(average: Any) -> dict[str, Any]:
+        return _next_frames(average, held_out, config)
+
+    return fit(model, _pictures(train), validate, config, folder, name="latent_actions")
+
+
+@torch.no_grad()
+def _next_frames(average: Any, held_out: Windows, config: FitConfig) -> dict[str, Any]:
+    device = next(average.parameters()).device
+    errors, repeated, chosen, clip = [], [], [], None
+    with autocast(resolve(config.precision, device), device):
+        for batch in held_out.in_order(16):
+            frames = to_model(torch.from_numpy(batch["frames"])).to(device)
+            codes = average.codes(frames)
+            predicted = average.predict(frames[:, :-1], codes).clamp(0, 1)
+            for kept, guess in ((errors, predicted), (repeated, frames[:, :-1])):
+                kept.append(reduce((guess - frames[:, 1:]).square(), "b t c h w -> (b t)", "mean").cpu())
+            chosen.append(codes.flatten().cpu())
+            clip = beside(batch["frames"][0, 1:], from_model(predicted[0]).cpu().numpy()) if clip is None else clip
+    shares = torch.bincount(torch.cat(chosen)) / len(torch.cat(chosen))
+    psnr, repeat_psnr = ((-10 * torch.cat(mse).clamp(min=1e-6).log10()).mean() for mse in (errors, repeated))
+    perplexity = torch.special.entr(shares).sum().exp()
+    figures = {"psnr": psnr, "repeat_psnr": repeat_psnr, "codes": shares.count_nonzero(), "perplexity": perplexity}
+    return figures | {"real_and_predicted": clip}
 
 
 def fit_dynamics(

@@ -6,6 +6,7 @@ import torch
 from genie_gym.errors import ConfigError
 from genie_gym.fit.presets import PRESETS, preset
 from genie_gym.models.dynamics import Dynamics
+from genie_gym.models.latent_actions import LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer
 
 
@@ -18,6 +19,9 @@ def test_the_dynamics_speaks_the_tokenizers_language(name):
     with torch.device("meta"):  # no memory is needed to build one
         assert sum(p.numel() for p in Tokenizer(tokenizer).parameters()) > 1e5
         assert sum(p.numel() for p in Dynamics(dynamics).parameters()) > 1e6
+        latent = LatentActionModel(chosen.latent_actions)
+    assert latent.config.codes == 8 and latent.config.size == tokenizer.size
+    assert chosen.clip_latent_actions >= 2
 
 
 def test_tiny_fits_into_16_megabytes():
@@ -51,6 +55,16 @@ def test_minutes_are_shared_between_the_stages():
 def test_without_minutes_the_presets_steps_count():
     chosen = preset("small")
     assert [fit.steps for fit in chosen.fits_for(None, 0)] == [50_000, 50_000]
+
+
+def test_latent_actions_take_their_share_of_the_minutes():
+    chosen = preset("tiny")
+    latent, *others = chosen.latent_fits_for(20.0, seed=3)
+    assert latent.minutes == pytest.approx(20 * chosen.share_latent_actions)
+    assert sum(fit.minutes or 0 for fit in (latent, *others)) == pytest.approx(20)
+    assert tuple(others) == chosen.fits_for(20 - (latent.minutes or 0), seed=3)
+    assert (latent.seed, latent.lr) == (3, chosen.fit_latent_actions.lr)
+    assert [fit.steps for fit in chosen.latent_fits_for(None, 0)] == [4000, 2400, 5000]
 
 
 def test_unknown_preset():

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from genie_gym import data
-from genie_gym.fit import FitConfig, FitReport, fit_decoder, fit_dynamics, fit_tokenizer, stages
+from genie_gym.fit import FitConfig, FitReport, fit_decoder, fit_dynamics, fit_latent_actions, fit_tokenizer, stages
 from genie_gym.fit.stages import token_batch
 from genie_gym.metrics import psnr
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
+from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
 from tests.conftest import excited
 
@@ -196,6 +197,32 @@ def test_the_dynamics_figures_are_those_of_all_held_out_tokens_at_once(
     assert figures["real_and_predicted"].shape == (3, 64, 64 + 2 + 64, 3)
 
 
+def test_the_latent_action_models_figures_are_those_of_all_held_out_steps(recording, tmp_path, monkeypatch):
+    caught, clips = fed(monkeypatch), data.Clips(recording, 3)
+    model = LatentActionModel(LatentActionConfig(patch=16, dim=8, heads=1, encoder_blocks=1, decoder_blocks=1))
+    excited(model, std=0.6)
+    fit_latent_actions(model, clips, clips, CONFIG, tmp_path / "run")
+    assert caught["sample"](np.random.default_rng(0), 4).keys() == {"frames"}  # it is never told an action
+    figures = caught["validate"](model)
+
+    values, repeated, codes = [], [], []
+    for batch in clips.in_order(1):
+        frames = torch.from_numpy(batch["frames"].astype(np.float32) / 255).permute(0, 1, 4, 2, 3)
+        chosen = model.codes(frames)
+        with torch.no_grad():
+            seen = model.predict(frames[:, :-1], chosen).permute(0, 1, 3, 4, 2).numpy()
+        values.extend(psnr(np.clip(seen, 0, 1) * 255, batch["frames"][:, 1:]).ravel())
+        repeated.extend(psnr(batch["frames"][:, :-1], batch["frames"][:, 1:]).ravel())
+        codes.extend(chosen.flatten().tolist())
+    shares = np.unique(codes, return_counts=True)[1] / len(codes)
+    assert len(codes) == 36 and len(shares) > 1
+    assert float(figures["psnr"]) == pytest.approx(np.mean(values), rel=1e-4)
+    assert float(figures["repeat_psnr"]) == pytest.approx(np.mean(repeated), rel=1e-4)
+    assert float(figures["codes"]) == len(shares)
+    assert float(figures["perplexity"]) == pytest.approx(np.exp(-(shares * np.log(shares)).sum()), rel=1e-4)
+    assert figures["real_and_predicted"].shape == (2, 64, 64 + 2 + 64, 3)
+
+
 def test_windows_of_which_more_is_hidden_weigh_more(tokenizer, dynamics, recording, tmp_path, monkeypatch):
     """All tokens of the first window of a batch are hidden and one of each of the others."""
     caught, clips = fed(monkeypatch), data.Clips(recording, 3)
@@ -219,6 +246,14 @@ def test_windows_of_which_more_is_hidden_weigh_more(tokenizer, dynamics, recordi
         number = 2 * (16 if row[i] == 0 else 1)
         entropy, hidden = entropy + number * float(metrics["cross_entropy"]), hidden + number
     assert figures["cross_entropy"] == pytest.approx(entropy / hidden, rel=1e-4)
+
+
+def test_the_latent_action_model_runs(recording, tmp_path):
+    clips = data.Clips(recording, 4)
+    model = LatentActionModel(LatentActionConfig(patch=16, dim=8, heads=1, encoder_blocks=1, decoder_blocks=1))
+    report = fit_latent_actions(model, clips, clips, CONFIG, tmp_path / "run")
+    assert report.finished and report.metrics.keys() == {"psnr", "repeat_psnr", "codes", "perplexity"}
+    assert model.to_motion.weight.abs().sum() > 0  # it was zero
 
 
 def test_both_stages_run(tokenizer, dynamics, recording, tmp_path):
