@@ -15,7 +15,7 @@ from rich.table import Table
 
 from genie_gym import games, paths
 from genie_gym.data import Recording, split
-from genie_gym.errors import ConfigError
+from genie_gym.errors import ConfigError, DataError
 from genie_gym.files import write_aside
 from genie_gym.pipeline.collect import collect
 from genie_gym.pipeline.evaluate import check_actions
@@ -62,8 +62,9 @@ class RefitReport:
     def __rich__(self) -> Table:
         table = Table(title=f"{self.game}: with (without) refit", box=box.SIMPLE_HEAD)
         shown = ("PSNR t = 4, dB", "SSIM t = 4", "delta-PSNR t = 4, dB", "intrinsic reward")
-        for name in ("", *shown):
-            table.add_column(name, justify="right" if name else "left")
+        table.add_column("", no_wrap=True)
+        for name in shown:
+            table.add_column(name, justify="right")
         for number, figures in enumerate(self.rounds, 1):
             for place, scored in scores_of(figures).items():
                 mine, other = (main_figures(scored[model]) for model in ("with", "without"))
@@ -256,8 +257,14 @@ class _Round:
             max_steps=self.config.max_steps,
             progress=self.options["progress"],
         )
-        found = {"episodes": report.total_episodes, "steps": report.total_steps}
-        return None if report.interrupted else found
+        if report.interrupted:
+            return None
+        if report.total_episodes < 2:  # one to train on, one to hold out
+            raise DataError(
+                f"{self.config.frames} frames of {self.game} are a single episode, of which nothing can be held out; "
+                "ask for more frames (--frames) or shorter episodes (--max-steps), in another folder (--run)"
+            )
+        return {"episodes": report.total_episodes, "steps": report.total_steps}
 
     def _tune(self) -> dict[str, Any] | None:
         earlier = (Recording(self.run / f"round-{i}" / "data") for i in range(1, self.number))

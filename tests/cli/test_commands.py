@@ -99,7 +99,7 @@ def test_from_recording_to_figures(tmp_path, capsys, monkeypatch):
     assert main([*short, "--order", "left to right"]) == 2
     assert "order must be one of confidence, random; got 'left to right'" in capsys.readouterr().err
 
-    frames = ["refit", "Toy", "--data-from", "random", "--frames", "60", "--max-steps", "60", "--workers", "1"]
+    frames = ["refit", "Toy", "--data-from", "random", "--frames", "60", "--max-steps", "25", "--workers", "1"]
     steps = ["--decoder-steps", "2", "--dynamics-steps", "2", "--clips", "3", "--out", str(tmp_path / "refitted")]
     assert main([*frames, *steps]) == 0
     text = capsys.readouterr().out

@@ -184,6 +184,12 @@ def test_held_out_play_is_scored_only(plays, collected, monkeypatch):
     assert {recording.folder.name for recording in seen["scored"]} == {"data", "old", "unseen"}
 
 
+def test_a_single_episode_is_too_little(plays, exploring_checkpoint, tmp_path):
+    options = {"checkpoint": exploring_checkpoint, "data": plays["data"], **OPTIONS, "run": tmp_path}
+    with pytest.raises(DataError, match=r"10 frames of Toy-Numpy are a single episode.*\(--frames\)"):
+        refit("Toy", config=replace(CONFIG, frames=10), **options)
+
+
 def test_what_cannot_work_is_said_before_anything_is_made(plays, exploring_checkpoint, tmp_path):
     options = {"checkpoint": exploring_checkpoint, "data": plays["data"], **OPTIONS, "run": tmp_path / "run"}
     with pytest.raises(ConfigError, match="unknown source of data 'fun'; choose one of: autoexplore"):
