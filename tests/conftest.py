@@ -1,11 +1,15 @@
 """Shared by all tests: a data folder of their own, few threads, and a small untrained world model of the toy game."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from genie_gym import games
+from genie_gym.frames import to_model
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
+from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
 from genie_gym.world_model import Checkpoint, WorldModel
 
@@ -37,6 +41,30 @@ def untrained(game: str = "Toy-Numpy", seed: int = 0, **sizes: int) -> Checkpoin
     actions = rng.integers(0, len(spec.actions), (6, 3))
     starts = {"frames": torch.from_numpy(frames), "actions": torch.from_numpy(actions)}
     return Checkpoint(WorldModel(tokenizer, dynamics), spec.to_dict(), starts)
+
+
+def untrained_latent(codes: int = 5) -> Checkpoint:
+    """The same of latent actions in place of the game's own."""
+    plain = untrained(seed=1)
+    torch.manual_seed(1)
+    sizes = LatentActionConfig(codes, patch=16, dim=16, heads=2, encoder_blocks=1, decoder_blocks=1)
+    config = replace(plain.model.dynamics.config, actions=codes)
+    tokenizer, dynamics = plain.model.tokenizer, excited(Dynamics(config), 0.3)
+    dynamics.adopt_codebook(tokenizer.codebook.codes)
+    frames = to_model(plain.starts["frames"])
+    latent = chosen_codes(excited(LatentActionModel(sizes)), frames)
+    model = WorldModel(tokenizer, dynamics, latent)
+    starts = plain.starts | {"actions": latent.codes(frames)}
+    actions = [{"meaning": f"LATENT {i}", "keys": [str(i)]} for i in range(codes)]
+    return Checkpoint(model, plain.game | {"actions": actions}, starts)
+
+
+@torch.no_grad()
+def chosen_codes(model: LatentActionModel, frames: torch.Tensor) -> LatentActionModel:
+    """Puts an untrained model's codes where the encodings of some float frames (b, t, 3, s, s) are."""
+    found, codes = torch.nn.functional.normalize(model._encodings(frames), dim=-1).flatten(0, 1), model.codebook.codes
+    codes.copy_(found[:: len(found) // len(codes)][: len(codes)])
+    return model
 
 
 def excited(module: torch.nn.Module, std: float = 0.2) -> torch.nn.Module:

@@ -20,6 +20,7 @@ def fit(
     run: Path | None = None,
     seed: int = 0,
     threads: int | None = None,
+    latent_actions: int | None = None,
 ) -> int:
     """Fit a world model to recorded play; the same command goes on where it stopped.
 
@@ -32,12 +33,24 @@ def fit(
         run: Folder of what is needed to go on, and of TensorBoard's curves; below the data folder by default.
         seed: Of everything random.
         threads: CPU threads.
+        latent_actions: That many actions, found in the pictures, in place of the recorded ones; by default 8 where
+            none were recorded.
     """
     from genie_gym.pipeline.fit_world import fit_world
 
     _check_threads(threads)
     name = find_name(game, data)
-    report = fit_world(name, size=preset, minutes=minutes, data=data, out=out, run=run, seed=seed, threads=threads)
+    report = fit_world(
+        name,
+        size=preset,
+        minutes=minutes,
+        data=data,
+        out=out,
+        run=run,
+        seed=seed,
+        threads=threads,
+        latent_actions=latent_actions,
+    )
     if not report.finished:
         print("stopped and saved; the same command goes on from here")
         return 130

@@ -116,7 +116,9 @@ def fit_latent_actions(
 @torch.no_grad()
 def _next_frames(average: Any, held_out: Windows, config: FitConfig) -> dict[str, Any]:
     device = next(average.parameters()).device
-    errors, repeated, chosen, clip = [], [], [], None
+    errors: list[Tensor] = []
+    repeated: list[Tensor] = []
+    chosen, clip = [], None
     with autocast(resolve(config.precision, device), device):
         for batch in held_out.in_order(16):
             frames = to_model(torch.from_numpy(batch["frames"])).to(device)

@@ -1,4 +1,5 @@
-"""From recordings to a checkpoint: fits tokenizer, then dynamics, in pieces if need be, and writes the folder."""
+"""From recordings to a checkpoint: fits tokenizer, latent actions where there are no others, then dynamics, in pieces
+if need be, and writes the folder."""
 
 import platform
 from dataclasses import asdict, dataclass, replace
@@ -10,16 +11,21 @@ import torch
 
 from genie_gym import paths
 from genie_gym.data import Clips, Recording, split
-from genie_gym.fit import FitReport, Preset, fit_dynamics, fit_tokenizer, preset
+from genie_gym.errors import ConfigError
+from genie_gym.fit import FitConfig, FitReport, Preset, fit_dynamics, fit_latent_actions, fit_tokenizer, preset
 from genie_gym.models.dynamics import Dynamics
+from genie_gym.models.latent_actions import LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.pipeline.fit_data import FitData, mark_finished, note_data
+from genie_gym.pipeline.latent_play import with_latent_actions
 from genie_gym.pipeline.provenance import code_version
 from genie_gym.pipeline.settings import same_settings
 from genie_gym.pipeline.windows import draw_starts, fits_in_memory, usable_lengths
 from genie_gym.world_model import Checkpoint, WorldModel
 
-__all__ = ["FitWorldReport", "fit_world"]
+__all__ = ["LATENT_ACTIONS", "FitWorldReport", "fit_world"]
+
+LATENT_ACTIONS = 8  # where a recording has no actions; as many as Genie has
 
 
 @dataclass
@@ -29,6 +35,7 @@ class FitWorldReport:
     checkpoint: Path | None
     tokenizer: FitReport
     dynamics: FitReport | None = None
+    latent_actions: FitReport | None = None
 
     @property
     def finished(self) -> bool:
@@ -45,6 +52,7 @@ def fit_world(
     run: str | Path | None = None,
     seed: int = 0,
     threads: int | None = None,
+    latent_actions: int | None = None,
     changes: dict[str, Any] | None = None,
 ) -> FitWorldReport:
     """Fits a world model to recorded play; the same call goes on where an interrupted one stopped.
@@ -52,27 +60,31 @@ def fit_world(
     Args:
         game: canonical name; used for the default folders and the checkpoint.
         size: name of a preset.
-        minutes: time for both stages together; None goes by the preset's steps.
+        minutes: time for all stages together; None goes by the preset's steps.
         data: folder of the recording; `paths.data_dir(game)` by default.
         out: checkpoint folder; `paths.weights_dir(game)` by default.
         run: folder of the fit's state and TensorBoard events; below `paths.home()/runs` by default.
         seed: of everything random.
         threads: CPU threads; torch's choice by default.
+        latent_actions: that many codes, found in the pictures, in place of the recorded actions (the paper's
+            GenieRedux); by default 8 where the recording has no actions, and 0, the recorded ones, where it has.
         changes: not yet used by the command line: replacements of the preset's fields, for tests and studies.
 
     Raises:
         DataError: there is no recording, or it is too short.
-        ConfigError: unknown preset, or the run folder was begun with other settings, another game or other actions.
-            More data of the same game are no error: they are told of, and noted in the checkpoint's provenance.
+        ConfigError: unknown preset, an impossible number of latent actions, or the run folder was begun with other
+            settings, another game or other actions. More data of the same game are no error: they are told of, and
+            noted in the checkpoint's provenance.
     """
     if threads:
         torch.set_num_threads(threads)
     chosen = _changed(preset(size), changes)
     recording = Recording(data or paths.data_dir(game))
-    run = Path(run or paths.home() / "runs" / f"{game}-{size}")
+    codes = _latent_actions(recording, latent_actions)
+    run = Path(run or paths.home() / "runs" / f"{game}-{size}{'-latent' if codes else ''}")
     train, held_out = split(recording)
-    recipes = chosen.fits_for(minutes, seed)
-    asked = {"game": game, "size": size, "minutes": minutes, "seed": seed}
+    fits = chosen.latent_fits_for(minutes, seed) if codes else (None, *chosen.fits_for(minutes, seed))
+    asked = {"game": game, "size": size, "minutes": minutes, "seed": seed, "latent actions": codes}
     same_settings(run / "settings.json", asked | _game_settings(recording) | _preset_settings(chosen))
     used = note_data(run / "data.json", FitData.of(recording, train))
 
@@ -81,48 +93,76 @@ def fit_world(
     clips, unseen = (
         Clips(recording, chosen.clip_tokenizer, side, in_memory=fits_in_memory(recording)) for side in (train, held_out)
     )
-    first = fit_tokenizer(tokenizer, clips, unseen, recipes[0], run / "tokenizer")
+    first = fit_tokenizer(tokenizer, clips, unseen, fits[1], run / "tokenizer")
     if not first.finished:
         return FitWorldReport(None, first)
+
+    latent, found = None, None
+    if fits[0] is not None:
+        chosen = replace(chosen, latent_actions=replace(chosen.latent_actions, codes=codes))
+        latent, found = _find_actions(recording, chosen, fits[0], run / "latent_actions")
+        if not found.finished:
+            return FitWorldReport(None, first, latent_actions=found)
+        recording = with_latent_actions(recording, latent)
 
     torch.manual_seed(seed)
     dynamics = Dynamics(chosen.dynamics_for(len(recording.header["game"]["actions"])))
     lengths, window = usable_lengths(chosen, int(recording.lengths[train].max()))
     longer = Clips(recording, window, train, in_memory=fits_in_memory(recording))
     tests = Clips(recording, lengths[0], held_out)
-    second = fit_dynamics(dynamics, tokenizer, longer, tests, recipes[1], run / "dynamics", lengths)
+    second = fit_dynamics(dynamics, tokenizer, longer, tests, fits[2], run / "dynamics", lengths)
     if not second.finished:
-        return FitWorldReport(None, first, second)
+        return FitWorldReport(None, first, second, found)
     mark_finished(run / "data.json", used)
 
     out = Path(out or paths.weights_dir(game))
-    _checkpoint(tokenizer, dynamics, recording, train, used, size, seed, first, second).save(out)
-    return FitWorldReport(out, first, second)
+    report = FitWorldReport(out, first, second, found)
+    model = WorldModel(tokenizer.cpu(), dynamics.cpu(), latent and latent.cpu())
+    _checkpoint(model, recording, train, used, size, seed, report).save(out)
+    return report
 
 
 def _checkpoint(
-    tokenizer: Tokenizer,
-    dynamics: Dynamics,
+    model: WorldModel,
     recording: Recording,
     train: np.ndarray,
     used: list[FitData],
     size: str,
     seed: int,
-    first: FitReport,
-    second: FitReport,
+    report: FitWorldReport,
 ) -> Checkpoint:
+    named = {"tokenizer": report.tokenizer, "latent actions": report.latent_actions, "dynamics": report.dynamics}
+    stages = {name: stage for name, stage in named.items() if stage is not None}
     provenance = {
         "preset": size,
         "seed": seed,
         "data": "; then ".join(map(str, used)),
-        "tokenizer": f"{first.steps} steps, {first.seconds / 60:.1f} minutes",
-        "dynamics": f"{second.steps} steps, {second.seconds / 60:.1f} minutes",
+        **{name: f"{stage.steps} steps, {stage.seconds / 60:.1f} minutes" for name, stage in stages.items()},
         "made with": f"genie_gym {code_version()}, torch {torch.__version__}, {platform.machine()}",
-        "metrics": {f"tokenizer {k}": round(v, 4) for k, v in first.metrics.items()}
-        | {f"dynamics {k}": round(v, 4) for k, v in second.metrics.items()},
+        "metrics": {f"{name} {k}": round(v, 4) for name, stage in stages.items() for k, v in stage.metrics.items()},
     }
-    model = WorldModel(tokenizer.cpu(), dynamics.cpu())
     return Checkpoint(model, recording.header["game"], draw_starts(recording, train, seed), provenance=provenance)
+
+
+def _latent_actions(recording: Recording, asked: int | None) -> int:
+    """How many latent actions the dynamics are to have, 0 for the recorded ones."""
+    if asked is None:
+        return 0 if recording.has_actions else LATENT_ACTIONS
+    if asked == 1 or asked < 0 or not (asked or recording.has_actions):
+        raise ConfigError(f"latent actions must be 2 or more where nothing else was recorded, or 0; got {asked}")
+    return asked
+
+
+def _find_actions(
+    recording: Recording, chosen: Preset, recipe: FitConfig, folder: Path
+) -> tuple[LatentActionModel, FitReport]:
+    torch.manual_seed(recipe.seed)
+    model = LatentActionModel(chosen.latent_actions)
+    clips, unseen = (
+        Clips(recording, chosen.clip_latent_actions, side, in_memory=fits_in_memory(recording))
+        for side in split(recording)
+    )
+    return model, fit_latent_actions(model, clips, unseen, recipe, folder)
 
 
 def _changed(chosen: Preset, changes: dict[str, Any] | None) -> Preset:

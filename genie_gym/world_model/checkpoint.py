@@ -1,7 +1,7 @@
 """A world model on disk: a folder of four files that loads with no training code and unpickles nothing.
 
 config.json            format and version, the game, sizes, how to sample, provenance, SHA-256 of the two below
-model.safetensors      weights of tokenizer and dynamics
+model.safetensors      weights of tokenizer and dynamics, and of the latent action model if there is one
 starts.safetensors     frames uint8 (k, c, s, s, 3) and actions int64 (k, c - 1) of real play, to begin dreams from
 README.md              the model card
 """
@@ -20,6 +20,7 @@ from torch import Tensor
 from genie_gym.errors import CheckpointError
 from genie_gym.files import write_aside
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
+from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
 from genie_gym.world_model.world_model import Sampling, WorldModel
 
@@ -77,7 +78,8 @@ class Checkpoint:
         try:
             tokenizer = Tokenizer(TokenizerConfig(**config["tokenizer"]))
             dynamics = Dynamics(DynamicsConfig(**config["dynamics"]))
-            model = WorldModel(tokenizer, dynamics)
+            latent = config.get("latent_actions")  # only models of latent actions have it
+            model = WorldModel(tokenizer, dynamics, latent and LatentActionModel(LatentActionConfig(**latent)))
             model.load_state_dict(_read_tensors(folder / "model.safetensors", config))
             starts = _checked_starts(_read_tensors(folder / "starts.safetensors", config), tokenizer.config.size)
             sampling = Sampling(**config["sampling"])
@@ -130,11 +132,15 @@ class Checkpoint:
         scores = "\n".join(f"- {key}: {value}" for key, value in self.provenance.get("metrics", {}).items())
         return (
             "---\nlibrary_name: genie_gym\ntags: [world-model, reinforcement-learning, gymnasium]\n---\n\n"
-            f"# World model of {self.game['name']}\n\nA GenieRedux-G world model, to be stepped as a Gymnasium "
+            f"# World model of {self.game['name']}\n\nA {self._kind()} world model, to be stepped as a Gymnasium "
             f"environment by genie_gym.\n\n## How it was made\n\n{made}\n\n## Figures\n\n{scores}\n"
         )
 
+    def _kind(self) -> str:
+        return "GenieRedux-G" if self.model.latent_actions is None else "GenieRedux (latent actions)"
+
     def _config(self) -> dict[str, Any]:
+        latent = self.model.latent_actions
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -143,6 +149,7 @@ class Checkpoint:
             "dynamics": asdict(self.model.dynamics.config),
             "sampling": asdict(self.sampling),
             "provenance": self.provenance,
+            **({"latent_actions": asdict(latent.config)} if latent else {}),
         }
 
 

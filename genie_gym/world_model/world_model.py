@@ -16,6 +16,7 @@ from genie_gym.errors import ConfigError
 from genie_gym.frames import from_model, to_model
 from genie_gym.models.cache import Cache
 from genie_gym.models.dynamics import Dynamics
+from genie_gym.models.latent_actions import LatentActionModel
 from genie_gym.models.maskgit import masked_after, sample_tokens, settle
 from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.precision import autocast
@@ -109,12 +110,18 @@ class Outcome:
 
 
 class WorldModel(nn.Module):
-    """A trained tokenizer and dynamics; `start` and `step` never change weights."""
+    """A trained tokenizer and dynamics; `start` and `step` never change weights.
 
-    def __init__(self, tokenizer: Tokenizer, dynamics: Dynamics):
+    Attributes:
+        latent_actions: finds the actions in a prompt's pictures, where the dynamics were fitted to its codes (the
+            paper's GenieRedux); None where they were fitted to true actions (GenieRedux-G).
+    """
+
+    def __init__(self, tokenizer: Tokenizer, dynamics: Dynamics, latent_actions: LatentActionModel | None = None):
         super().__init__()
         self.tokenizer = tokenizer
         self.dynamics = dynamics
+        self.latent_actions = latent_actions
         self.dtype = torch.float32
         self._step: Callable[[DreamState, Tensor, Sampling], Outcome] = self._advance
         self.eval().requires_grad_(False)
@@ -162,7 +169,8 @@ class WorldModel(nn.Module):
 
         Args:
             frames: uint8 (b, c, s, s, 3), c >= 1, oldest first.
-            actions: int64 (b, c - 1), the actions between them; None if unknown.
+            actions: int64 (b, c - 1), the actions between them, -1 for one unknown; None if all are. With a latent
+                action model those unknown are found in the frames.
             seeds: int64 (b,): the same seed, prompt and actions give the same dream; 0 to b - 1 by default.
 
         Returns:
@@ -175,6 +183,8 @@ class WorldModel(nn.Module):
             led = torch.full((b, c), -1, device=self.device)
             if actions is not None:
                 led[:, 1:] = actions.to(self.device)
+            if self.latent_actions is not None and c > 1:
+                led[:, 1:] = torch.where(led[:, 1:] < 0, self.latent_actions.codes(to_model(frames)), led[:, 1:])
             past = self.dynamics.transformer.new_cache(b)
             pictures = self.tokenizer.decoder.new_cache(b)
             if c > 1:

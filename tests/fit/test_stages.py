@@ -9,11 +9,12 @@ import torch
 from genie_gym import data
 from genie_gym.fit import FitConfig, FitReport, fit_decoder, fit_dynamics, fit_latent_actions, fit_tokenizer, stages
 from genie_gym.fit.stages import token_batch
+from genie_gym.frames import to_model
 from genie_gym.metrics import psnr
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
-from tests.conftest import excited
+from tests.conftest import chosen_codes, excited
 
 HEADER = {"game": {"name": "Toy-Numpy"}, "actions": ["A", "B", "C"]}
 CONFIG = FitConfig(steps=2, batch=4, precision="float32", warmup=1)
@@ -200,7 +201,7 @@ def test_the_dynamics_figures_are_those_of_all_held_out_tokens_at_once(
 def test_the_latent_action_models_figures_are_those_of_all_held_out_steps(recording, tmp_path, monkeypatch):
     caught, clips = fed(monkeypatch), data.Clips(recording, 3)
     model = LatentActionModel(LatentActionConfig(patch=16, dim=8, heads=1, encoder_blocks=1, decoder_blocks=1))
-    excited(model, std=0.6)
+    chosen_codes(excited(model), to_model(torch.from_numpy(clips.sample(np.random.default_rng(0), 8)["frames"])))
     fit_latent_actions(model, clips, clips, CONFIG, tmp_path / "run")
     assert caught["sample"](np.random.default_rng(0), 4).keys() == {"frames"}  # it is never told an action
     figures = caught["validate"](model)

@@ -18,6 +18,7 @@ from genie_gym.errors import ConfigError, DataError
 from genie_gym.fit import FitConfig
 from genie_gym.fit.loop import fit as loop
 from genie_gym.models.dynamics import DynamicsConfig
+from genie_gym.models.latent_actions import LatentActionConfig
 from genie_gym.models.tokenizer import TokenizerConfig
 from genie_gym.pipeline.fit_world import fit_world
 from genie_gym.pipeline.policies import StickyPolicy
@@ -31,6 +32,8 @@ CHANGES = {
     "dynamics": DynamicsConfig(0, blocks=1, side=4, **SIZES),
     "fit_tokenizer": RECIPE,
     "fit_dynamics": RECIPE,
+    "latent_actions": LatentActionConfig(patch=16, dim=16, heads=2, encoder_blocks=1, decoder_blocks=1, warmup=2),
+    "fit_latent_actions": RECIPE,
     "clip_tokenizer": 4,
     "clips_dynamics": (4, 8),
     "offset": 3,
@@ -205,6 +208,60 @@ def test_default_folders_are_the_users(home):
     assert report.checkpoint == paths.weights_dir("Toy-Numpy")
     assert (home / "runs" / "Toy-Numpy-tiny" / "dynamics" / "state.safetensors").is_file()
     assert gym.make("GenieRedux/Toy-v0").reset(seed=0)[0].shape == (64, 64, 3)
+
+
+def without_actions(recording: Path, folder: Path) -> Path:
+    """A copy that is told to hold no actions."""
+    shutil.copytree(recording, folder)
+    header = json.loads((folder / "recording.json").read_text())
+    header["runs"][0]["no_actions"] = True
+    (folder / "recording.json").write_text(json.dumps(header))
+    return folder
+
+
+def test_play_without_actions_gets_latent_ones(recording, tmp_path, monkeypatch):
+    folder = without_actions(recording, tmp_path / "data")
+    options = {"data": folder, "out": tmp_path / "out", "run": tmp_path / "run", "changes": CHANGES}
+    interrupt(monkeypatch, "latent_actions", 3)
+    first = fit_world("Toy-Numpy", **options)
+    assert not first.finished and first.dynamics is None
+    assert first.latent_actions is not None and not first.latent_actions.finished
+    monkeypatch.setattr("genie_gym.fit.stages.fit", loop)
+    report = fit_world("Toy-Numpy", **options)
+    assert report.latent_actions.finished and report.latent_actions.steps == 6
+
+    checkpoint = Checkpoint.load(tmp_path / "out")
+    assert [action["meaning"] for action in checkpoint.game["actions"]] == [f"LATENT {i}" for i in range(8)]
+    assert checkpoint.model.dynamics.config.actions == 8
+    assert checkpoint.provenance["latent actions"].startswith("6 steps")
+    assert "latent actions perplexity" in checkpoint.provenance["metrics"]
+    # the actions of the starts are those that the kept model finds in whole episodes of the recording
+    recorded, found = data.Recording(folder), set()
+    for index in data.split(recorded)[0]:
+        frames = recorded[int(index)].frames
+        pictures = torch.from_numpy(frames.astype(np.float32) / 255).permute(0, 3, 1, 2)
+        codes = checkpoint.model.latent_actions.codes(pictures[None])[0].numpy()
+        found |= {frames[t : t + 4].tobytes() + codes[t : t + 3].tobytes() for t in range(len(frames) - 3)}
+    for frames, actions in zip(checkpoint.starts["frames"], checkpoint.starts["actions"], strict=True):
+        assert frames.numpy().tobytes() + actions.numpy().tobytes() in found
+
+    env = gym.make("GenieRedux/Toy-v0", checkpoint=str(tmp_path / "out"))
+    env.reset(seed=0)
+    assert env.action_space.n == 8 and env.unwrapped.get_keys_to_action()[(ord("7"),)] == 7
+    assert env.step(7)[0].shape == (64, 64, 3)
+
+
+def test_latent_actions_in_place_of_recorded_ones(recording, tmp_path):
+    report = fit_world("Toy-Numpy", data=recording, out=tmp_path / "out", latent_actions=3, changes=CHANGES)
+    assert report.finished and (paths.home() / "runs" / "Toy-Numpy-tiny-latent").is_dir()
+    assert Checkpoint.load(tmp_path / "out").model.dynamics.config.actions == 3
+
+
+def test_impossible_numbers_of_latent_actions(recording, tmp_path):
+    folder = without_actions(recording, tmp_path / "data")
+    for where, number in ((recording, 1), (recording, -1), (folder, 0)):
+        with pytest.raises(ConfigError, match=f"latent actions must be 2 or more .* got {number}"):
+            fit_world("Toy-Numpy", data=where, run=tmp_path / "run", latent_actions=number, changes=CHANGES)
 
 
 def test_short_episodes_are_fitted_with_short_clips(tmp_path):

@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from genie_gym.errors import CheckpointError
+from genie_gym.frames import to_model
 from genie_gym.world_model import Checkpoint, Sampling
-from tests.conftest import untrained
+from tests.conftest import untrained, untrained_latent
 
 
 @pytest.fixture
@@ -41,6 +42,17 @@ def test_what_was_saved_steps_the_same(tmp_path):
     assert loaded.starts["frames"].dtype == torch.uint8
     assert all(torch.equal(saved.starts[name], loaded.starts[name]) for name in ("frames", "actions"))
     assert not loaded.model.training
+
+
+def test_the_latent_action_model_is_kept(tmp_path):
+    saved = untrained_latent()
+    saved.save(tmp_path)
+    loaded = Checkpoint.load(tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(step(saved), step(loaded), strict=True))
+    codes = loaded.model.latent_actions.codes(to_model(saved.starts["frames"]))
+    assert len(codes.unique()) > 1 and torch.equal(codes, saved.starts["actions"])
+    assert loaded.model.latent_actions.config == saved.model.latent_actions.config
+    assert "A GenieRedux (latent actions) world model" in (tmp_path / "README.md").read_text()
 
 
 def test_the_folder_holds_four_files_and_no_code(folder):

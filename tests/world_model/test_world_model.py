@@ -6,7 +6,7 @@ import torch
 from genie_gym.errors import ConfigError
 from genie_gym.world_model import Sampling, WorldModel
 from genie_gym.world_model.noise import uniform
-from tests.conftest import untrained
+from tests.conftest import untrained, untrained_latent
 
 STEPS = 8  # beyond the window of 3 frames
 SAMPLINGS = [
@@ -162,6 +162,18 @@ def test_a_step_is_the_uncached_pass_over_all_frames(checkpoint, model):
             tokens = torch.cat([tokens, logits.argmax(-1)[:, None]], 1)
             picture = (model.tokenizer.decode(tokens)[:, -1] * 255).round().clamp(0, 255).permute(0, 2, 3, 1)
             assert (got["frames"][:, t] - picture).abs().max() <= 1
+
+
+def test_a_prompts_unknown_actions_are_found_in_its_frames():
+    latent = untrained_latent()
+    frames, codes = latent.starts["frames"], latent.starts["actions"]
+    assert len(codes.unique()) > 1
+    actions, seeds = torch.randint(5, (6, 3), generator=torch.Generator().manual_seed(0)), torch.arange(6)
+    told = dream(latent.model, frames, codes, actions, seeds, Sampling())
+    for led in (None, torch.full_like(codes, -1), torch.where(torch.arange(3) == 1, -1, codes)):
+        assert_same(dream(latent.model, frames, led, actions, seeds, Sampling()), told)
+    other = dream(latent.model, frames, (codes + 1) % 5, actions, seeds, Sampling())
+    assert not torch.equal(other["logits"], told["logits"])  # what one is told counts
 
 
 @pytest.mark.parametrize("frames", [1, 2, 4])

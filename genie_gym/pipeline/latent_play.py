@@ -1,0 +1,50 @@
+"""Recorded play seen with latent actions: which code led from each frame to the next, and how codes match the truth."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from genie_gym.data import Recording
+from genie_gym.frames import to_model
+from genie_gym.metrics import count_pairs, mutual_information, one_to_one_accuracy
+from genie_gym.models.latent_actions import LatentActionModel
+
+__all__ = ["compare_actions", "latent_game", "with_latent_actions"]
+
+
+def latent_game(game: dict[str, Any], codes: int) -> dict[str, Any]:
+    """A game's plain description with so many latent actions in place of its own; the keys 0 to 9 choose the first ten.
+
+    >>> latent_game({"name": "Pinball-Own", "actions": []}, 2)["actions"][1]
+    {'meaning': 'LATENT 1', 'buttons': [], 'keys': ['1']}
+    """
+    actions = [{"meaning": f"LATENT {i}", "buttons": [], "keys": [str(i)] if i < 10 else []} for i in range(codes)]
+    return game | {"actions": actions}
+
+
+def with_latent_actions(recording: Recording, model: LatentActionModel) -> Recording:
+    """The recording with the codes that the model finds in each whole episode as its actions."""
+    device, actions = model.codebook.codes.device, []
+    for index, length in enumerate(recording.lengths):
+        frames = to_model(torch.from_numpy(recording.frames(index, 0, int(length))).to(device))
+        actions.append(model.codes(frames[None])[0].cpu().numpy())
+    return recording.with_actions(latent_game(recording.header["game"], model.config.codes), actions)
+
+
+def compare_actions(codes: np.ndarray, actions: np.ndarray, seed: int = 0) -> dict[str, Any]:
+    """How well codes match true actions, int64 (steps,) each, beside the same codes in random order.
+
+    Returns:
+        "nmi": normalised mutual information, 0 to 1; "accuracy": share of steps that agree after the best one-to-one
+        map; both also as "shuffled_...", what chance gives. "most_frequent": share of the most frequent action.
+        "codes": how many are in use; "steps".
+    """
+    shuffled = np.random.default_rng(seed).permutation(codes)
+    figures: dict[str, Any] = {}
+    for prefix, given in (("", codes), ("shuffled_", shuffled)):
+        counts = count_pairs(given, actions)
+        figures[f"{prefix}nmi"] = mutual_information(counts)
+        figures[f"{prefix}accuracy"] = one_to_one_accuracy(counts)
+    figures["most_frequent"] = float(np.bincount(actions).max() / len(actions))
+    return figures | {"codes": len(np.unique(codes)), "steps": len(codes)}

@@ -1,0 +1,71 @@
+"""Latent actions beside true ones: where the codes go, and what the figures say of labellings known in advance."""
+
+import numpy as np
+import pytest
+import torch
+
+from genie_gym import data, games
+from genie_gym.fit import FitConfig, fit_latent_actions
+from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
+from genie_gym.pipeline.latent_play import compare_actions, latent_game, with_latent_actions
+from genie_gym.pipeline.policies import StickyPolicy
+from genie_gym.pipeline.rollout import play_episode
+from tests.conftest import untrained_latent
+
+
+def record(folder, episodes: int, steps: int) -> data.Recording:
+    spec = games.find("Toy")
+    with data.RecordingWriter(folder, {"game": spec.to_dict(), "actions": spec.meanings}) as writer:
+        for seed in range(episodes):
+            writer.append(play_episode(games.make("Toy"), StickyPolicy(), seed, steps))
+    return data.Recording(folder)
+
+
+def test_the_game_of_latent_actions():
+    spec = games.GameSpec.from_dict(latent_game(games.find("Toy").to_dict(), 12))
+    assert spec.name == "Toy-Numpy" and spec.meanings == [f"LATENT {i}" for i in range(12)]
+    assert spec.keys_to_action()[(ord("9"),)] == 9 and spec.actions[11].keys == ()
+
+
+def test_a_recordings_codes_are_those_of_its_episodes(tmp_path):
+    recording, model = record(tmp_path, 3, 50), untrained_latent().model.latent_actions
+    latent = with_latent_actions(recording, model)
+    for index in range(3):
+        frames = torch.from_numpy(recording[index].frames.astype(np.float32) / 255).permute(0, 3, 1, 2)
+        assert latent.steps(index)[0].tolist() == model.codes(frames[None])[0].tolist()
+    assert latent.header["actions"] == [f"LATENT {i}" for i in range(5)]
+    window = data.Clips(latent, len(recording[1]), [1]).sample(np.random.default_rng(0), 1)
+    assert window["actions"][0].tolist() == latent.steps(1)[0].tolist()
+
+
+def test_codes_that_are_the_actions_by_other_numbers():
+    actions = np.random.default_rng(0).integers(0, 4, 2000)
+    figures = compare_actions(np.array([6, 1, 7, 3])[actions], actions)
+    assert figures["nmi"] == pytest.approx(1) and figures["accuracy"] == 1
+    assert figures["shuffled_nmi"] < 0.01 and figures["shuffled_accuracy"] < 0.32
+    assert (figures["codes"], figures["steps"]) == (4, 2000)
+    assert figures["most_frequent"] == pytest.approx(np.bincount(actions).max() / 2000)
+
+
+def test_codes_that_know_nothing():
+    rng = np.random.default_rng(0)
+    figures = compare_actions(rng.integers(0, 8, 5000), rng.integers(0, 4, 5000))
+    assert figures["nmi"] == pytest.approx(figures["shuffled_nmi"], abs=0.01)
+    assert figures["accuracy"] == pytest.approx(figures["shuffled_accuracy"], abs=0.03)
+
+
+@pytest.mark.slow
+def test_a_minutes_fit_finds_some_of_the_toys_actions(tmp_path):
+    recording = record(tmp_path / "data", 100, 120)
+    train, held_out = data.split(recording)
+    torch.manual_seed(0)
+    sizes = LatentActionConfig(patch=16, dim=64, encoder_blocks=1, decoder_blocks=1, warmup=150)
+    model = LatentActionModel(sizes)
+    config = FitConfig(steps=400, batch=8, lr=3e-3, warmup=50, validate_every=400, precision="float32")
+    clips, unseen = (data.Clips(recording, 6, side, in_memory=True) for side in (train, held_out))
+    report = fit_latent_actions(model, clips, unseen, config, tmp_path / "run")
+    assert report.metrics["psnr"] > report.metrics["repeat_psnr"] + 0.5 and report.metrics["perplexity"] > 3
+    latent = with_latent_actions(recording, model)
+    codes, actions = (np.concatenate([which.steps(int(i))[0] for i in held_out]) for which in (latent, recording))
+    figures = compare_actions(codes, actions)
+    assert figures["nmi"] > max(3 * figures["shuffled_nmi"], 0.03)
