@@ -18,8 +18,10 @@ from genie_gym.data import Clips, Recording, split
 from genie_gym.errors import ConfigError
 from genie_gym.frames import from_model, to_model
 from genie_gym.metrics import Frames, moving_pixels, moving_psnr, psnr, ssim
+from genie_gym.models.latent_actions import LatentActionModel
 from genie_gym.pipeline.dreaming import TOGETHER, dream
 from genie_gym.pipeline.figures import plain, write_strip
+from genie_gym.pipeline.latent_play import compare_actions, with_latent_actions
 from genie_gym.pipeline.long_dreams import long_dreams
 from genie_gym.pipeline.sprites import SpriteDetector, cut_sprite, sprite_scores
 from genie_gym.precision import autocast
@@ -50,7 +52,7 @@ def evaluate(
 
     Args:
         checkpoint: what to score.
-        recording: of the same game.
+        recording: of the same game. A model of latent actions is scored under those that it finds in it.
         episodes: indices of the episodes to use; the held-out side of `data.split` by default.
         clips: random pieces of them, each predicted from its first frames under its true actions.
         context: real frames a prediction starts from.
@@ -75,6 +77,8 @@ def evaluate(
             code has it; standard errors beside both.
         sprite: where the real frame shows the player, how often the predicted one does ("kept"), and in the same
             place ("in_place"); "pictured" is the same as "kept" for reconstructed frames. None without a detector.
+        latent: for a model of latent actions, how well those it finds in the chosen episodes match the recorded ones,
+            see `compare_actions`; None for other models, or where no actions were recorded.
         long: see `long_dreams`; None without them.
         speed: "frames_per_second" of a batch of "batch".
 
@@ -86,20 +90,35 @@ def evaluate(
         raise ConfigError(
             f"evaluate needs horizon >= {AT}, context >= 1, clips >= 1; got {horizon}, {context}, {clips}"
         )
-    check_actions(checkpoint, recording)
     sampling, sprite = sampling or checkpoint.sampling, sprite or cut_sprite(recording)
     chosen = split(recording)[1] if episodes is None else np.asarray(episodes)
+    latent = None
+    if checkpoint.model.latent_actions is not None:
+        recording, latent = _latent(checkpoint.model.latent_actions, recording, chosen, seed)
+    check_actions(checkpoint, recording)
     clip = Clips(recording, context + horizon, chosen).sample(np.random.default_rng(seed), clips)
     play = _Play(checkpoint, sampling, clip["frames"][:, :context], seed)
     figures = {
         "game": checkpoint.game["name"],
         "settings": {"clips": clips, "context": context, "horizon": horizon, "seed": seed} | asdict(sampling),
         **_short_term(play, clip, sprite, out),
+        "latent": latent,
         "long": None,
     }
     if long_steps:
         figures["long"] = long_dreams(checkpoint, recording, chosen, long_steps, dreams, sampling, seed, sprite, out)
     return plain(figures)
+
+
+def _latent(
+    model: LatentActionModel, recording: Recording, episodes: np.ndarray, seed: int
+) -> tuple[Recording, dict[str, Any] | None]:
+    """The recording under latent actions, and how they match its own."""
+    found = with_latent_actions(recording, model)
+    if not recording.has_actions:
+        return found, None
+    codes, true = (np.concatenate([which.steps(int(i))[0] for i in episodes]) for which in (found, recording))
+    return found, compare_actions(codes, true, seed)
 
 
 class _Play:

@@ -12,6 +12,7 @@ import torch
 
 from genie_gym import data, games
 from genie_gym.errors import ConfigError, DataError
+from genie_gym.metrics import count_pairs, mutual_information
 from genie_gym.pipeline.evaluate import evaluate
 from genie_gym.pipeline.figures import summary
 from genie_gym.pipeline.long_dreams import longest_absence, thumbnails
@@ -19,7 +20,7 @@ from genie_gym.pipeline.policies import StickyPolicy
 from genie_gym.pipeline.rollout import play_episode
 from genie_gym.pipeline.sprites import SpriteDetector
 from genie_gym.world_model import Checkpoint, Outcome, Sampling
-from tests.conftest import untrained
+from tests.conftest import untrained, untrained_latent
 
 LEVEL, PATCH = 10, 8  # a lamp of 8 x 8 pixels on black, which action 1 makes brighter by 10 levels
 AREA = 10 * math.log10(64 * 64 / PATCH**2)  # dB that the black around the lamp adds to a frame's PSNR
@@ -41,7 +42,7 @@ def brighter(frames: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
 class Lamp:
     """A model that knows the game perfectly; tokens are pictures. It keeps the seeds and the actions it was given."""
 
-    dtype, device, tokens = torch.float32, torch.device("cpu"), 1
+    dtype, device, tokens, latent_actions = torch.float32, torch.device("cpu"), 1, None
     tokenizer = SimpleNamespace(encode=lambda frames: frames, decode=lambda tokens: tokens)
 
     def __init__(self) -> None:
@@ -288,3 +289,31 @@ def test_refuses_what_cannot_be_scored(toy, lamps, tmp_path):
         evaluate(untrained(), toy, clips=2, horizon=4, long_steps=0, out=tmp_path / "file")
     with pytest.raises(DataError, match="no window of 26 frames"):
         evaluate(checkpoint(Lamp()), lamps(at_random), horizon=24)
+
+
+def test_a_model_of_latent_actions_is_scored_under_those_it_finds(tmp_path):
+    with data.RecordingWriter(
+        tmp_path, {"game": games.find("Toy").to_dict(), "actions": games.find("Toy").meanings}
+    ) as w:
+        for seed in range(6):
+            w.append(play_episode(games.make("Toy"), StickyPolicy(), seed, 30))
+    recording, latent = data.Recording(tmp_path), untrained_latent()
+    episodes = np.arange(4)
+    figures = evaluate(latent, recording, episodes=episodes, clips=4, horizon=4, long_steps=0)
+    codes, actions = [], []
+    for index in range(4):
+        episode = recording[index]
+        frames = torch.from_numpy(episode.frames.astype(np.float32) / 255).permute(0, 3, 1, 2)
+        codes.extend(latent.model.latent_actions.codes(frames[None])[0].tolist())
+        actions.extend(episode.actions.tolist())
+    found = figures["latent"]
+    assert found["nmi"] == pytest.approx(mutual_information(count_pairs(np.array(codes), np.array(actions))), abs=1e-4)
+    assert found["steps"] == len(codes) and found["codes"] == len(set(codes)) > 1
+    assert found["most_frequent"] == pytest.approx(max(actions.count(a) for a in range(4)) / len(actions), abs=1e-4)
+    assert "latent and true actions" in str([list(column.cells) for column in summary(figures).columns])
+
+    header = json.loads((tmp_path / "recording.json").read_text())
+    header["runs"][0]["no_actions"] = True
+    (tmp_path / "recording.json").write_text(json.dumps(header))
+    silent = evaluate(latent, data.Recording(tmp_path), episodes=episodes, clips=4, horizon=4, long_steps=0)
+    assert silent["latent"] is None and silent["control"] == figures["control"]
