@@ -135,11 +135,11 @@ def refit(
         device=device,
         threads=threads,
     )
-    Console().print(report)
     print(f"report: {report.page}")
     if report.stopped:
         print(f"stopped in {report.stopped}, and saved; the same command goes on from here")
         return 130
+    Console().print(report)
     print(
         f"world model in {report.checkpoint}; look at it with: genie-gym demo {game} --checkpoint {report.checkpoint}"
     )

@@ -1,31 +1,22 @@
 """Rounds of exploring, collecting and tuning: what the model is unsure of is looked for and learned (section 4)."""
 
-import json
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from rich import box
 from rich.table import Table
 
 from genie_gym import games, paths
-from genie_gym.data import Recording, split
-from genie_gym.errors import ConfigError, DataError
-from genie_gym.files import write_aside
-from genie_gym.pipeline.collect import collect
+from genie_gym.data import Recording
+from genie_gym.errors import ConfigError
 from genie_gym.pipeline.evaluate import check_actions
-from genie_gym.pipeline.explore import explore
 from genie_gym.pipeline.refit_config import RefitConfig
 from genie_gym.pipeline.refit_page import write_page
-from genie_gym.pipeline.refit_score import SCORE, count_places, main_figures, score_models, scores_of
-from genie_gym.pipeline.rollout import episode_seed
-from genie_gym.pipeline.settings import read_notes, same_settings
-from genie_gym.pipeline.tune import tune
+from genie_gym.pipeline.refit_round import Round, Stopped
+from genie_gym.pipeline.refit_score import main_figures, scores_of
+from genie_gym.pipeline.settings import same_settings
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import find_weights
 
@@ -132,7 +123,7 @@ def refit(
     old, unseen = Recording(data or paths.data_dir(name)), Recording(test) if test else None
     _begin(name, folder, chosen, checkpoint, old, unseen)
     options = {"workers": workers, "device": device, "progress": progress, "explorer": explorer}
-    made = [_Round(name, folder, number, chosen, old, unseen, options) for number in range(1, rounds + 1)]
+    made = [Round(name, folder, number, chosen, old, unseen, options) for number in range(1, rounds + 1)]
     stopped = _play_all(made)
     page = write_page(folder, name, [one.figures for one in made])
     checkpoints = [folder / "round-0" / "checkpoint", *(one.checkpoint for one in made)]
@@ -165,135 +156,10 @@ def _begin(
         loaded.save(base)
 
 
-class _Stopped(Exception):
-    """Ctrl-C; says during what."""
-
-
-def _play_all(rounds: list["_Round"]) -> str | None:
+def _play_all(rounds: list[Round]) -> str | None:
     try:
         for one in rounds:
             one.play()
-    except _Stopped as stopped:
+    except Stopped as stopped:
         return str(stopped)
     return None
-
-
-class _Round:
-    """One round: parts that are done once, each noted in figures.json with what it found."""
-
-    def __init__(
-        self,
-        game: str,
-        run: Path,
-        number: int,
-        config: RefitConfig,
-        old: Recording,
-        unseen: Recording | None,
-        options: dict[str, Any],
-    ):
-        self.game, self.run, self.number, self.config, self.options = game, run, number, config, options
-        self.old, self.unseen = old, unseen
-        self.folder = run / f"round-{number}"
-        self.data, self.checkpoint = self.folder / "data", self.folder / "checkpoint"
-        self.before = run / f"round-{number - 1}" / "checkpoint"
-        # Far from those of other rounds, and of recordings made with seeds that people choose.
-        self.seed = episode_seed(config.seed, number)
-        self._notes = self.folder / "figures.json"
-        self.figures: dict[str, Any] = read_notes(self._notes) if self._notes.exists() else {}
-
-    def play(self) -> None:
-        if self.config.trains:
-            self._part("explore", self._explore)
-        self._part("collect", self._collect)
-        self._part("tune", self._tune)
-        self._part("places", lambda: count_places([self.old.folder, self.data]))
-        for place, (recording, episodes) in self._held_out().items():
-            key = f"{SCORE}{place}"
-            if self.figures.get(key, {}).get("recording") != str(recording.folder.absolute()):
-                self.figures.pop(key, None)  # another test recording than last time
-            self._part(key, partial(self._score, recording, episodes, place))
-
-    def _part(self, name: str, work: Callable[[], dict[str, Any] | None]) -> None:
-        """Does what is not done yet, and notes it; work that gives None was interrupted."""
-        if name in self.figures:
-            return
-        print(f"round {self.number}: {name}", flush=True)
-        started = time.monotonic()
-        try:
-            found = work()
-        except KeyboardInterrupt:
-            found = None
-        if found is None:
-            raise _Stopped(f"round {self.number}, {name}")
-        self.figures[name] = {"seconds": round(time.monotonic() - started, 1), **found}
-        write_aside(self._notes, json.dumps(self.figures, indent=1).encode())
-
-    def _explore(self) -> dict[str, Any] | None:
-        report = explore(
-            self.game,
-            steps=self.config.explore_steps,
-            reward=self.config.data_from,
-            checkpoint=self.before,
-            envs=self.config.envs,
-            seed=self.seed,
-            max_steps=self.config.max_steps,
-            out=self.folder / "explorer",
-            device=self.options["device"],
-            progress=self.options["progress"],
-            config=self.options["explorer"],
-        )
-        return {"steps": report.steps, "seconds": report.seconds, **report.figures} if report.finished else None
-
-    def _collect(self) -> dict[str, Any] | None:
-        trains = self.config.trains
-        report = collect(
-            self.game,
-            steps=self.config.frames,
-            workers=self.options["workers"],
-            out=self.data,
-            seed=self.seed,
-            policy=str(self.folder / "explorer") if trains else self.config.data_from,
-            random_share=self.config.random_share if trains else 0.0,
-            max_steps=self.config.max_steps,
-            progress=self.options["progress"],
-        )
-        if report.interrupted:
-            return None
-        if report.total_episodes < 2:  # one to train on, one to hold out
-            raise DataError(
-                f"{self.config.frames} frames of {self.game} are a single episode, of which nothing can be held out; "
-                "ask for more frames (--frames) or shorter episodes (--max-steps), in another folder (--run)"
-            )
-        return {"episodes": report.total_episodes, "steps": report.total_steps}
-
-    def _tune(self) -> dict[str, Any] | None:
-        earlier = (Recording(self.run / f"round-{i}" / "data") for i in range(1, self.number))
-        recordings = [self.old, *earlier, Recording(self.data)]
-        about = f"play from {self.config.data_from}"
-        if self.config.trains:
-            about += f" (agent trained for {self.figures['explore']['steps']} steps)"
-        config = replace(self.config.tune, seed=self.seed)
-        report = tune(Checkpoint.load(self.before), recordings, config, self.folder, about)
-        if report.checkpoint is None or report.dynamics is None:
-            return None
-        report.checkpoint.save(self.checkpoint)
-        seconds = report.decoder.seconds + report.dynamics.seconds
-        return {"seconds": seconds, "decoder": report.decoder.metrics, "dynamics": report.dynamics.metrics}
-
-    def _held_out(self) -> dict[str, tuple[Recording, np.ndarray]]:
-        """Play that no model was trained on."""
-        new = Recording(self.data)
-        plays = {"new play": (new, split(new)[1]), "old play": (self.old, split(self.old)[1])}
-        return plays if self.unseen is None else plays | {"test play": (self.unseen, np.arange(len(self.unseen)))}
-
-    def _score(self, recording: Recording, episodes: np.ndarray, place: str) -> dict[str, Any]:
-        figures = score_models(
-            {"without": self.run / "round-0" / "checkpoint", "with": self.checkpoint},
-            recording,
-            episodes,
-            clips=self.config.clips,
-            seed=self.config.seed,
-            device=self.options["device"],
-            out=self.folder / "pictures" / place.replace(" ", "-"),
-        )
-        return figures | {"recording": str(recording.folder.absolute())}

@@ -101,7 +101,7 @@ def test_the_page_needs_nothing_but_itself(done):
 def test_what_is_done_is_not_done_again_and_rounds_can_be_added(done, plays, exploring_checkpoint, monkeypatch):
     folder, report = done
     files = {path: path.stat().st_mtime_ns for path in (folder / "run").glob("round-*/**/*") if path.is_file()}
-    monkeypatch.setattr("genie_gym.pipeline.refit.collect", None)
+    monkeypatch.setattr("genie_gym.pipeline.refit_round.collect", None)
     options = {"checkpoint": exploring_checkpoint, **plays, **OPTIONS, "run": folder / "run"}
     again = refit("Toy", rounds=2, config=CONFIG, **options)
     assert again.rounds == report.rounds
@@ -138,7 +138,7 @@ def test_ctrl_c_while_scoring_keeps_what_was_done(collected, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("genie_gym.pipeline.refit.score_models", interrupt)
+        patch.setattr("genie_gym.pipeline.refit_round.score_models", interrupt)
         stopped = refit("Toy", **collected)
     assert stopped.stopped == "round 1, score on new play" and stopped.rounds[0].keys() == {"collect", "tune", "places"}
     assert refit("Toy", **collected).finished
