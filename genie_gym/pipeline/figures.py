@@ -46,8 +46,8 @@ def summary(figures: dict[str, Any]) -> Table:
     table.add_row("delta-PSNR, t = 4, other last action, dB", _dB(control["delta_psnr_last_action"]))
     if latent := figures["latent"]:
         for name, key in (("mutual information", "nmi"), ("one-to-one accuracy", "accuracy")):
-            pair = f"{latent[key]:.3f} ({latent[f'shuffled_{key}']:.3f})"
-            table.add_row(f"latent and true actions (chance), {name}", pair)
+            beside = f"{latent[key]:.3f} ({latent[f'shuffled_{key}']:.3f})"
+            table.add_row(f"latent and true actions (chance), {name}", beside)
     if sprite:
         table.add_row(f"player kept after {len(sprite['kept'])} true actions", f"{sprite['kept'][-1]:.0%}")
     if long and long["sprite"]:

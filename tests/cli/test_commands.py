@@ -13,8 +13,10 @@ import pytest
 from genie_gym import games, paths
 from genie_gym.cli import main
 from genie_gym.data import Recording
+from genie_gym.envs import WorldModelEnv
 from genie_gym.fit import PRESETS, FitConfig, Preset
 from genie_gym.models.dynamics import DynamicsConfig
+from genie_gym.models.latent_actions import LatentActionConfig
 from genie_gym.models.tokenizer import TokenizerConfig
 from genie_gym.world_model import Checkpoint
 
@@ -22,8 +24,10 @@ SMALL = {"dim": 16, "heads": 2, "window": 4}
 MINIATURE = Preset(
     tokenizer=TokenizerConfig(patch=16, encoder_blocks=1, decoder_blocks=1, codes=16, code_dim=4, warmup=1, **SMALL),
     dynamics=DynamicsConfig(actions=0, blocks=1, side=4, codes=16, code_dim=4, **SMALL),
+    latent_actions=LatentActionConfig(patch=16, encoder_blocks=1, decoder_blocks=1, warmup=1, **SMALL),
     fit_tokenizer=FitConfig(steps=2, batch=2),
     fit_dynamics=FitConfig(steps=2, batch=2),
+    fit_latent_actions=FitConfig(steps=2, batch=2),
 )
 
 
@@ -147,6 +151,28 @@ def test_convert_makes_a_game_that_can_be_fitted(tmp_path, capsys, monkeypatch):
 
     assert main(["fit", "Pinball-Own", "--preset", "miniature"]) == 0
     assert Checkpoint.load(paths.weights_dir("Pinball-Own")).game["name"] == "Pinball-Own"
+
+
+def test_a_game_from_video_alone(tmp_path, capsys, monkeypatch):
+    """Three commands with no word of an action; the videos are of an odd size and 30 frames a second."""
+    monkeypatch.setitem(PRESETS, "miniature", MINIATURE)
+    for name in ("one", "two"):
+        path, rng = tmp_path / f"{name}.mp4", np.random.default_rng(len(name))
+        video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, (90, 62))
+        for _ in range(48):
+            video.write(rng.integers(0, 256, (62, 90, 3), np.uint8))
+        video.release()
+        assert main(["convert", str(path), "--game", "Clip", "--fps", "15"]) == 0
+    assert "2 episodes, 48 frames" in capsys.readouterr().out
+    assert main(["fit", "Clip-Own", "--preset", "miniature"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "Clip-Own", "--clips", "2", "--long-steps", "0"]) == 0
+    assert "latent and true" not in capsys.readouterr().out  # there is no truth
+
+    env = WorldModelEnv(checkpoint=paths.weights_dir("Clip-Own"))
+    env.reset(seed=0)
+    assert env.get_action_meanings() == [f"LATENT {i}" for i in range(8)]
+    assert env.step(7)[0].shape == (64, 64, 3) and env.metadata["render_fps"] == 15
 
 
 @pytest.mark.retro

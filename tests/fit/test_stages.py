@@ -212,13 +212,14 @@ def test_the_latent_action_models_figures_are_those_of_all_held_out_steps(record
         chosen = model.codes(frames)
         with torch.no_grad():
             seen = model.predict(frames[:, :-1], chosen).permute(0, 1, 3, 4, 2).numpy()
-        values.extend(psnr(np.clip(seen, 0, 1) * 255, batch["frames"][:, 1:]).ravel())
-        repeated.extend(psnr(batch["frames"][:, :-1], batch["frames"][:, 1:]).ravel())
+        real, last = batch["frames"][:, 1:] / 255, batch["frames"][:, :-1] / 255
+        values.append(np.square(np.clip(seen, 0, 1) - real).mean())
+        repeated.append(np.square(last - real).mean())
         codes.extend(chosen.flatten().tolist())
     shares = np.unique(codes, return_counts=True)[1] / len(codes)
     assert len(codes) == 36 and len(shares) > 1
-    assert float(figures["psnr"]) == pytest.approx(np.mean(values), rel=1e-4)
-    assert float(figures["repeat_psnr"]) == pytest.approx(np.mean(repeated), rel=1e-4)
+    assert float(figures["psnr"]) == pytest.approx(-10 * np.log10(np.mean(values)), rel=1e-4)
+    assert float(figures["repeat_psnr"]) == pytest.approx(-10 * np.log10(np.mean(repeated)), rel=1e-4)
     assert float(figures["codes"]) == len(shares)
     assert float(figures["perplexity"]) == pytest.approx(np.exp(-(shares * np.log(shares)).sum()), rel=1e-4)
     assert figures["real_and_predicted"].shape == (2, 64, 64 + 2 + 64, 3)
