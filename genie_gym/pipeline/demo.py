@@ -4,7 +4,7 @@ Shapes: t frames of play, c prompt frames, s side of a frame in pixels.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from genie_gym.errors import ConfigError, DataError
 from genie_gym.frames import beside, enlarge, strip, write_gif, write_png
 from genie_gym.metrics import psnr
 from genie_gym.pipeline.dreaming import dream
+from genie_gym.pipeline.latent_play import find_actions
 from genie_gym.pipeline.policies import StickyPolicy
 from genie_gym.pipeline.rollout import play_episode
 from genie_gym.world_model import Checkpoint
@@ -75,6 +76,8 @@ def demo(
 ) -> DemoReport:
     """Plays a game for real, dreams the same from its first frames under the same actions, and compares.
 
+    A model of latent actions dreams under those that it finds in the play.
+
     Args:
         game: canonical name; its emulator has to be installed.
         steps: length of the dream that is shown.
@@ -99,6 +102,8 @@ def demo(
     loaded = load_weights(place, "auto", "auto")
     name = spec.name if spec else loaded.game["name"]
     real, real_speed = _play(name, CONTEXT + steps, seed)
+    if loaded.model.latent_actions is not None:  # the dream knows no others
+        real = replace(real, actions=find_actions(real.frames, loaded.model.latent_actions))
     dreamed, dream_speed = _dream(place, real, seed)
     shown = real.frames[CONTEXT:]
     gif, pictures = _write(Path(out), name, shown, dreamed, games.find(name).fps)

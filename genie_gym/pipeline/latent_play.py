@@ -10,7 +10,7 @@ from genie_gym.frames import to_model
 from genie_gym.metrics import count_pairs, mutual_information, one_to_one_accuracy
 from genie_gym.models.latent_actions import LatentActionModel
 
-__all__ = ["compare_actions", "latent_game", "with_latent_actions"]
+__all__ = ["compare_actions", "find_actions", "latent_game", "with_latent_actions"]
 
 
 def latent_game(game: dict[str, Any], codes: int) -> dict[str, Any]:
@@ -23,12 +23,16 @@ def latent_game(game: dict[str, Any], codes: int) -> dict[str, Any]:
     return game | {"actions": actions}
 
 
+def find_actions(frames: np.ndarray, model: LatentActionModel) -> np.ndarray:
+    """The codes of an episode's frames, uint8 (T, s, s, 3): int64 (T - 1,)."""
+    pictures = to_model(torch.from_numpy(frames).to(model.codebook.codes.device))
+    return model.codes(pictures[None])[0].cpu().numpy()
+
+
 def with_latent_actions(recording: Recording, model: LatentActionModel) -> Recording:
     """The recording with the codes that the model finds in each whole episode as its actions."""
-    device, actions = model.codebook.codes.device, []
-    for index, length in enumerate(recording.lengths):
-        frames = to_model(torch.from_numpy(recording.frames(index, 0, int(length))).to(device))
-        actions.append(model.codes(frames[None])[0].cpu().numpy())
+    lengths = enumerate(recording.lengths.tolist())
+    actions = [find_actions(recording.frames(index, 0, length), model) for index, length in lengths]
     return recording.with_actions(latent_game(recording.header["game"], model.config.codes), actions)
 
 

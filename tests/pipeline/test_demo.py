@@ -3,6 +3,7 @@
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+import torch
 
 from genie_gym import games
 from genie_gym.cli import main
@@ -11,6 +12,7 @@ from genie_gym.errors import ConfigError
 from genie_gym.pipeline.demo import CONTEXT, demo
 from genie_gym.pipeline.policies import StickyPolicy
 from genie_gym.pipeline.rollout import play_episode
+from tests.conftest import untrained_latent
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,20 @@ def test_gif_shows_the_real_game_beside_a_dream_under_the_same_actions(report, r
     dream = np.stack([env.step(action)[0] for action in real.actions[CONTEXT - 1 :]])
     right = shown[:, :, 66:].astype(int)
     assert np.abs(right - dream).mean() < 0.5 * np.abs(right - dream[::-1]).mean()
+
+
+def test_a_model_of_latent_actions_dreams_under_those_it_finds(real, tmp_path):
+    latent = untrained_latent()
+    latent.save(tmp_path / "latent")
+    shown = demo("Toy", steps=40, seed=3, checkpoint=tmp_path / "latent", out=tmp_path)
+    frames = torch.from_numpy(real.frames.astype(np.float32) / 255).permute(0, 3, 1, 2)
+    codes = latent.model.latent_actions.codes(frames[None])[0].numpy()
+    assert len(set(codes.tolist())) > 1
+
+    env = WorldModelEnv(checkpoint=tmp_path / "latent", ends=False)
+    env.reset(seed=3, options={"prompt": real.frames[:CONTEXT], "prompt_actions": codes[: CONTEXT - 1]})
+    dream = np.stack([env.step(action)[0] for action in codes[CONTEXT - 1 :]])
+    np.testing.assert_array_equal(imageio.imread(shown.strip)[::2, ::2][65:, -64:], dream[-1])
 
 
 def test_strip_has_both_rows(report, real):
