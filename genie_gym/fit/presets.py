@@ -90,7 +90,7 @@ PRESETS = {
         latent_actions=LatentActionConfig(patch=16, dim=64, encoder_blocks=1, decoder_blocks=1),
         fit_tokenizer=FitConfig(steps=2400, batch=4, lr=2e-3, validate_every=1000),
         fit_dynamics=FitConfig(steps=5000, batch=4, lr=1.5e-3, validate_every=1000),
-        fit_latent_actions=FitConfig(steps=4000, batch=8, lr=2e-3, validate_every=1000),
+        fit_latent_actions=FitConfig(steps=4000, batch=8, lr=3e-3, validate_every=1000),
     ),
     "small": Preset(
         tokenizer=TokenizerConfig(dim=256, window=16, encoder_blocks=4, decoder_blocks=4, warmup=500),
