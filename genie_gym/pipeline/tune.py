@@ -14,7 +14,7 @@ from genie_gym.errors import ConfigError
 from genie_gym.fit import FitConfig, FitReport, fit_decoder, fit_dynamics, preset
 from genie_gym.pipeline.provenance import code_version
 from genie_gym.pipeline.windows import STARTS, draw_starts, fits_in_memory, usable_lengths
-from genie_gym.world_model import Checkpoint, WorldModel
+from genie_gym.world_model import Checkpoint
 
 __all__ = ["TuneConfig", "TuneReport", "tune"]
 
@@ -93,8 +93,8 @@ def tune(
 
     starts = _starts(checkpoint, recordings[-1], play.sides[-1][0], config.seed)
     provenance = _provenance(checkpoint.provenance, recordings[-1], about, config, first, second)
-    tuned = WorldModel(model.tokenizer.cpu(), model.dynamics.cpu())
-    return TuneReport(replace(checkpoint, model=tuned, starts=starts, provenance=provenance), first, second)
+    frozen = model.cpu().eval().requires_grad_(False)
+    return TuneReport(replace(checkpoint, model=frozen, starts=starts, provenance=provenance), first, second)
 
 
 class _Play:
