@@ -53,13 +53,13 @@ class RefitReport:
     def __rich__(self) -> Table:
         table = Table(title=f"{self.game}: with (without) refit", box=box.SIMPLE_HEAD)
         shown = ("PSNR t = 4, dB", "SSIM t = 4", "delta-PSNR t = 4, dB", "intrinsic reward")
-        table.add_column("", no_wrap=True)
+        table.add_column("round, play", no_wrap=True)
         for name in shown:
             table.add_column(name, justify="right")
         for number, figures in enumerate(self.rounds, 1):
             for place, scored in scores_of(figures).items():
                 mine, other = (main_figures(scored[model]) for model in ("with", "without"))
-                table.add_row(f"round {number}, {place}", *(f"{_short(mine[k])} ({_short(other[k])})" for k in shown))
+                table.add_row(f"{number}, {place}", *(f"{_short(mine[k])} ({_short(other[k])})" for k in shown))
         return table
 
 

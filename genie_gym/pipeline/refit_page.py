@@ -135,14 +135,14 @@ def _plots(rounds: Sequence[dict[str, Any]]) -> str:
     steps, psnr, reward = figure.subplots(1, 3)
     last = scored[max(scored)]
     for i, (place, models) in enumerate(last.items()):
-        for model, line in (("with", "-"), ("without", "--")):
+        for model, line, marker in (("with", "-", "o"), ("without", "--", "x")):
             style = {"color": f"C{i}", "linestyle": line, "label": f"{place}, {model}"}
             values = models[model]["prediction"]["psnr"]
             steps.plot(range(1, len(values) + 1), values, **style)
             there = [number for number in scored if place in scored[number]]
             mains = [main_figures(scored[number][place][model]) for number in there]
-            psnr.plot(there, [main["PSNR t = 4, dB"] for main in mains], marker="o", **style)
-            reward.plot(there, [main["intrinsic reward"] for main in mains], marker="o", **style)
+            psnr.plot(there, [main["PSNR t = 4, dB"] for main in mains], marker=marker, **style)
+            reward.plot(there, [main["intrinsic reward"] for main in mains], marker=marker, **style)
     for axes, title, below in (
         (steps, f"PSNR, round {max(scored)}, dB", "step"),
         (psnr, "PSNR t = 4, dB", "round"),

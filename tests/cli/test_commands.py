@@ -108,7 +108,7 @@ def test_from_recording_to_figures(tmp_path, capsys, monkeypatch):
     assert main([*frames, *steps]) == 0
     text = capsys.readouterr().out
     run = paths.home() / "runs" / "Toy-Numpy-refit-random-0"
-    assert "round 1, old play" in text and f"report: {run / 'report.html'}" in text
+    assert "1, old play" in text and f"report: {run / 'report.html'}" in text
     assert "round 1" in Checkpoint.load(tmp_path / "refitted").provenance
     assert main([*frames, *steps, "--seed", "1", "--run", str(run)]) == 2
     assert "was begun with seed 0, now asked for seed 1" in capsys.readouterr().err
