@@ -32,7 +32,6 @@ class LatentActionConfig:
         encoder_blocks, decoder_blocks: depth.
         code_dim: width of a code; small, as the warm-up has no other bottleneck.
         commitment: weight of the commitment loss.
-        spread: weight of what holds encodings apart, see `LatentActionModel.forward`.
         moving: extra weight in the loss of pixels that change; what an action does is mostly small.
         decay, idle: of the codebook. Few codes with many encodings each can follow them faster than a tokenizer's, and
             one that is chosen less than once in two steps is worth a better place.
@@ -51,7 +50,6 @@ class LatentActionConfig:
     decoder_blocks: int = 2
     code_dim: int = 8
     commitment: float = 0.25
-    spread: float = 0.01
     moving: float = 4.0
     decay: float = 0.98
     idle: float = 0.5
@@ -88,6 +86,9 @@ class LatentActionModel(nn.Module):
         self.encoder = SpaceTimeTransformer(config.transformer(config.encoder_blocks))
         self.score = nn.Linear(config.dim, 1)  # an action shows in a few patches of a frame
         self.to_code = nn.Linear(config.dim, config.code_dim)
+        # Encodings are alike at first. Measured from their own mean, in their own deviation, they are heeded by the
+        # decoder from the start, and cannot all fall into one code.
+        self.apart = nn.BatchNorm1d(config.code_dim, affine=False, momentum=0.05)
         self.codebook = Codebook(config.codes, config.code_dim, config.decay, revive=1, idle=config.idle)
         self.embed = nn.Linear(pixels, config.dim)
         self.embed_code = nn.Linear(config.code_dim, config.dim)
@@ -126,31 +127,26 @@ class LatentActionModel(nn.Module):
         return self._decoded(frames, self.codebook.codes[codes])
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Error of the next frames as a share of that of the last ones repeated, and what keeps codes in use:
-        commitment, and the squared length of the mean of all encodings, which lie on a sphere: 1 where all are the
-        same, near 0 where they are spread.
+        """Error of the next frames as a share of that of the last ones repeated, and the commitment to the codes.
 
         Args:
             batch: "frames", float (b, t, 3, size, size) in [0, 1]; "progress", float (), how much of the fit lies
                 behind (0 to 1), 0 if left out.
 
         Returns:
-            scalar loss, and scalars "mse" (whole frame), "commitment", "crowding" (that length), "codes" (in use).
+            scalar loss, and scalars "mse" (whole frame), "commitment", "codes" (different codes in this batch).
         """
         frames = batch["frames"]
         encodings = self._encodings(frames)
         codes, chosen, commitment = self.codebook(encodings)
-        unit = nn.functional.normalize(encodings.float(), dim=-1)
         if self.training and self._warming_up(batch):
-            codes, commitment = unit, commitment * 0
+            codes, commitment = F.normalize(encodings.float(), dim=-1), commitment * 0
             self.codebook.started.fill_(False)  # start again from the encodings that warm-up ends with
         self.steps += int(self.training)
-        crowding = unit.mean((0, 1)).square().sum()
         weighted, error = self._errors(self._decoded(frames[:, :-1], codes), frames)
-        loss = weighted + self.config.commitment * commitment + self.config.spread * crowding
+        loss = weighted + self.config.commitment * commitment
         used = torch.bincount(chosen.flatten(), minlength=self.config.codes).count_nonzero()
-        shown = {"mse": error, "commitment": commitment, "crowding": crowding, "codes": used.float()}
-        return loss, {name: value.detach() for name, value in shown.items()}
+        return loss, {"mse": error.detach(), "commitment": commitment.detach(), "codes": used.float()}
 
     def _errors(self, predicted: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Squared error of frames 1 to t - 1 over that of the last frames repeated, with extra weight on pixels that
@@ -169,7 +165,8 @@ class LatentActionModel(nn.Module):
         patches = self._patches(frames)
         seen = torch.cat([patches[:, 1:], patches[:, 1:] - patches[:, :-1]], -1)
         features = self.encoder(history(self.embed_change(seen)), cache)  # (b, t - 1, n, d)
-        return self.to_code((self.score(features).softmax(2) * features).sum(2))
+        encodings = self.to_code((self.score(features).softmax(2) * features).sum(2))
+        return rearrange(self.apart(rearrange(encodings.float(), "b t c -> b c t")), "b c t -> b t c")
 
     def _decoded(self, frames: Tensor, codes: Tensor) -> Tensor:
         """Float frames (b, t, 3, size, size) and codes (b, t, c) to the frames that follow, of the same shape."""

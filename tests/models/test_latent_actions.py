@@ -75,7 +75,7 @@ def test_a_long_clip_in_pieces_has_the_same_codes(model, monkeypatch):
 
 
 def test_untrained_it_repeats_the_last_frame(frames):
-    model = LatentActionModel(replace(SIZES, commitment=0, spread=0)).eval()
+    model = LatentActionModel(replace(SIZES, commitment=0)).eval()
     frames[:, 5] = frames[:, 4]
     torch.testing.assert_close(model.predict(frames, torch.zeros(3, 7, dtype=torch.int64)), frames)
     loss, metrics = model({"frames": frames})
@@ -95,10 +95,18 @@ def test_the_loss_in_numpy(model, frames):
     weight = 1 + 4 * (np.abs(real - last).max(2, keepdims=True) > 0.02)
     share = (weight * (predicted - real) ** 2).mean() / (weight * (last - real) ** 2).mean()
     commitment = np.square(seen - model.codebook.codes.numpy()[codes.numpy()]).mean()
-    crowding = np.square(seen.mean((0, 1))).sum()
-    assert loss.item() == pytest.approx(share + 0.25 * commitment + SIZES.spread * crowding, rel=1e-4)
-    assert metrics["crowding"].item() == pytest.approx(crowding, rel=1e-4)
+    assert loss.item() == pytest.approx(share + 0.25 * commitment, rel=1e-4)
+    assert metrics["commitment"].item() == pytest.approx(commitment, rel=1e-4)
     assert metrics["codes"] == len(codes.unique())
+
+
+def test_encodings_are_told_apart_however_alike_they_begin(frames):
+    alike = 0.5 + 0.001 * frames
+    model = LatentActionModel(SIZES)
+    seen = model._encodings(alike).detach().numpy()
+    np.testing.assert_allclose(seen.mean((0, 1)), 0, atol=1e-4)
+    assert (seen.std((0, 1)) > 0.1).all()
+    assert len(model.codebook(model._encodings(alike))[1].unique()) > 2
 
 
 def test_pixels_are_taken_from_where_the_motion_points():
