@@ -89,7 +89,7 @@ def long_dream(checkpoint: Checkpoint, recording: Recording, steps: int, dreams:
         frames.append(drawn)
         seconds.append(taken)
         if step % part == 0:
-            p50, p99 = np.percentile(seconds, [50, 99]) * 1e3
+            p50, p99 = (np.percentile(seconds, [50, 99]) * 1e3).tolist()
             rows.append(
                 {
                     "up_to_step": step,
@@ -112,7 +112,7 @@ def compared(
     """Frechet distance of the late half, and the time of a step: median, 99th percentile, largest over median."""
     frames, seconds = zip(*dream(checkpoint, recording, steps, dreams, every), strict=True)
     late = thumbnails(np.concatenate(frames[steps // 2 :]))
-    p50, p99 = np.percentile(seconds, [50, 99]) * 1e3
+    p50, p99 = (np.percentile(seconds, [50, 99]) * 1e3).tolist()
     stalls = np.sort(seconds[5:])[-max(steps // (every or 32), 1) :]  # as many as there are anchors
     return {
         "frechet_late": round(frechet_distance(late, _real(recording)), 1),

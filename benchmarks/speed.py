@@ -41,7 +41,8 @@ SAMPLING_STEPS = {"tiny": 1, "small": 4, "paper": 8}
 COMPILED = ("tiny",)  # on a CPU; the larger ones are bound by their matrix products, and eight passes compile for long
 BATCHES = {"tiny": [1, 4, 16, 64], "small": [1, 4, 16], "paper": [1, 4]}  # on a CPU; 64 of paper would fill 24 GiB
 NAIVE_STEPS = 25  # sampling steps of the authors' code
-SECONDS = {"tiny": 8.0, "small": 15.0, "paper": 30.0}  # one measurement of a dream lasts about this long
+SECONDS = {"tiny": 8.0, "small": 12.0, "paper": 12.0}  # one measurement of a dream lasts about this long
+ROUNDS = {"tiny": 7, "small": 3, "paper": 2}  # of everything else
 
 
 def read_options() -> argparse.Namespace:
@@ -141,7 +142,7 @@ def _peak_memory(device: torch.device) -> int:
 
 def naive(size: str, place: str, options: argparse.Namespace) -> dict[str, Any]:
     """One frame by the naive scheme, beside one cached step, in turn."""
-    found = _alone(time_naive, options, place, options.device, options.precision, 1 if size == "paper" else 5)
+    found = _alone(time_naive, options, place, options.device, options.precision, ROUNDS[size])
     print(f"{size} naive: {found}", flush=True)
     return found
 
@@ -177,14 +178,14 @@ def training(size: str, place: str, options: argparse.Namespace) -> dict[str, An
     """Optimiser steps of tokenizer and dynamics on the preset's batches (one clip a step for `paper` on a CPU)."""
     batch = 1 if size == "paper" and options.device == "cpu" else preset(size).fit_dynamics.batch
     found = {
-        part: _alone(time_training, options, size, part, batch, options.device, options.precision)
+        part: _alone(time_training, options, size, part, batch, options.device, options.precision, ROUNDS[size])
         for part in ("tokenizer", "dynamics")
     }
     print(f"{size} training: {found}", flush=True)
     return found
 
 
-def time_training(size: str, part: str, batch: int, device: str, precision: str, rounds: int = 5) -> dict[str, Any]:
+def time_training(size: str, part: str, batch: int, device: str, precision: str, rounds: int) -> dict[str, Any]:
     """Forward, backward and AdamW, the data in memory."""
     chosen, place = preset(size), torch.device(device)
     if part == "tokenizer":
@@ -234,12 +235,12 @@ def time_training(size: str, part: str, batch: int, device: str, precision: str,
 
 def rewards(size: str, place: str, options: argparse.Namespace) -> dict[str, Any]:
     """AutoExplore's scores of eight environments in one pass."""
-    found = _alone(time_rewards, options, place, options.device, options.precision, 8)
+    found = _alone(time_rewards, options, place, options.device, options.precision, 8, ROUNDS[size])
     print(f"{size} rewards: {found}", flush=True)
     return found
 
 
-def time_rewards(place: str, device: str, precision: str, batch: int, rounds: int = 10) -> dict[str, Any]:
+def time_rewards(place: str, device: str, precision: str, batch: int, rounds: int) -> dict[str, Any]:
     reward = AutoExplore(load_weights(place, device, precision).model)
     side = reward.model.tokenizer.config.size
     frames = torch.randint(0, 256, (batch, reward.context, side, side, 3), dtype=torch.uint8)
