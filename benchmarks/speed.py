@@ -67,12 +67,16 @@ def main() -> None:
         for size in options.sizes:
             place = str(untrained(size, Path(folder) / size, SAMPLING_STEPS[size]))
             figures[size] = {name: PARTS[name](size, place, options) for name in options.parts}
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "speed.json").write_text(json.dumps({**figures, "machine": machine_facts()}, indent=2) + "\n")
-    (options.out / "speed.md").write_text(table(figures))
-    plot(figures, options.out / "speed.png")
+            write(figures, options.out)  # what was measured is kept, should the rest be interrupted
     print(table(figures))
     print(f"kept in {options.out / 'speed.json'}")
+
+
+def write(figures: dict[str, Any], out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "speed.json").write_text(json.dumps({**figures, "machine": machine_facts()}, indent=2) + "\n")
+    (out / "speed.md").write_text(table(figures))
+    plot(figures, out / "speed.png")
 
 
 def _alone(function: Callable, options: argparse.Namespace, *args: Any) -> Any:
