@@ -38,7 +38,7 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
         checkpoint: a checkpoint folder or the id of a model on the Hugging Face hub; overrules `game`.
         device: "auto", "cpu", "cuda" ...
         precision: "auto", "float32" or "bfloat16".
-        compile: lets torch compile the step: a minute at first, then faster steps; pays for itself in long runs.
+        compile: lets torch compile the step: slow at first, then faster; see WorldModel.compile_step.
         sampling_steps: passes a frame.
         temperature: 0 takes the likeliest token, 1 samples as the model believes.
         order: "confidence" or "random", which tokens are settled first.
