@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from genie_gym.devices import find_device
 from genie_gym.errors import ConfigError
 from genie_gym.rewards.networks import Autoencoder, ForwardModel, Pictures, encoder
 from genie_gym.rewards.score import Score
@@ -58,7 +59,7 @@ class FeatureError(nn.Module):
             self.features: nn.Module = encoder(size, dim) if features == "random" else Autoencoder(size, dim)
             self.forward_model = ForwardModel(dim, actions)
         self._noise = torch.Generator().manual_seed(seed)
-        self.to(_device(device))
+        self.to(find_device(device))
         learned = [self.forward_model] + ([self.features] if features == "vae" else [])
         self._optimizer = _adam(learned, lr)
 
@@ -113,7 +114,7 @@ class RandomNetworkDistillation(nn.Module):
             # Deeper than its target, so that it can imitate it.
             head = [nn.ReLU(), nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim)]
             self.predictor = nn.Sequential(encoder(size, dim), *head)
-        self.to(_device(device))
+        self.to(find_device(device))
         self._optimizer = _adam([self.predictor], lr)
 
     @torch.inference_mode()
@@ -140,10 +141,6 @@ def _descend(optimizer: torch.optim.Optimizer, losses: dict[str, Tensor]) -> dic
     torch.stack(list(losses.values())).sum().backward()
     optimizer.step()
     return {name: float(loss.detach()) for name, loss in losses.items()}
-
-
-def _device(name: str) -> str:
-    return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from genie_gym import paths
+from genie_gym.devices import find_device
 from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.games import GameSpec, find
 from genie_gym.precision import resolve
@@ -54,11 +55,10 @@ def load_weights(checkpoint: str, device: str, precision: str, compiled: bool = 
     Raises:
         CheckpointError, ConfigError.
     """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    place = find_device(device)
     config = Path(checkpoint) / "config.json"
     written = config.stat().st_mtime_ns if config.is_file() else 0  # a new fit into the same folder is a new model
-    return _load(checkpoint, _device(device), resolve(precision, device), compiled, written)
+    return _load(checkpoint, place, resolve(precision, place), compiled, written)
 
 
 @lru_cache(maxsize=8)
@@ -68,12 +68,3 @@ def _load(checkpoint: str, device: torch.device, dtype: torch.dtype, compiled: b
     if compiled:
         loaded.model.compile_step()
     return loaded
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"cannot use device {name!r} ({str(error).splitlines()[0]}); try device='cpu'") from error
-    return device

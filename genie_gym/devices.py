@@ -1,0 +1,23 @@
+"""From the name of a device to the device."""
+
+import torch
+
+from genie_gym.errors import ConfigError
+
+__all__ = ["find_device"]
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name: "auto" (CUDA if there is one), "cpu", "cuda", "cuda:1" ...
+
+    Raises:
+        ConfigError: this machine has no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(f"cannot use device {name!r} ({str(error).splitlines()[0]}); try device='cpu'") from error
+    return device
