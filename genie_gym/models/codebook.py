@@ -4,7 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Codebook"]
+__all__ = ["Codebook", "warming_up"]
+
+
+def warming_up(batch: dict[str, Tensor], steps: Tensor, warmup: int, share: float) -> bool:
+    """Whether a fit still trains without quantisation: for `warmup` steps, but for no more than `share` of its way
+    (`batch["progress"]`, float (), 0 if left out): a slow machine that fits by the clock must get to its codebook."""
+    return bool(steps < warmup) and float(batch.get("progress", 0.0)) < share
 
 
 class Codebook(nn.Module):
@@ -30,19 +36,24 @@ class Codebook(nn.Module):
         self.register_buffer("usage", torch.ones(size))
         self.register_buffer("started", torch.tensor(False))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor, warm: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Quantises encodings.
 
         Args:
             x: float (..., dim), any length.
+            warm: leaves them as they are, of length 1, and the codes at encodings of this batch, from which they then
+                start; the commitment is 0. Tokens are those of the nearest codes all the same.
 
         Returns:
             codes (..., dim) with straight-through gradients, tokens int64 (...), commitment loss (scalar).
         """
         x = F.normalize(x.float(), dim=-1)
-        if self.training and not self.started:
+        if self.training and (warm or not self.started):
             self._start(x)
         tokens = (x @ self.codes.T).argmax(-1)
+        if warm:
+            self.started.fill_(False)
+            return x, tokens, x.new_zeros(())
         codes = self.codes[tokens]
         if self.training:
             self._follow(x.detach().flatten(0, -2), tokens.flatten())

@@ -12,7 +12,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from genie_gym.models.cache import Cache
-from genie_gym.models.codebook import Codebook
+from genie_gym.models.codebook import Codebook, warming_up
 from genie_gym.models.transformer import SpaceTimeTransformer, TransformerConfig, history
 
 __all__ = ["LatentActionConfig", "LatentActionModel"]
@@ -137,11 +137,8 @@ class LatentActionModel(nn.Module):
             scalar loss, and scalars "mse" (whole frame), "commitment", "codes" (different codes in this batch).
         """
         frames = batch["frames"]
-        encodings = self._encodings(frames)
-        codes, chosen, commitment = self.codebook(encodings)
-        if self.training and self._warming_up(batch):
-            codes, commitment = F.normalize(encodings.float(), dim=-1), commitment * 0
-            self.codebook.started.fill_(False)  # start again from the encodings that warm-up ends with
+        warm = self.training and warming_up(batch, self.steps, self.config.warmup, share=0.4)
+        codes, chosen, commitment = self.codebook(self._encodings(frames), warm)
         self.steps += int(self.training)
         weighted, error = self._errors(self._decoded(frames[:, :-1], codes), frames)
         loss = weighted + self.config.commitment * commitment
@@ -155,10 +152,6 @@ class LatentActionModel(nn.Module):
         change = frames[:, 1:] - frames[:, :-1]
         weight = 1 + self.config.moving * (change.abs().amax(2, keepdim=True) > 0.02)
         return (weight * error).mean() / (weight * change.square()).mean().clamp(min=1e-5), error.mean()
-
-    def _warming_up(self, batch: dict[str, Tensor]) -> bool:
-        """As the tokenizer's: a slow machine that fits by the clock must be left time for the codebook."""
-        return bool(self.steps < self.config.warmup) and float(batch.get("progress", 0.0)) < 0.4
 
     def _encodings(self, frames: Tensor, cache: Cache | None = None) -> Tensor:
         """Float frames (b, t, 3, size, size) to float (b, t - 1, c); with a cache, continuing its clips."""

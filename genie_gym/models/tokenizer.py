@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from genie_gym.models.cache import Cache
-from genie_gym.models.codebook import Codebook
+from genie_gym.models.codebook import Codebook, warming_up
 from genie_gym.models.transformer import SpaceTimeTransformer, TransformerConfig, history
 
 __all__ = ["Tokenizer", "TokenizerConfig"]
@@ -96,11 +96,8 @@ class Tokenizer(nn.Module):
             scalar loss, and scalars "mse" (whole frame), "commitment", "codes" (different codes in this batch).
         """
         frames = batch["frames"]
-        encodings = self._encodings(frames)
-        codes, tokens, commitment = self.codebook(encodings)
-        if self.training and self._warming_up(batch):
-            codes, commitment = nn.functional.normalize(encodings.float(), dim=-1), commitment * 0
-            self.codebook.started.fill_(False)  # start again from the encodings that warm-up ends with
+        warm = self.training and warming_up(batch, self.steps, self.config.warmup, share=0.2)
+        codes, tokens, commitment = self.codebook(self._encodings(frames), warm)
         self.steps += int(self.training)
         weighted, error = self.reconstruction_loss(self._pixels(codes), frames)
         loss = weighted + self.config.commitment * commitment
@@ -112,10 +109,6 @@ class Tokenizer(nn.Module):
         error = (seen - frames).float().square()
         moving = (frames - frames.median(1, keepdim=True).values).abs().amax(2, keepdim=True) > 0.02
         return ((1 + self.config.moving * moving) * error).mean(), error.mean().detach()
-
-    def _warming_up(self, batch: dict[str, Tensor]) -> bool:
-        """A slow machine that fits by the clock must not run out of time before it has a codebook."""
-        return bool(self.steps < self.config.warmup) and float(batch.get("progress", 0.0)) < 0.2
 
     def _encodings(self, frames: Tensor) -> Tensor:
         p = self.config.patch
