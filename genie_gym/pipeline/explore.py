@@ -1,6 +1,7 @@
 """Training an explorer in a real game on the world model's uncertainty, or an agent on the game's own reward."""
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from genie_gym import games, paths
 from genie_gym.data import Episode
-from genie_gym.errors import ConfigError
+from genie_gym.errors import ConfigError, GameError
 from genie_gym.files import sweep, write_aside
 from genie_gym.frames import enlarge, write_gif
 from genie_gym.pipeline.agent_policy import AGENT, AgentPolicy
@@ -104,7 +105,7 @@ def explore(
 
     Raises:
         ConfigError: an option out of range, or the folder was begun with other settings.
-        GameError, MissingExtraError: the game does not start, or the extra `sb3` is missing.
+        GameError, MissingExtraError: the game does not start or its process ends, or the extra `sb3` is missing.
         CheckpointError: the reward needs a world model and the game has none.
 
     Scripts must call it under `if __name__ == "__main__":`, because the emulators' processes import the script.
@@ -125,8 +126,12 @@ def explore(
         agent, about = resume_explorer(folder / AGENT, env, config, seed=seed, device=device)
         with stop_signal() as stop, TrainingWatch(agent, about | settings, folder, steps, stop, progress) as watch:
             finished = train(agent, steps, watch, folder / "tensorboard")
+    except (EOFError, ConnectionError) as error:
+        said = f"an emulator's process of {name} ended; the same command goes on from the last save"
+        raise GameError(said) from error
     finally:
-        env.close()
+        with suppress(EOFError, ConnectionError):  # closing asks every process, also one that is gone
+            env.close()
     gif = _film(name, folder, seed, max_steps) if finished else None
     return ExploreReport(name, reward, folder / AGENT, agent.num_timesteps, watch.seconds, watch.summary, finished, gif)
 

@@ -1,5 +1,6 @@
 """Exploring: trains, counts, films, goes on where it stopped, and after Ctrl-C too."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
 
 from genie_gym import paths
-from genie_gym.errors import CheckpointError, ConfigError
+from genie_gym.errors import CheckpointError, ConfigError, GameError
 from genie_gym.pipeline.explore import explore
 from genie_gym.pipeline.places import Places
 from genie_gym.sb3 import AgentPlayer, ExplorerConfig
@@ -102,3 +103,17 @@ def test_explores_airstriker_with_the_model_that_ships(tmp_path):
     report = explore("Airstriker-Genesis", steps=64, out=tmp_path, **OPTIONS)
     assert report.finished and 0 < report.figures["reward"] < 2
     assert report.gif.stat().st_size > 1000
+
+
+@pytest.mark.retro
+def test_an_emulator_that_dies_is_told_of(tmp_path, monkeypatch):
+    def train(agent, *args: object) -> bool:
+        for process in multiprocessing.active_children():
+            process.kill()
+            process.join()
+        agent.env.reset()
+        return True
+
+    monkeypatch.setattr("genie_gym.sb3.training.train", train)
+    with pytest.raises(GameError, match="an emulator's process of Airstriker-Genesis ended; the same command goes on"):
+        explore("Airstriker-Genesis", steps=64, reward="game", out=tmp_path, **OPTIONS)
