@@ -21,8 +21,7 @@ from genie_gym.cli.names import find_checkpoint
 from genie_gym.data import Clips, Recording, split
 from genie_gym.metrics import Frames, frechet_distance
 from genie_gym.pipeline.figures import write_strip
-from genie_gym.pipeline.long_dreams import thumbnails
-from genie_gym.pipeline.policies import StickyPolicy
+from genie_gym.pipeline.long_dreams import random_actions, real_frames, thumbnails
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import load_weights
 
@@ -66,12 +65,9 @@ def dream(
     """
     clip = Clips(recording, CONTEXT, split(recording)[1], ends=False).sample(np.random.default_rng(0), dreams)
     frames, led = torch.from_numpy(clip["frames"]), torch.from_numpy(clip["actions"])
-    policies = [StickyPolicy() for _ in range(dreams)]
-    for row, policy in enumerate(policies):
-        policy.start(len(checkpoint.game["actions"]), np.random.default_rng(row))
     state, _ = checkpoint.model.start(frames, led)
-    for step in range(steps):
-        actions = torch.tensor([policy(None) for policy in policies])
+    taken = torch.from_numpy(random_actions(len(checkpoint.game["actions"]), dreams, steps, seed=0))
+    for step, actions in enumerate(taken.unbind(1)):
         started = time.perf_counter()
         if every and step and step % every == 0:
             state, _ = checkpoint.model.start(frames, led, seeds=state.seeds + 1)
@@ -123,13 +119,8 @@ def compared(
 
 
 def _real(recording: Recording) -> np.ndarray:
-    """Thumbnails of some 4,000 held-out frames."""
-    episodes, chosen = split(recording)[1], []
-    for index in episodes:
-        chosen.append(recording[int(index)].frames)
-        if sum(map(len, chosen)) >= 4000:
-            break
-    return thumbnails(np.concatenate(chosen))
+    """Thumbnails of held-out frames."""
+    return thumbnails(np.concatenate(real_frames(recording, split(recording)[1])))
 
 
 def _memory_now() -> int:

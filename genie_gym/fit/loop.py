@@ -44,7 +44,7 @@ class FitConfig:
         clip: largest gradient norm.
         average: decay of the moving average of the weights, which is what is validated and kept.
         precision: "auto", "float32" or "bfloat16".
-        recompute: spare memory, take a third longer; see recompute_activations.
+        recompute: spare memory for one forward pass more a step; see recompute_activations.
         log_every, validate_every: in steps.
         save_every: in seconds.
         seed: of everything random.
@@ -130,13 +130,7 @@ def fit(
 
     def save() -> None:
         if fabric.is_global_zero:
-            state = {
-                "step": run.step,
-                "seconds": run.seconds(),
-                "numpy": rng.bit_generator.state,
-                "metrics": run.metrics,
-            }
-            save_state(path, bare, average.model, optimizer, state)
+            save_state(path, bare, average.model, optimizer, run.progress() | {"numpy": rng.bit_generator.state})
 
     with Reporter(folder, name, enabled=fabric.is_global_zero) as reporter, stop_signal() as stop:
         while not _any(fabric, run.done() or bool(stop)):
@@ -176,6 +170,10 @@ class _Run:
 
     def seconds(self) -> float:
         return self._before + time.monotonic() - self._since
+
+    def progress(self) -> dict[str, Any]:
+        """What a later call goes on from, but for the stream that draws clips."""
+        return {"step": self.step, "seconds": self.seconds(), "metrics": self.metrics}
 
     def share(self) -> float:
         """The part of the way that lies behind, 0 to 1."""

@@ -82,18 +82,13 @@ def fit_world(
     recording = Recording(data or paths.data_dir(game))
     codes = _latent_actions(recording, latent_actions)
     run = Path(run or paths.home() / "runs" / f"{game}-{size}{'-latent' if codes else ''}")
-    train, held_out = split(recording)
+    train, _ = split(recording)
     fits = chosen.latent_fits_for(minutes, seed) if codes else (None, *chosen.fits_for(minutes, seed))
     asked = {"game": game, "size": size, "minutes": minutes, "seed": seed, "latent actions": codes}
     same_settings(run / "settings.json", asked | _game_settings(recording) | _preset_settings(chosen))
     used = note_data(run / "data.json", FitData.of(recording, train))
 
-    torch.manual_seed(seed)
-    tokenizer = Tokenizer(chosen.tokenizer)
-    clips, unseen = (
-        Clips(recording, chosen.clip_tokenizer, side, in_memory=fits_in_memory(recording)) for side in (train, held_out)
-    )
-    first = fit_tokenizer(tokenizer, clips, unseen, fits[1], run / "tokenizer")
+    tokenizer, first = _fit_tokenizer(recording, chosen, fits[1], run / "tokenizer")
     if not first.finished:
         return FitWorldReport(None, first)
 
@@ -105,21 +100,50 @@ def fit_world(
             return FitWorldReport(None, first, latent_actions=found)
         recording = with_latent_actions(recording, latent)
 
-    torch.manual_seed(seed)
-    dynamics = Dynamics(chosen.dynamics_for(len(recording.header["game"]["actions"])))
-    lengths, window = usable_lengths(chosen, int(recording.lengths[train].max()))
-    longer = Clips(recording, window, train, in_memory=fits_in_memory(recording))
-    tests = Clips(recording, lengths[0], held_out)
-    second = fit_dynamics(dynamics, tokenizer, longer, tests, fits[2], run / "dynamics", lengths)
+    dynamics, second = _fit_dynamics(recording, tokenizer, chosen, fits[2], run / "dynamics")
     if not second.finished:
         return FitWorldReport(None, first, second, found)
     mark_finished(run / "data.json", used)
 
-    out = Path(out or paths.weights_dir(game))
-    report = FitWorldReport(out, first, second, found)
+    place = Path(out or paths.weights_dir(game))
+    report = FitWorldReport(place, first, second, found)
     model = WorldModel(tokenizer.cpu(), dynamics.cpu(), latent and latent.cpu())
-    _checkpoint(model, recording, train, used, size, seed, report).save(out)
+    _checkpoint(model, recording, train, used, size, seed, report).save(place)
     return report
+
+
+def _fit_tokenizer(
+    recording: Recording, chosen: Preset, recipe: FitConfig, folder: Path
+) -> tuple[Tokenizer, FitReport]:
+    torch.manual_seed(recipe.seed)
+    model = Tokenizer(chosen.tokenizer)
+    return model, fit_tokenizer(model, *_sides(recording, chosen.clip_tokenizer), recipe, folder)
+
+
+def _find_actions(
+    recording: Recording, chosen: Preset, recipe: FitConfig, folder: Path
+) -> tuple[LatentActionModel, FitReport]:
+    torch.manual_seed(recipe.seed)
+    model = LatentActionModel(chosen.latent_actions)
+    return model, fit_latent_actions(model, *_sides(recording, chosen.clip_latent_actions), recipe, folder)
+
+
+def _fit_dynamics(
+    recording: Recording, tokenizer: Tokenizer, chosen: Preset, recipe: FitConfig, folder: Path
+) -> tuple[Dynamics, FitReport]:
+    torch.manual_seed(recipe.seed)
+    model = Dynamics(chosen.dynamics_for(len(recording.header["game"]["actions"])))
+    train, held_out = split(recording)
+    lengths, window = usable_lengths(chosen, int(recording.lengths[train].max()))
+    longer = Clips(recording, window, train, in_memory=fits_in_memory(recording))
+    tests = Clips(recording, lengths[0], held_out)
+    return model, fit_dynamics(model, tokenizer, longer, tests, recipe, folder, lengths)
+
+
+def _sides(recording: Recording, length: int) -> tuple[Clips, Clips]:
+    """Windows to train on and to validate with."""
+    train, held_out = (Clips(recording, length, side, in_memory=fits_in_memory(recording)) for side in split(recording))
+    return train, held_out
 
 
 def _checkpoint(
@@ -151,18 +175,6 @@ def _latent_actions(recording: Recording, asked: int | None) -> int:
     if asked == 1 or asked < 0 or not (asked or recording.has_actions):
         raise ConfigError(f"latent actions must be 2 or more where nothing else was recorded, or 0; got {asked}")
     return asked
-
-
-def _find_actions(
-    recording: Recording, chosen: Preset, recipe: FitConfig, folder: Path
-) -> tuple[LatentActionModel, FitReport]:
-    torch.manual_seed(recipe.seed)
-    model = LatentActionModel(chosen.latent_actions)
-    clips, unseen = (
-        Clips(recording, chosen.clip_latent_actions, side, in_memory=fits_in_memory(recording))
-        for side in split(recording)
-    )
-    return model, fit_latent_actions(model, clips, unseen, recipe, folder)
 
 
 def _changed(chosen: Preset, changes: dict[str, Any] | None) -> Preset:

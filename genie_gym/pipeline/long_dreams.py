@@ -19,7 +19,7 @@ from genie_gym.pipeline.policies import StickyPolicy
 from genie_gym.pipeline.sprites import SpriteDetector
 from genie_gym.world_model import Checkpoint, Sampling
 
-__all__ = ["long_dreams", "longest_absence", "thumbnails"]
+__all__ = ["long_dreams", "longest_absence", "random_actions", "real_frames", "thumbnails"]
 
 CONTEXT = 2  # real frames a dream starts from
 LOOKED_AT = (1, 8, 100, 500, 1000)  # steps shown in the strip, and at which the player is looked for
@@ -64,8 +64,8 @@ def long_dreams(
     if out is not None:
         steps_shown = [step - 1 for step in LOOKED_AT if step <= steps]
         write_strip(Path(out) / "long_dreams.png", frames[:PICTURED, steps_shown])
-    real = _real(recording, episodes)
-    others = _real(recording, np.setdiff1d(np.arange(len(recording)), episodes))
+    real = real_frames(recording, episodes)
+    others = real_frames(recording, np.setdiff1d(np.arange(len(recording)), episodes))
     early, late = frames[:, : max(steps // 10, 2)], frames[:, steps // 2 :]
     measured = thumbnails(np.concatenate(real))
 
@@ -119,7 +119,7 @@ def _dream(
 ) -> tuple[Frames, float]:
     """Frames uint8 (b, k, s, s, 3), and the share of dreams that came to an end."""
     clip = Clips(recording, CONTEXT, episodes, ends=False).sample(np.random.default_rng(seed), dreams)
-    actions = _random_actions(len(checkpoint.game["actions"]), dreams, steps, seed)
+    actions = random_actions(len(checkpoint.game["actions"]), dreams, steps, seed)
     seeds = np.random.default_rng(seed).integers(2**63, size=dreams)
     frames = np.empty((dreams, steps, *clip["frames"].shape[2:]), np.uint8)
     ended = np.zeros(dreams, bool)
@@ -132,8 +132,8 @@ def _dream(
     return frames, ended.mean()
 
 
-def _random_actions(number: int, dreams: int, steps: int, seed: int) -> np.ndarray:
-    """int64 (b, k), each dream's own."""
+def random_actions(number: int, dreams: int, steps: int, seed: int) -> np.ndarray:
+    """Actions 0 to number - 1, held for a while: int64 (b, k), each dream's own."""
     taken = np.empty((dreams, steps), np.int64)
     for row in range(dreams):
         policy = StickyPolicy()
@@ -142,7 +142,7 @@ def _random_actions(number: int, dreams: int, steps: int, seed: int) -> np.ndarr
     return taken
 
 
-def _real(recording: Recording, episodes: np.ndarray) -> list[Frames]:
+def real_frames(recording: Recording, episodes: np.ndarray) -> list[Frames]:
     """Frames uint8 (t, s, s, 3) of whole episodes, as many of them as make up REAL frames."""
     chosen: list[Frames] = []
     for index in episodes:
