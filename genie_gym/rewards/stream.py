@@ -58,7 +58,6 @@ class RewardStream:
         self.scale = ReturnScale(count, options.gamma)
         self.score, self.scored = Score(torch.zeros(0)), np.zeros(count, bool)
         self._live = np.ones(count, bool)
-        self._known = False
         self._lessons: list[tuple[np.ndarray, np.ndarray]] = []
 
     def begin(self, frames: np.ndarray, rows: np.ndarray | None = None) -> None:
@@ -69,19 +68,23 @@ class RewardStream:
         """Takes the actions (N,) of a step; `live`, bool (N,), leaves out rows that only begin an episode."""
         self.memory.act(np.asarray(actions))
         self._live = np.ones(len(self._live), bool) if live is None else live
-        self._known = self.reward.context < self.reward.window
-        if self._known:
+        if self._known_at_once:
             self._score()
 
     def see(self, frames: np.ndarray, game_rewards: np.ndarray) -> Rewards:
         """The rewards of the step: frames uint8 (N, s, s, 3), of an ended episode its last; game rewards (N,)."""
         self.memory.see(frames)
-        if not self._known:
+        if not self._known_at_once:
             self._score()
         intrinsic = np.zeros(len(self._live), np.float32)
         intrinsic[self.scored] = self.score.reward.numpy()
         self._learn()
         return Rewards(self._mixed(intrinsic, game_rewards), intrinsic)
+
+    @property
+    def _known_at_once(self) -> bool:
+        """Whether a step's reward needs no look at the frame it leads to."""
+        return self.reward.context < self.reward.window
 
     def _score(self) -> None:
         turn = (self.memory.age + np.arange(len(self._live))) % self.options.every == 0

@@ -87,4 +87,4 @@ class VecAutoExploreReward(VecEnvWrapper):
 
 def _meanings(venv: VecEnv) -> Sequence[str] | None:
     """Names of the actions, where the environments tell them."""
-    return venv.env_method("get_action_meanings")[0] if venv.has_attr("get_action_meanings") else None
+    return venv.env_method("get_action_meanings", indices=0)[0] if venv.has_attr("get_action_meanings") else None
