@@ -35,8 +35,8 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         autoreset_mode: "NextStep" (Gymnasium's default: the step after an end starts the next dream),
             "SameStep" (the ending step returns the next dream's first frame; the last is in `infos["final_obs"]`), or
             "Disabled" (call `reset(options={"reset_mask": ended})`). Only the dreams that ended are begun anew.
-        tensors: give observations, rewards and ends as torch tensors on the model's device (rewards float32), and take
-            actions as one, for agents that live there; all else, `infos` included, stays numpy.
+        tensors: give observations (those in `final_obs` too), rewards and ends as torch tensors on the model's device
+            (rewards float32), and take actions as one, for agents that live there. The rest of `infos` stays numpy.
         options: device, precision, compile, sampling_steps, temperature, order, floor, context, ends,
             reward ("game" or "autoexplore").
 

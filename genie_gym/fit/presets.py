@@ -83,7 +83,7 @@ PAPER: Any = {
 
 PRESETS = {
     # 64 tokens a frame and a window of 8 frames: what two cores can train in minutes and step in real time. One
-    # feed-forward layer a block rather than two spares a third of the work.
+    # feed-forward layer a block rather than two spares three tenths of the matrix products.
     "tiny": Preset(
         tokenizer=TokenizerConfig(feeds=1),
         dynamics=DynamicsConfig(actions=0, feeds=1),

@@ -268,7 +268,7 @@ class SpaceTimeTransformer(nn.Module):
 
 def recompute_activations(module: nn.Module, on: bool = True) -> None:
     """Spares memory in training: what happens inside a block is not kept for the backward pass but done again there,
-    which takes a third longer. Holds for all transformers within `module`."""
+    one forward pass more. Holds for all transformers within `module`."""
     for part in module.modules():
         if isinstance(part, SpaceTimeTransformer):
             part.recompute = on
