@@ -5,7 +5,9 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from genie_gym import paths
@@ -34,7 +36,12 @@ def test_python_runs(block, tmp_path, monkeypatch):
         pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
     shutil.copytree(shipped_weights("Airstriker-Genesis"), tmp_path / "path/to/folder")
     monkeypatch.chdir(tmp_path)
-    exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
+    left: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(block, "README.md", "exec"), left)
+    for name in {"frame", "frames"} & left.keys():  # as the comments say
+        assert left[name].dtype == np.uint8 and left[name].shape[-3:] == (64, 64, 3)
+    for name in {"reward", "rewards"} & left.keys():
+        assert np.isfinite(left[name]).all()
 
 
 def test_the_commands_are_found():

@@ -198,9 +198,11 @@ def test_damage_is_said_in_one_line_with_what_to_do(folder, damage, words):
 
 
 def test_a_flipped_bit_is_else_not_noticed(folder):
+    before = Checkpoint.load(folder).model.state_dict()
     flip_bit("model.safetensors")(folder)
     reseal(folder)
-    Checkpoint.load(folder)
+    after = Checkpoint.load(folder).model.state_dict()
+    assert sum(not torch.equal(after[name], value) for name, value in before.items()) == 1
 
 
 def test_the_checksums_are_those_that_sha256sum_prints(folder):
