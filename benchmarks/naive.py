@@ -31,7 +31,7 @@ def naive_step(model: WorldModel, tokens: Tensor, actions: Tensor, steps: int) -
     hidden = torch.ones_like(draft, dtype=torch.bool)
     for i in range(steps):
         features = model.dynamics.features(tokens, draft[:, None], actions)[:, -1]
-        codes, _ = sample_tokens(model.dynamics.to_logits(features), torch.rand(b, n, device=tokens.device), 1.0)
+        codes = sample_tokens(model.dynamics.to_logits(features), torch.rand(b, n, device=tokens.device), 1.0)
         settled = torch.where(hidden, codes, draft)
         hidden = settle(torch.rand(b, n, device=tokens.device), hidden, masked_after(i, steps, n))
         draft = settled.masked_fill(hidden, model.dynamics.hidden)

@@ -6,9 +6,10 @@ Pure functions. Shapes: b clips, n tokens a frame, k codes.
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["masked_after", "random_masks", "sample_tokens", "settle"]
+__all__ = ["confidence", "masked_after", "random_masks", "sample_tokens", "settle"]
 
 
 def masked_after(step: int, steps: int, tokens: int) -> int:
@@ -31,7 +32,7 @@ def random_masks(shape: tuple[int, ...], tokens: int, full: float = 0.0, device:
     return torch.rand(*shape, tokens, device=device) < rate
 
 
-def sample_tokens(logits: Tensor, uniform: Tensor, temperature: float, floor: float = 0.0) -> tuple[Tensor, Tensor]:
+def sample_tokens(logits: Tensor, uniform: Tensor, temperature: float, floor: float = 0.0) -> Tensor:
     """Draws a code for each token by inverting the cumulative distribution.
 
     Args:
@@ -42,19 +43,20 @@ def sample_tokens(logits: Tensor, uniform: Tensor, temperature: float, floor: fl
             impossible, together spoil a token too often.
 
     Returns:
-        codes int64 (...), and the probability float (...) that the model (at temperature 1) gave to each.
+        codes int64 (...).
     """
-    probabilities = logits.float().softmax(-1)
     if temperature == 0:
-        confidence, codes = probabilities.max(-1)
-        return codes, confidence
-    sharpened = probabilities if temperature == 1 else (logits.float() / temperature).softmax(-1)
-    if floor > 0:
-        sharpened = sharpened.masked_fill(sharpened < floor * sharpened.amax(-1, keepdim=True), 0)
-    cumulative = sharpened.cumsum(-1)
+        return logits.argmax(-1)
+    logits = logits.float()
+    odds = (logits - logits.amax(-1, keepdim=True)).div_(temperature).exp_()  # over those of the likeliest
+    cumulative = F.threshold(odds, floor, 0).cumsum(-1)
     target = (uniform * cumulative[..., -1]).unsqueeze(-1)
-    codes = torch.searchsorted(cumulative, target, right=True).squeeze(-1).clamp(max=logits.shape[-1] - 1)
-    return codes, probabilities.gather(-1, codes.unsqueeze(-1)).squeeze(-1)
+    return torch.searchsorted(cumulative, target, right=True).squeeze(-1).clamp(max=logits.shape[-1] - 1)
+
+
+def confidence(logits: Tensor, codes: Tensor) -> Tensor:
+    """Probability float (...) that a model gives to codes int64 (...), from its logits (..., k)."""
+    return logits.float().softmax(-1).gather(-1, codes.unsqueeze(-1)).squeeze(-1)
 
 
 def settle(priority: Tensor, hidden: Tensor, keep_hidden: int) -> Tensor:

@@ -17,7 +17,7 @@ from genie_gym.frames import from_model, to_model
 from genie_gym.models.cache import Cache
 from genie_gym.models.dynamics import Dynamics
 from genie_gym.models.latent_actions import LatentActionModel
-from genie_gym.models.maskgit import masked_after, sample_tokens, settle
+from genie_gym.models.maskgit import confidence, masked_after, sample_tokens, settle
 from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.precision import autocast
 from genie_gym.world_model.noise import uniform
@@ -235,8 +235,8 @@ class WorldModel(nn.Module):
             past, led = past[:, :0], led[:, -1:]
             drawn = self.dynamics.to_logits(features)
             logits = drawn if i == 0 else torch.where(hidden.unsqueeze(-1), drawn, logits)
-            codes, confidence = sample_tokens(drawn, noise[:, i, 0], sampling.temperature, sampling.floor)
-            priority = confidence if sampling.order == "confidence" else noise[:, i, 1]
+            codes = sample_tokens(drawn, noise[:, i, 0], sampling.temperature, sampling.floor)
+            priority = confidence(drawn, codes) if sampling.order == "confidence" else noise[:, i, 1]
             settled = torch.where(hidden, codes, tokens)
             hidden = settle(priority, hidden, masked_after(i, sampling.steps, tokens.shape[1]))
             tokens = settled.masked_fill(hidden, self.dynamics.hidden)
