@@ -121,16 +121,16 @@ class Dynamics(nn.Module):
         return F.one_hot(actions.clamp(min=0), self.config.actions).to(self.embed.weight.dtype) * known.unsqueeze(-1)
 
     def features(self, past: Tensor, drafts: Tensor, actions: Tensor, cache: Cache | None = None) -> Tensor:
-        """Features of the frames given, history first.
+        """Features of the draft, or of the history where there is no draft.
 
         Args:
             past: int64 (b, t, n), history (any t, also 0), to be appended to the cache.
-            drafts: int64 (b, m, n): with a cache or t = 0, the m = 1 frame after the history.
+            drafts: int64 (b, m, n): m = 1, the frame after the history, or m = 0.
             actions: int64 (b, t + m), the action that led to each frame, -1 for none.
             cache: frames before these.
 
         Returns:
-            float (b, t + m, n, d).
+            float (b, 1, n, d), or (b, t, n, d) where m = 0.
         """
         tokens = torch.cat([past, drafts], 1)
         frames = Frames(self.embeddings(tokens), past.shape[1], self.one_hot(actions))
@@ -148,7 +148,7 @@ class Dynamics(nn.Module):
         """
         hidden = self.embeddings(torch.full_like(tokens, self.hidden))
         features = self.transformer(with_drafts(self.embeddings(tokens), hidden, self.one_hot(actions)))
-        predicted = self.to_logits(features[:, tokens.shape[1] :]).argmax(-1)
+        predicted = self.to_logits(features).argmax(-1)
         return torch.cat([tokens[:, :1], predicted[:, 1:]], 1)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -170,14 +170,14 @@ class Dynamics(nn.Module):
         Batches hold different numbers of hidden and of changed tokens: a figure over many of them is the sum of the
         sums over that of the numbers, not the mean of the means.
         """
-        tokens, t = batch["tokens"], batch["tokens"].shape[1]
+        tokens = batch["tokens"]
         past, blind = self._noisy_past(tokens)
         masks = random_masks(tokens.shape[:2], tokens.shape[2], self.config.full, tokens.device)
         masks = masks | blind  # where the past is hidden, so is the frame
         actions = self._dropped(batch["actions"])
         drafts = tokens.masked_fill(masks, self.hidden)
         frames = with_drafts(self.embeddings(past), self.embeddings(drafts), self.one_hot(actions))
-        features = self.transformer(frames)[:, t:]
+        features = self.transformer(frames)
         logits = self.to_logits(features)
         losses = token_distance_cross_entropy(logits, tokens, 1 - self.codebook @ self.codebook.T, self.config.tdce)
         weight = (masks * (1 + self.config.changed * batch["changed"])).float()

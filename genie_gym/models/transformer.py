@@ -136,16 +136,20 @@ class Attention(nn.Module):
         y = F.scaled_dot_product_attention(q, k, v)
         return x + self.out(rearrange(y, "(b t) h n e -> b t n (h e)", b=b))
 
-    def time(self, x: Tensor, bias: Tensor, history: int, memory: Memory) -> Tensor:
-        """x (b, t, n, d): every token sees its own place in the frames that `bias` (b or 1, h, t, keys) lets it see."""
+    def time(self, x: Tensor, bias: Tensor, history: int, memory: Memory, unused: int = 0) -> Tensor:
+        """x (b, t, n, d): every token sees its own place in the frames that `bias` (b or 1, h, t, keys) lets it see.
+
+        The first `unused` frames are only looked at: (b, t - unused, n, d) comes back.
+        """
         b, n = x.shape[0], x.shape[2]
         qkv = rearrange(self.qkv(self.norm(x)), "b t n (c h e) -> c b n h t e", c=3, h=self.heads)
         seen = qkv[1:] if memory is None else memory[0].extend(qkv[1:], history, memory[1])
+        bias = bias[:, :, unused:]
         if bias.shape[0] > 1:
             bias = repeat(bias, "b h t k -> (b n) h t k", n=n)
-        q, keys, values = (rearrange(z, "b n h t e -> (b n) h t e") for z in (qkv[0], *seen))
+        q, keys, values = (rearrange(z, "b n h t e -> (b n) h t e") for z in (qkv[0, ..., unused:, :], *seen))
         y = _attend(q, keys, values, bias.to(q.dtype))
-        return x + self.out(rearrange(y, "(b n) h t e -> b t n (h e)", b=b))
+        return x[:, unused:] + self.out(rearrange(y, "(b n) h t e -> b t n (h e)", b=b))
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
@@ -192,18 +196,21 @@ class Block(nn.Module):
         feeds = (FeedForward(config.dim, config.expansion, config.actions) for _ in range(config.feeds))
         self.feed = nn.ModuleList(feeds)
 
-    def forward(self, frames: Frames, bias: Tensor, memory: Memory) -> Frames:
-        x = frames.tokens
+    def forward(self, frames: Frames, bias: Tensor, memory: Memory, unused: int = 0) -> Tensor:
+        """Tokens (b, t - unused, n, d): nobody asks what becomes of the first `unused` frames."""
+        x, actions = frames.tokens, frames.actions
         for i in range(2):
             tail = x.new_zeros(x.shape[0], 2, *x.shape[2:]) if memory is None else memory[0].tails[i]
             x, newest = self.encoding[i](replace(frames, tokens=x), tail)
             if memory is not None and frames.history:
                 tail.copy_(newest)
+            drop = unused if i == 1 else 0  # from here on others see of a frame only its keys and values
             in_time = (i == 0) == self.time_first
-            x = self.time.time(x, bias, frames.history, memory) if in_time else self.space.space(x)
+            x = self.time.time(x, bias, frames.history, memory, drop) if in_time else self.space.space(x[:, drop:])
             feed = i - 2 + len(self.feed)  # the last layer stands at the end
-            x = self.feed[feed](x, frames.actions) if feed >= 0 else x
-        return replace(frames, tokens=x)
+            if feed >= 0:
+                x = self.feed[feed](x, None if actions is None else actions[:, drop:])
+        return x
 
 
 class SpaceTimeTransformer(nn.Module):
@@ -232,19 +239,21 @@ class SpaceTimeTransformer(nn.Module):
             cache: what earlier calls left behind; None when the clip begins with these frames.
 
         Returns:
-            float (b, t, n, d), normalised.
+            float (b, drafts, n, d), normalised; (b, t, n, d), the history, where there are no drafts.
         """
         bias = self.bias(frames, cache)
-        frames = replace(frames, tokens=frames.tokens + self.position)
+        tokens, drafts = frames.tokens + self.position, frames.tokens.shape[1] - frames.history
         for i, block in enumerate(self.blocks):
             memory = None if cache is None else (cache.blocks[i], cache.number)
+            unused = frames.history if drafts and i == len(self.blocks) - 1 else 0
+            given = replace(frames, tokens=tokens), bias, memory, unused
             if self.recompute and torch.is_grad_enabled():
-                frames = checkpoint(block, frames, bias, memory, use_reentrant=False)
+                tokens = checkpoint(block, *given, use_reentrant=False)
             else:
-                frames = block(frames, bias, memory)
+                tokens = block(*given)
         if cache is not None:
             cache.advance(frames.history)
-        return self.norm(frames.tokens)
+        return self.norm(tokens)
 
     def bias(self, frames: Frames, cache: Cache | None) -> Tensor:
         """ALiBi penalties, minus infinity where a frame must not look: float (b or 1, heads, t, keys)."""

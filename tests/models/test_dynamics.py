@@ -39,7 +39,7 @@ def predict(model: Dynamics, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     tokens = batch["tokens"]
     hidden = model.embeddings(torch.full_like(tokens, model.hidden))
     frames = with_drafts(model.embeddings(tokens), hidden, model.one_hot(batch["actions"]))
-    return model.to_logits(model.transformer(frames)[:, tokens.shape[1] :])
+    return model.to_logits(model.transformer(frames))
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0, 2.5])

@@ -55,11 +55,11 @@ def test_a_draft_equals_the_last_frame_of_a_clip_that_ends_with_it(net):
     tokens, actions = clip(5)
     drafts, _ = clip(5, seed=2)
     together = net(with_drafts(tokens, drafts, actions))
-    assert torch.allclose(together[:, :5], net(history(tokens, actions)), atol=1e-5)
+    assert together.shape == drafts.shape
     for t in range(5):
         alone = torch.cat([tokens[:, :t], drafts[:, t : t + 1]], 1)
         expected = net(history(alone, actions[:, : t + 1]))[:, t]
-        assert torch.allclose(together[:, 5 + t], expected, atol=1e-5)
+        assert torch.allclose(together[:, t], expected, atol=1e-5)
 
 
 @torch.no_grad()
@@ -84,7 +84,7 @@ def test_a_draft_reads_the_cache_and_leaves_no_trace_in_it(net):
     both = net(Frames(torch.cat([tokens[:, 4:5], drafts], 1), 1, actions[:, 4:6]), cache)
     again = net(Frames(drafts, 0, actions[:, 5:6]), cache)
     expected = net(history(torch.cat([tokens[:, :5], drafts], 1), actions))[:, 5]
-    assert torch.allclose(both[:, 1], expected, atol=1e-5)
+    assert torch.allclose(both[:, 0], expected, atol=1e-5)
     assert torch.allclose(again[:, 0], expected, atol=1e-5)
     assert cache.count.tolist() == [5, 5]
 
