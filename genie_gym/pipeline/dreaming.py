@@ -11,7 +11,7 @@ import torch
 from genie_gym.metrics import Frames
 from genie_gym.world_model import Checkpoint, Outcome, Sampling
 
-__all__ = ["dream", "dream_steps"]
+__all__ = ["dream", "dream_at_once", "dream_steps"]
 
 TOGETHER = 32  # dreams in one forward pass
 
@@ -46,4 +46,15 @@ def dream(
         rows = slice(i, i + TOGETHER)
         steps = dream_steps(checkpoint, prompts[rows], led[rows], actions[rows], seeds[rows], sampling)
         parts.append(np.stack([outcome.frames.cpu().numpy() for outcome in steps], 1))
+    return np.concatenate(parts)
+
+
+def dream_at_once(
+    checkpoint: Checkpoint, prompts: Frames, led: np.ndarray, actions: np.ndarray, seeds: np.ndarray, sampling: Sampling
+) -> Frames:
+    """As many frames, uint8 (b, h, s, s, 3), predicted in a single pass: see `WorldModel.at_once`."""
+    parts = []
+    for i in range(0, len(prompts), TOGETHER):
+        shown, before, taken, own = (torch.from_numpy(x[i : i + TOGETHER]) for x in (prompts, led, actions, seeds))
+        parts.append(checkpoint.model.at_once(shown, before, taken, own, sampling).cpu().numpy())
     return np.concatenate(parts)

@@ -6,6 +6,7 @@ is frame c + t - 1 of its clip, so t = 1 is the first frame predicted.
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ from einops import rearrange
 from genie_gym.data import Clips, Recording, split
 from genie_gym.errors import ConfigError
 from genie_gym.frames import from_model, to_model
-from genie_gym.metrics import Frames, moving_pixels, moving_psnr, psnr, ssim
+from genie_gym.metrics import Frames, frechet_distance, moving_pixels, moving_psnr, psnr, ssim
 from genie_gym.models.latent_actions import LatentActionModel
-from genie_gym.pipeline.dreaming import TOGETHER, dream
+from genie_gym.pipeline.dreaming import TOGETHER, dream, dream_at_once
 from genie_gym.pipeline.figures import plain, write_strip
 from genie_gym.pipeline.latent_play import compare_actions, with_latent_actions
-from genie_gym.pipeline.long_dreams import long_dreams
+from genie_gym.pipeline.long_dreams import long_dreams, thumbnails
 from genie_gym.pipeline.sprites import SpriteDetector, cut_sprite, sprite_scores
 from genie_gym.precision import autocast
 from genie_gym.world_model import Checkpoint, Sampling, WorldModel
@@ -68,9 +69,13 @@ def evaluate(
     Returns:
         Plain values: all PSNR in dB, lists by step (first entry t = 1), None where there was nothing to measure.
 
-        reconstruction: "psnr" of encoded and decoded frames, mean over frames; "moving_psnr" over moving pixels.
-        prediction: "psnr" (mean over frames), "pooled_psnr" (of the mean error), "moving_psnr" (pooled, moving pixels),
-            each also as "repeat_...", for the last context frame shown again; "ssim_t4".
+        reconstruction: "psnr" of encoded and decoded frames, mean over frames; "moving_psnr" over moving pixels;
+            "ssim"; "frechet", the Frechet distance of thumbnails (means of 8x8 places) to those of the real frames.
+        prediction: autoregressive, each frame from those predicted before it: "psnr" (mean over frames), "pooled_psnr"
+            (of the mean error), "moving_psnr" (pooled, moving pixels), each also as "repeat_...", for the last context
+            frame shown again; "ssim" by step, and "ssim_t4"; "frechet" over all steps.
+        single_pass: the same and "control" where all frames are predicted in one pass, see `WorldModel.at_once`; the
+            paper has both ways.
         control: what frame t = 4 loses in PSNR where the actions are not the true ones, same noise, same sampling
             steps: "delta_psnr" with all actions after the context drawn at random, as Genie and with it the paper
             define it; "delta_psnr_last_action" with the fourth alone replaced by another, as the paper's released
@@ -134,6 +139,11 @@ class _Play:
         led, taken = actions[:, : self.context - 1], actions[:, self.context - 1 :]
         return dream(self.checkpoint, self.prompts, led, taken, self.seeds, self.sampling)
 
+    def at_once(self, actions: np.ndarray) -> Frames:
+        """The same, predicted in a single pass."""
+        led, taken = actions[:, : self.context - 1], actions[:, self.context - 1 :]
+        return dream_at_once(self.checkpoint, self.prompts, led, taken, self.seeds, self.sampling)
+
 
 def _short_term(
     play: _Play, clip: dict[str, np.ndarray], sprite: SpriteDetector | None, out: str | Path | None
@@ -144,24 +154,37 @@ def _short_term(
     started = time.perf_counter()
     predicted = play.dream(clip["actions"])
     speed = predicted.shape[0] * predicted.shape[1] / (time.perf_counter() - started)
+    at_once = play.at_once(clip["actions"])
     real, seen = frames[:, context:], _reconstructed(play.checkpoint.model, frames)
+    likeness = _likeness(predicted, real)
     repeated = np.repeat(frames[:, context - 1 : context], real.shape[1], 1)
     if out is not None:
         rows = np.stack([x[:PICTURED] for x in (real, predicted, repeated)], 1)
         write_strip(Path(out) / "prediction.png", rearrange(rows, "b row t h w k -> (b row) t h w k"))
     return {
-        "reconstruction": {"psnr": psnr(seen, frames).mean(), "moving_psnr": moving_psnr(seen, frames, moving)},
+        "reconstruction": {
+            "psnr": psnr(seen, frames).mean(),
+            "moving_psnr": moving_psnr(seen, frames, moving),
+            "ssim": float(np.mean(_ssim(seen, frames))),
+            "frechet": _frechet(seen, frames),
+        },
         "prediction": _closeness(predicted, real, moving[:, context:], "")
         | _closeness(repeated, real, moving[:, context:], "repeat_")
-        | {"ssim_t4": ssim(predicted[:, AT - 1], real[:, AT - 1])},
-        "control": _control(play, clip["actions"], predicted, real),
+        | likeness
+        | {"ssim_t4": likeness["ssim"][AT - 1]},
+        "single_pass": _closeness(at_once, real, moving[:, context:], "")
+        | _likeness(at_once, real)
+        | {"control": _control(play, play.at_once, clip["actions"], at_once, real)},
+        "control": _control(play, play.dream, clip["actions"], predicted, real),
         "sprite": sprite and sprite_scores(sprite, real, predicted, seen[:, context:]),
         "speed": {"frames_per_second": speed, "batch": min(len(frames), TOGETHER)},
     }
 
 
-def _control(play: _Play, actions: np.ndarray, predicted: Frames, real: Frames) -> dict[str, float]:
-    """Delta-PSNR in both senses, with standard errors over clips."""
+def _control(
+    play: _Play, predict: Callable[[np.ndarray], Frames], actions: np.ndarray, predicted: Frames, real: Frames
+) -> dict[str, float]:
+    """Delta-PSNR in both senses, with standard errors over clips; `predicted` are the frames under the true actions."""
     rng = np.random.default_rng([play.seed, 1])
     number, last = len(play.checkpoint.game["actions"]), play.context - 2 + AT
     true = actions[:, : last + 1]
@@ -170,7 +193,7 @@ def _control(play: _Play, actions: np.ndarray, predicted: Frames, real: Frames) 
     one[:, last] = (true[:, last] + rng.integers(1, max(number, 2), len(true))) % number
     target, figures = real[:, AT - 1], {}
     for name, taken in (("delta_psnr", every), ("delta_psnr_last_action", one)):
-        loss = psnr(predicted[:, AT - 1], target) - psnr(play.dream(taken)[:, -1], target)
+        loss = psnr(predicted[:, AT - 1], target) - psnr(predict(taken)[:, -1], target)
         figures[name] = loss.mean()
         figures[f"{name}_error"] = loss.std(ddof=1) / math.sqrt(len(loss)) if len(loss) > 1 else math.nan
     return figures
@@ -185,6 +208,20 @@ def _closeness(shown: Frames, real: Frames, moving: np.ndarray, prefix: str) -> 
         f"{prefix}pooled_psnr": [moving_psnr(shown[:, i], real[:, i], everywhere) for i in steps],
         f"{prefix}moving_psnr": [moving_psnr(shown[:, i], real[:, i], moving[:, i]) for i in steps],
     }
+
+
+def _likeness(shown: Frames, real: Frames) -> dict[str, Any]:
+    """Structural similarity by step, and the Frechet distance over all steps."""
+    return {"ssim": _ssim(shown, real), "frechet": _frechet(shown, real)}
+
+
+def _ssim(shown: Frames, real: Frames) -> list[float]:
+    """By step: all pictures of a long evaluation at once would fill the memory."""
+    return [ssim(shown[:, i], real[:, i]) for i in range(shown.shape[1])]
+
+
+def _frechet(shown: Frames, real: Frames) -> float:
+    return frechet_distance(thumbnails(shown), thumbnails(real))
 
 
 @torch.inference_mode()

@@ -42,6 +42,8 @@ def summary(figures: dict[str, Any]) -> Table:
         for who, prefix in (("prediction", ""), ("last frame repeated", "repeat_")):
             pair = (prediction[f"{prefix}{key}"][t - 1] for key in ("psnr", "moving_psnr"))
             table.add_row(f"{who}, t = {t}, dB", *map(_dB, pair))
+    single = (figures["single_pass"][key][3] for key in ("psnr", "moving_psnr"))
+    table.add_row("prediction in a single pass, t = 4, dB", *map(_dB, single))
     table.add_row("delta-PSNR, t = 4, random actions, dB", _dB(control["delta_psnr"]))
     table.add_row("delta-PSNR, t = 4, other last action, dB", _dB(control["delta_psnr_last_action"]))
     if latent := figures["latent"]:

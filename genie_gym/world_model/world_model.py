@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch._dynamo.exc import TorchDynamoException  # what every failure to compile is; torch has no public name for it
 
@@ -19,6 +20,7 @@ from genie_gym.models.dynamics import Dynamics
 from genie_gym.models.latent_actions import LatentActionModel
 from genie_gym.models.maskgit import confidence, masked_after, sample_tokens, settle
 from genie_gym.models.tokenizer import Tokenizer
+from genie_gym.models.transformer import with_drafts
 from genie_gym.precision import autocast
 from genie_gym.world_model.noise import uniform
 
@@ -208,6 +210,49 @@ class WorldModel(nn.Module):
         with autocast(self.dtype, self.device):
             return self._step(state, actions.to(self.device), sampling)
 
+    @torch.no_grad()
+    def at_once(self, frames: Tensor, led: Tensor, actions: Tensor, seeds: Tensor, sampling: Sampling) -> Tensor:
+        """The frames that follow a prompt, predicted in a single pass: none of them is looked at when another is drawn.
+
+        This is the paper's cheaper way to evaluate (section 5); dreams take step after step. As in training's clips
+        with a hidden past, the frames before the one that is drawn are in the input, hidden, with their actions. The
+        first frame is that of `step`.
+
+        Args:
+            frames: uint8 (b, c, s, s, 3), the prompt; training hides the past after 2 frames or more.
+            led: int64 (b, c - 1), the actions between them.
+            actions: int64 (b, h), those to take from there on.
+            seeds: int64 (b,), as of `start`.
+            sampling: how the tokens of each frame are drawn.
+
+        Returns:
+            uint8 (b, h, s, s, 3).
+        """
+        frames, led, actions, seeds = (x.to(self.device) for x in (frames, led, actions, seeds))
+        with autocast(self.dtype, self.device):
+            shown = self.tokenizer.encode(to_model(frames))
+            led = torch.cat([torch.full_like(actions[:, :1], -1), led, actions], 1)  # no action led to the first
+            tokens = torch.cat([shown, self._draw_at_once(shown, led, seeds, sampling)], 1)
+            return from_model(self.tokenizer.decode(tokens)[:, shown.shape[1] :])
+
+    def _draw_at_once(self, shown: Tensor, led: Tensor, seeds: Tensor, sampling: Sampling) -> Tensor:
+        """Tokens (b, h, n) of the frames after those shown (b, c, n), each a draft of its own; led (b, c + h)."""
+        (b, c, n), h = shown.shape, led.shape[1] - shown.shape[1]
+        hidden_frames = shown.new_full((b, h, n), self.dynamics.hidden)
+        past = self.dynamics.embeddings(torch.cat([shown, hidden_frames], 1))
+        numbers = 2 * sampling.steps * n + 1  # as many as a step draws
+        noise = torch.cat([uniform(seeds, torch.full_like(seeds, c - 1 + i), numbers) for i in range(h)])
+        noise = rearrange(noise[:, 1:], "(h b) (i k n) -> (b h) i k n", h=h, k=2, n=n)
+        tokens = rearrange(hidden_frames, "b h n -> (b h) n")
+        hidden = torch.ones_like(tokens, dtype=torch.bool)
+        for i in range(sampling.steps):
+            drafts = torch.cat([shown, rearrange(tokens, "(b h) n -> b h n", h=h)], 1)
+            clip = with_drafts(past, self.dynamics.embeddings(drafts), self.dynamics.one_hot(led))
+            drawn = self.dynamics.to_logits(self.dynamics.transformer(clip)[:, -h:])
+            drawn = rearrange(drawn, "b h n k -> (b h) n k")
+            tokens, hidden = self._settled(drawn, noise[:, i], tokens, hidden, i, sampling)
+        return rearrange(tokens, "(b h) n -> b h n", h=h)
+
     def _advance(self, state: DreamState, actions: Tensor, sampling: Sampling) -> Outcome:
         b, n = state.tokens.shape
         noise = uniform(state.seeds, state.past.count, 2 * sampling.steps * n + 1)
@@ -235,9 +280,15 @@ class WorldModel(nn.Module):
             past, led = past[:, :0], led[:, -1:]
             drawn = self.dynamics.to_logits(features)
             logits = drawn if i == 0 else torch.where(hidden.unsqueeze(-1), drawn, logits)
-            codes = sample_tokens(drawn, noise[:, i, 0], sampling.temperature, sampling.floor)
-            priority = confidence(drawn, codes) if sampling.order == "confidence" else noise[:, i, 1]
-            settled = torch.where(hidden, codes, tokens)
-            hidden = settle(priority, hidden, masked_after(i, sampling.steps, tokens.shape[1]))
-            tokens = settled.masked_fill(hidden, self.dynamics.hidden)
+            tokens, hidden = self._settled(drawn, noise[:, i], tokens, hidden, i, sampling)
         return tokens, logits, features
+
+    def _settled(
+        self, drawn: Tensor, noise: Tensor, tokens: Tensor, hidden: Tensor, i: int, sampling: Sampling
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens (b, n) after pass i, and which are hidden still; from logits (b, n, k) and noise (b, 2, n)."""
+        codes = sample_tokens(drawn, noise[:, 0], sampling.temperature, sampling.floor)
+        priority = confidence(drawn, codes) if sampling.order == "confidence" else noise[:, 1]
+        settled = torch.where(hidden, codes, tokens)
+        hidden = settle(priority, hidden, masked_after(i, sampling.steps, tokens.shape[1]))
+        return settled.masked_fill(hidden, self.dynamics.hidden), hidden

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from genie_gym.errors import ConfigError
+from genie_gym.frames import from_model, to_model
 from genie_gym.world_model import Sampling, WorldModel
 from genie_gym.world_model.noise import uniform
 from tests.conftest import untrained, untrained_latent
@@ -238,3 +239,34 @@ def test_cpu_and_cuda_agree(sampling):
     theirs.model.to("cuda")
     on_cuda = {key: value.cpu() for key, value in dream(theirs.model, *given, sampling).items()}
     assert_same(on_cpu, on_cuda)
+
+
+def likeliest_frames(model: WorldModel, prompt, led, actions) -> torch.Tensor:
+    """A single pass written out: each frame the only draft, after the prompt and frames of which nothing is known."""
+    dynamics, shown = model.dynamics, model.tokenizer.encode(to_model(prompt))
+    unknown = torch.full_like(shown[:, :1], dynamics.hidden)
+    taken = torch.cat([torch.full_like(led[:, :1], -1), led, actions], 1)
+    drawn = []
+    for t in range(actions.shape[1]):
+        past = torch.cat([shown, unknown.expand(-1, t, -1)], 1)
+        features = dynamics.features(past, unknown, taken[:, : past.shape[1] + 1])[:, -1]
+        drawn.append(dynamics.to_logits(features).argmax(-1))
+    tokens = torch.cat([shown, torch.stack(drawn, 1)], 1)
+    return from_model(model.tokenizer.decode(tokens)[:, shown.shape[1] :])
+
+
+def test_a_single_pass_draws_each_frame_without_the_others(checkpoint, model):
+    prompt, led, actions, seeds = inputs(checkpoint)
+    frames = model.at_once(prompt, led, actions, seeds, SAMPLINGS[1])
+    assert frames.shape == (3, STEPS, 64, 64, 3) and frames.dtype == torch.uint8
+    expected = likeliest_frames(model, prompt, led, actions)
+    assert (frames.int() - expected.int()).abs().max() <= 1
+    shorter = model.at_once(prompt[:2], led[:2], actions[:2, :5], seeds[:2], SAMPLINGS[1])
+    assert (frames[:2, :5].int() - shorter.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=NAMES)
+def test_a_single_pass_begins_as_a_dream_does(checkpoint, model, sampling):
+    given = inputs(checkpoint)
+    first = dream(model, *given, sampling)["frames"][:, 0]
+    assert (model.at_once(*given, sampling)[:, 0].int() - first.int()).abs().max() <= 1
