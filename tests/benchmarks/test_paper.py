@@ -1,0 +1,238 @@
+"""All of the paper's tables on the toy game in one run, what its arms have in common, and how it goes on."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from genie_gym.data import Clips, Recording
+from genie_gym.errors import ConfigError
+from genie_gym.precision import autocast, resolve
+from genie_gym.world_model import Checkpoint
+
+pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
+
+import paper
+from paper_tables import lab as lab_module
+from paper_tables.lab import Lab, label, merge
+from paper_tables.page import markdown, write
+from paper_tables.scales import SCALES
+from paper_tables.table import Claim, Table
+
+from tests.pipeline.test_fit_world import record
+
+TOY = "Toy-Numpy"
+TABLES = {number: import_module(f"paper_tables.table{number}").TABLE for number in range(2, 7)}
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory) -> Path:
+    """A folder with the parts (work) and the results (out) of all tables at the smallest scale."""
+    folder = tmp_path_factory.mktemp("paper")
+    command = [sys.executable, paper.__file__, "all", "--scale", "smoke", "--threads", "1"]
+    command += ["--work", str(folder / "work"), "--out", str(folder / "out")]
+    environment = os.environ | {"GENIE_GYM_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def results(smoke: Path, number: int) -> dict:
+    return json.loads((smoke / "out" / f"table{number}-smoke-{TOY}.json").read_text())
+
+
+def fitted(smoke: Path, arm: str) -> Checkpoint:
+    return Checkpoint.load(smoke / "work" / TOY / "fits" / arm / "checkpoint")
+
+
+def basic_clips(smoke: Path) -> np.ndarray:
+    """The frames that models are scored on: uint8 (b, t, s, s, 3)."""
+    scale, recording = SCALES["smoke"], Recording(smoke / "work" / TOY / "play" / "basic-test" / "data")
+    return Clips(recording, 2 + scale.horizon).sample(np.random.default_rng(0), scale.clips)["frames"]
+
+
+def mean_psnr(shown: torch.Tensor, real: np.ndarray) -> float:
+    """Of float pictures (b, t, 3, s, s) to uint8 ones (b, t, s, s, 3)."""
+    levels = np.clip(np.round(shown.numpy() * 255), 0, 255).transpose(0, 1, 3, 4, 2)
+    error = ((levels - real.astype(float)) ** 2).mean((2, 3, 4))
+    return float((10 * np.log10(255**2 / error)).mean())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", TABLES)
+def test_every_row_of_the_paper_is_measured(smoke, number):
+    kept, table = results(smoke, number), TABLES[number]
+    (rows,) = kept["found"].values()
+    for published in table.paper.values():
+        for row, figures in published.items():
+            wanted = {name for name, value in figures.items() if value is not None} - {"fid"}
+            assert wanted <= rows[row].keys()
+    values = [value for figures in rows.values() for measured in figures.values() for value in measured]
+    assert values and np.isfinite(values).all()
+    (claims,) = kept["claims"].values()
+    assert len(claims) == len(table.claims) and all(len(claim["gains"]) == 1 for claim in claims)
+    page = (smoke / "out" / f"table{number}-smoke-{TOY}.md").read_text(encoding="utf-8")
+    assert all(f"| {row} |" in page for row in rows) and f"table{number}-smoke-{TOY}.png" in page
+    assert (smoke / "out" / f"table{number}-smoke-{TOY}.png").stat().st_size > 10_000
+    assert kept["hours"] >= 0 and kept["seconds"] and kept["machine"]["torch"] and kept["seeds"] == [0]
+
+
+@pytest.mark.slow
+def test_tokenizer_and_lam_are_scored_on_the_test_clips(smoke):
+    frames, rows = basic_clips(smoke), results(smoke, 2)["found"][TOY]
+    pictures = torch.from_numpy(frames).permute(0, 1, 4, 2, 3) / 255
+    with torch.no_grad():
+        tokenizer = fitted(smoke, "guided-on-random-0").model.tokenizer
+        with autocast(resolve("auto", "cpu"), "cpu"):
+            seen = tokenizer.decode(tokenizer.encode(pictures)).float()
+        lam = fitted(smoke, "latent-on-random-0").model.latent_actions
+        drawn = lam.predict(pictures[:, :-1], lam.codes(pictures))
+    assert rows["Tokenizer"]["psnr"][0] == pytest.approx(mean_psnr(seen, frames), abs=0.01)
+    assert rows["LAM"]["psnr"][0] == pytest.approx(mean_psnr(drawn, frames[:, 1:]), abs=0.01)
+
+
+@pytest.mark.slow
+def test_arms_differ_in_what_their_rows_say_alone(smoke):
+    ablated = [fitted(smoke, f"many-{variant}-0") for variant in ("plain", "token-input", "token-input-tdce")]
+    switches = [(one.model.dynamics.config.token_input, one.model.dynamics.config.tdce) for one in ablated]
+    assert switches == [(False, 0), (True, 0), (True, 1)]
+    assert {one.provenance["dynamics"].split(",")[0] for one in ablated} == {"12 steps"}
+    case_study = [fitted(smoke, f"{name}-on-random-0") for name in ("guided", "latent")]
+    assert case_study[1].model.latent_actions.config.codes == case_study[1].model.dynamics.config.actions == 4
+    for arms in (ablated, case_study):
+        first, *others = (one.model.tokenizer.state_dict() for one in arms)
+        assert all(torch.equal(value, other[name]) for other in others for name, value in first.items())
+
+
+@pytest.mark.slow
+def test_no_recording_to_train_on_shares_an_episode_with_a_test(smoke):
+    places = sorted((smoke / "work").glob("*/play/*/data")) + sorted((smoke / "work").glob("**/round-1/data"))
+    seeds = {place: {episode.info["seed"] for episode in Recording(place).episodes()} for place in places}
+    tests = [place for place in places if "-test" in place.parent.name]
+    assert len(tests) == 2 and len(places) >= 8
+    for test in tests:
+        assert not any(seeds[test] & seeds[place] for place in places if place not in tests)
+
+
+@pytest.mark.slow
+def test_the_same_command_makes_nothing_anew(smoke, monkeypatch):
+    for name in ("collect", "evaluate", "explore", "fit_world", "tune"):
+        monkeypatch.setattr(lab_module, name, None)
+    again = Lab(smoke / "work", SCALES["smoke"], [TOY])
+    for number in (2, 4, 6):
+        rows = TABLES[number].measure(again, 0)[TOY]
+        assert {row: {name: [value] for name, value in figures.items()} for row, figures in rows.items()} == results(
+            smoke, number
+        )["found"][TOY]
+    with pytest.raises(TypeError):  # another seed has to be fitted
+        TABLES[2].measure(again, 1)
+    with pytest.raises(ConfigError, match="was begun with preset tiny"):
+        Lab(smoke / "work", SCALES["gpu"], [TOY])
+
+
+def test_an_interrupted_arm_is_made_again_and_its_time_counted(tmp_path):
+    arms = Lab(tmp_path, SCALES["smoke"], [TOY])
+    calls = []
+
+    def make(folder: Path) -> dict:
+        calls.append(folder)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return {"psnr": np.float64(1.23456)}
+
+    with pytest.raises(KeyboardInterrupt):
+        arms.arm("game/fits/one", make)
+    noted = json.loads((tmp_path / "game/fits/one/arm.json").read_text())
+    assert noted.keys() == {"seconds"}
+    (tmp_path / "game/fits/one/arm.json").write_text(json.dumps({"seconds": 100.0}))
+    for _ in range(2):
+        assert arms.arm("game/fits/one", make) == (tmp_path / "game/fits/one", {"psnr": 1.2346})
+    assert len(calls) == 2 and arms.used["game/fits/one"] >= 100
+
+
+def test_recordings_of_several_games_become_one(tmp_path):
+    places = [record(tmp_path / name, 2, 12, first) for name, first in (("one", 0), ("other", 1))]
+    for place, name in zip(places, ("One-Own", "Other-Own"), strict=True):
+        header = json.loads((place / "recording.json").read_text())
+        header["game"]["name"] = name
+        (place / "recording.json").write_text(json.dumps(header))
+    recordings = [Recording(place) for place in places]
+    merge(recordings, tmp_path / "both")
+    both = Recording(tmp_path / "both")
+    assert both.header["game"]["name"] == "Many-Own" and both.header["actions"] == recordings[0].header["actions"]
+    expected = {e.frames.tobytes() + e.actions.tobytes() for one in recordings for e in one.episodes()}
+    assert len(both) == 3 and {e.frames.tobytes() + e.actions.tobytes() for e in both.episodes()} == expected
+    header = json.loads((places[0] / "recording.json").read_text()) | {"actions": ["A", "B", "C", "D"]}
+    (places[0] / "recording.json").write_text(json.dumps(header))
+    with pytest.raises(ConfigError, match="same actions; these have others: One-Own: A, B, C, D; Other-Own: NOOP"):
+        merge([Recording(place) for place in places], tmp_path / "none")
+
+
+def test_several_games_share_a_folder_whatever_their_order():
+    assert label([TOY]) == TOY
+    assert label(["A-Own", "B-Own"]) == label(["B-Own", "A-Own"]) != label(["A-Own", "C-Own"])
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+def test_scales_change_what_they_say(scale):
+    from dataclasses import replace
+
+    from genie_gym.fit import preset
+
+    chosen = replace(preset(scale.preset), **scale.changes(tdce=0.0))
+    assert chosen.dynamics == replace(chosen.dynamics, tdce=0.0, token_input=True)
+    fits = (chosen.fit_tokenizer, chosen.fit_latent_actions, chosen.fit_dynamics)
+    assert scale.fit_steps in (None, tuple(one.steps for one in fits))
+    assert replace(preset(scale.preset), **scale.changes()).dynamics.tdce == 1
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_the_papers_own_figures_bear_out_its_claims(table):
+    published = next(iter(table.paper.values()))
+    known = 0
+    for claim in table.claims:
+        above, below = (published.get(row, {}).get(claim.metric) for row in (claim.above, claim.below))
+        if above is not None and below is not None:
+            assert above > below, claim
+            known += 1
+    assert known >= 2
+
+
+PAPER = {"Own": {"high": {"fid": 9.5, "psnr": 30.0}, "low": {"psnr": 20.5}}}
+FOUND = {"Toy-Numpy": {"high": {"psnr": [31.0, 33.0], "ssim": [0.5, 0.6]}, "low": {"psnr": [30.0, 30.0]}}}
+
+
+def test_a_page_shows_the_papers_figures_beside_ours(tmp_path):
+    table = Table(9, "Title", "About.", (), PAPER, (Claim("psnr", "high", "low"), Claim("psnr", "low", "high")), dict)
+    machine = {"gpu": None, "cpu": "a CPU", "cores": 2, "code": "0.1", "torch": "2", "date": "today"}
+    facts = {"scale": "cpu", "sizes": {"horizon": 10}, "seeds": [0, 1], "hours": 1.5, "command": "run"}
+    facts["machine"] = machine
+    page = write(table, FOUND, facts, tmp_path, "table9").read_text(encoding="utf-8")
+    assert "| high | 32.00 ± 1.41 (30) | 0.550 ± 0.071 | (9.5) |" in page
+    assert "| low | 30.00 ± 0.00 (20.5) |  |  |" in page
+    assert "PSNR, dB, high above low: holds, by 2.00 ± 1.41 (2 of 2 seeds; paper +9.5)" in page
+    assert "PSNR, dB, low above high: does not hold, by -2.00 ± 1.41 (0 of 2 seeds; paper -9.5)" in page
+    assert "of Own" in page and "1.5 hours" in page and "a CPU" in page
+    kept = json.loads((tmp_path / "table9.json").read_text())
+    assert kept["found"] == FOUND and kept["claims"]["Toy-Numpy"][0]["gains"] == [1.0, 3.0]
+    assert (tmp_path / "table9.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_single_seed_has_no_spread():
+    assert "| high | 31.00 (30) | (9.5) |" in markdown({"high": {"psnr": [31.0]}}, PAPER["Own"])
+
+
+def test_bad_options_are_one_line(monkeypatch, capsys, tmp_path):
+    for words, said in (
+        (["2", "--seeds", "0"], "seeds must be 1 or more, got 0"),
+        (["4", "--game", "Tetris-Nowhere", "--work", str(tmp_path)], "Unknown game 'Tetris-Nowhere'"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["paper.py", *words])
+        assert paper.main() == 1
+        assert capsys.readouterr().err.startswith(f"error: {said}")
