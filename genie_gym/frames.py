@@ -15,11 +15,21 @@ from einops import rearrange
 if TYPE_CHECKING:  # a process that only plays a game needs no torch
     import torch
 
-__all__ = ["beside", "enlarge", "from_model", "square", "strip", "to_model", "write_gif", "write_png"]
+__all__ = [
+    "beside",
+    "enlarge",
+    "enlarge_bicubic",
+    "from_model",
+    "square",
+    "strip",
+    "to_model",
+    "write_gif",
+    "write_png",
+]
 
 
 def square(frame: np.ndarray, size: int = 64) -> np.ndarray:
-    """Pads a picture to a centred square with black, then resizes it by area.
+    """Pads a picture to a centred square with black, then resizes it: by area, or bicubically where that enlarges it.
 
     Args:
         frame: uint8 (height, width, 3).
@@ -34,7 +44,7 @@ def square(frame: np.ndarray, size: int = 64) -> np.ndarray:
     padded = cv2.copyMakeBorder(
         frame, top, side - height - top, left, side - width - left, cv2.BORDER_CONSTANT, value=(0, 0, 0)
     )
-    return cv2.resize(padded, (size, size), interpolation=cv2.INTER_AREA)
+    return cv2.resize(padded, (size, size), interpolation=cv2.INTER_AREA if size <= side else cv2.INTER_CUBIC)
 
 
 def to_model(frames: torch.Tensor) -> torch.Tensor:
@@ -52,6 +62,13 @@ def from_model(frames: torch.Tensor) -> torch.Tensor:
 def enlarge(frames: np.ndarray, factor: int) -> np.ndarray:
     """Repeats every pixel `factor` times in both directions; (..., h, w, 3) in, (..., h*factor, w*factor, 3) out."""
     return frames.repeat(factor, axis=-3).repeat(factor, axis=-2)
+
+
+def enlarge_bicubic(frames: np.ndarray, factor: int) -> np.ndarray:
+    """The same for uint8 (n, h, w, 3), with smooth transitions: bicubic interpolation of the pixels' middles."""
+    height, width = frames.shape[1:3]
+    size = (width * factor, height * factor)
+    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC) for frame in frames])
 
 
 def strip(frames: np.ndarray, columns: int | None = None, gap: int = 1) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from genie_gym.frames import beside, enlarge, from_model, square, strip, to_model, write_gif, write_png
+from genie_gym.frames import beside, enlarge, enlarge_bicubic, from_model, square, strip, to_model, write_gif, write_png
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -115,3 +115,19 @@ def test_png_keeps_every_pixel(tmp_path):
     picture = noise(9, 7, 3)
     write_png(tmp_path / "picture.png", picture)
     np.testing.assert_array_equal(imageio.imread(tmp_path / "picture.png"), picture)
+
+
+def test_square_enlarges_smoothly():
+    picture = noise(40, 50, 3)
+    padded = np.zeros((50, 50, 3), np.uint8)
+    padded[5:45] = picture
+    expected = cv2.resize(padded, (256, 256), interpolation=cv2.INTER_CUBIC)
+    np.testing.assert_array_equal(square(picture, 256), expected)
+
+
+def test_enlarge_bicubic_is_that_of_torch():
+    pictures = noise(2, 12, 10, 3)
+    large = enlarge_bicubic(pictures, 4)
+    theirs = torch.nn.functional.interpolate(to_model(torch.from_numpy(pictures)), scale_factor=4, mode="bicubic")
+    assert large.shape == (2, 48, 40, 3)
+    assert np.abs(large.astype(int) - from_model(theirs).numpy()).max() <= 1

@@ -63,6 +63,7 @@ def collect(
     policy: str = "random",
     random_share: float = 0.0,
     max_steps: int = 1000,
+    large: bool = False,
     out: Path | None = None,
 ) -> int:
     """Record play of the real game; the same command goes on where it stopped.
@@ -77,6 +78,7 @@ def collect(
             name (autoexplore-0) or path (never one from strangers: such files can run code).
         random_share: Share of actions, from 0 to 1, that are drawn at random in place of the policy's.
         max_steps: Longest episode, in steps.
+        large: Keep each frame a second time as 256x256 pixels, which fit-upscaler learns from.
         out: Folder of the recording; the game's own below the data folder by default.
     """
     from genie_gym.pipeline import collect as recorder
@@ -92,6 +94,7 @@ def collect(
         policy=policy,
         random_share=random_share,
         max_steps=max_steps,
+        large=large,
         out=out,
     )
     print(report)

@@ -5,6 +5,7 @@ from genie_gym.data.clips import Clips
 from genie_gym.data.episode import Episode
 from genie_gym.data.export import export_minari
 from genie_gym.data.joined import JoinedClips
+from genie_gym.data.pairs import Pairs
 from genie_gym.data.recording import Recording, episode_lengths
 from genie_gym.data.split import split
 from genie_gym.data.writer import RecordingWriter, pack
@@ -13,6 +14,7 @@ __all__ = [
     "Clips",
     "Episode",
     "JoinedClips",
+    "Pairs",
     "Recording",
     "RecordingWriter",
     "convert",

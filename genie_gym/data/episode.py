@@ -21,6 +21,8 @@ class Episode:
         terminated: the game ended the episode with the last action.
         truncated: a step limit cut the episode after the last action.
         info: plain JSON values about the episode (seed, policy, ...).
+        large: uint8 (T, k h, k w, 3), k whole: finer pictures of the same frames, for an upscaler; None, as in most
+            recordings, where nobody asked for them, and where an episode was read from a recording.
 
     Raises:
         DataError: an array has another type or length than the above.
@@ -36,6 +38,7 @@ class Episode:
     terminated: bool = False
     truncated: bool = False
     info: dict[str, Any] = field(default_factory=dict)
+    large: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name, dtype, dims in (("frames", np.uint8, 4), ("actions", np.int64, 1), ("rewards", np.float32, 1)):
@@ -52,6 +55,8 @@ class Episode:
                 )
         if self.actions.min() < 0:
             raise DataError(f"actions must not be negative, got {self.actions.min()}")
+        if self.large is not None:
+            _check_large(self.large, self.frames)
 
     def __len__(self) -> int:
         """The number of frames, T."""
@@ -63,3 +68,14 @@ def _check_array(name: str, value: Any, dtype: np.dtype, dims: int) -> None:
         raise DataError(f"{name} must be a numpy array, got {type(value).__name__}")
     if value.dtype != dtype or value.ndim != dims:
         raise DataError(f"{name} must be {dtype} with {dims} dimension(s), got {value.dtype} of shape {value.shape}")
+
+
+def _check_large(large: Any, frames: np.ndarray) -> None:
+    _check_array("large", large, np.dtype(np.uint8), 4)
+    count, height, width, _ = frames.shape
+    k = large.shape[1] // height
+    if not k or large.shape != (count, k * height, k * width, 3):
+        raise DataError(
+            f"large frames must be as many as the frames and a whole number of times as high and wide, "
+            f"got {large.shape} for {frames.shape}"
+        )

@@ -22,9 +22,10 @@ Part = TypeVar("Part")
 OPEN_SHARDS = 64  # far below the usual limit of 1,024 open files a process
 
 
-def episode_lengths(folder: str | Path) -> tuple[dict[str, int], list[str]]:
-    """What is in a folder: the number of frames T of each episode by id, and one line for each shard skipped."""
-    places, skipped = Storage(folder).scan()
+def episode_lengths(folder: str | Path, large: bool = False) -> tuple[dict[str, int], list[str]]:
+    """What is in a folder: the number of frames T of each episode by id, or of those alone that have large frames, and
+    one line for each shard skipped."""
+    places, skipped = Storage(folder).scan(large)
     return {name: length for name, (_, length) in places.items()}, skipped
 
 
@@ -104,6 +105,20 @@ class Recording:
             out: an array of that shape to read into; a new one by default.
         """
         return self._read(index, lambda shard, name: shard.frames(name, start, stop, out))
+
+    def has_large(self, index: int) -> bool:
+        """Whether an episode has large frames: `genie-gym collect GAME --large` records them."""
+        return self._read(index, lambda shard, name: shard.has_large(name))
+
+    def large(self, index: int, start: int, stop: int) -> np.ndarray:
+        """uint8 (stop - start, H, W, 3): a part of one episode in finer pictures; DataError where it has none."""
+        if not self.has_large(index):
+            game = self.header["game"].get("name", "GAME")
+            raise DataError(
+                f"episode {self.ids[index]} in {self.folder} has no large frames; "
+                f"record some with: genie-gym collect {game} --large"
+            )
+        return self._read(index, lambda shard, name: shard.large(name, start, stop))
 
     def steps(self, index: int) -> tuple[np.ndarray, np.ndarray, bool]:
         """One episode without its frames: actions int64 (T - 1,), rewards float32 (T - 1,), terminated."""

@@ -5,6 +5,8 @@ It has the attributes `format` and `version`, and one group for each episode, na
     <id>/frames             uint8 (T, h, w, 3), gzip level 4, chunks of 16 frames
     <id>/actions            int64 (T - 1,)
     <id>/rewards            float32 (T - 1,)
+    <id>/large              uint8 (T, H, W, 3), gzip level 4, chunks of one frame: finer pictures of the same frames,
+                            only where they were asked for; an upscaler learns from them
     <id>.attrs              length (T), terminated, truncated, info (JSON text)
 """
 
@@ -26,6 +28,7 @@ __all__ = ["FORMAT", "UNREADABLE", "VERSION", "Shard", "ShardBuilder", "check_fo
 FORMAT = "genie_gym.recording"
 VERSION = 1
 CHUNK_FRAMES = 16  # a window of 16 frames touches at most two chunks; longer chunks cost more to read at random
+LARGE_CHUNK_FRAMES = 1  # large frames are read one by one, and gzip looks back less far than from one to the next
 GZIP_LEVEL = 4
 UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, zlib.error, DataError)  # what reading a damaged file raises
 
@@ -42,7 +45,7 @@ class Shard:
     def __init__(self, path: Path):
         # No chunk cache: windows are read at random, and a cache for each open episode would fill the memory.
         self._file = h5py.File(path, "r", rdcc_nbytes=0, locking=False)
-        self._frames: dict[str, _Frames] = {}  # opening one costs half as much as reading a window
+        self._frames: dict[tuple[str, str], _Frames] = {}  # opening one costs half as much as reading a window
         try:
             check_format(self._file.attrs.get("format"), self._file.attrs.get("version"), path)
         except DataError:
@@ -59,9 +62,14 @@ class Shard:
         self._frames.clear()
         self._file.close()
 
-    def lengths(self) -> dict[str, int]:
-        """The number of frames T of each episode, by id."""
-        return {name: int(group.attrs["length"]) for name, group in self._file.items()}
+    def lengths(self, large: bool = False) -> dict[str, int]:
+        """The number of frames T of each episode by id, or of those alone that have large frames."""
+        groups = self._file.items()
+        return {name: int(group.attrs["length"]) for name, group in groups if not large or "large" in group}
+
+    def has_large(self, name: str) -> bool:
+        """Whether an episode has large frames."""
+        return "large" in self._file[name]
 
     def episode(self, name: str) -> Episode:
         """One episode, whole."""
@@ -80,9 +88,17 @@ class Shard:
 
         Chunks are unpacked here rather than by HDF5, which has to unpack the last one to its end: half as fast again.
         """
-        if name not in self._frames:
-            self._frames[name] = _Frames(self._file[name]["frames"])
-        frames = self._frames[name]
+        return self._cut((name, "frames"), start, stop, out)
+
+    def large(self, name: str, start: int, stop: int) -> np.ndarray:
+        """uint8 (stop - start, H, W, 3): the same of an episode's large frames."""
+        return self._cut((name, "large"), start, stop)
+
+    def _cut(self, place: tuple[str, str], start: int, stop: int, out: np.ndarray | None = None) -> np.ndarray:
+        """Frames `start` to `stop` - 1 of the dataset of that name of the episode of that id."""
+        if place not in self._frames:
+            self._frames[place] = _Frames(self._file["/".join(place)])
+        frames = self._frames[place]
         start, stop, _ = slice(start, stop).indices(frames.length)
         if out is None:
             out = np.empty((max(stop - start, 0), *frames.shape), np.uint8)
@@ -112,10 +128,9 @@ class ShardBuilder:
 
     def add(self, name: str, episode: Episode) -> None:
         group = self.file.create_group(name)
-        chunk = (min(CHUNK_FRAMES, len(episode)), *episode.frames.shape[1:])
-        group.create_dataset(
-            "frames", data=episode.frames, chunks=chunk, compression="gzip", compression_opts=GZIP_LEVEL
-        )
+        _add_pictures(group, "frames", episode.frames, CHUNK_FRAMES)
+        if episode.large is not None:
+            _add_pictures(group, "large", episode.large, LARGE_CHUNK_FRAMES)
         group.create_dataset("actions", data=episode.actions)
         group.create_dataset("rewards", data=episode.rewards)
         group.attrs["length"] = len(episode)
@@ -127,6 +142,11 @@ class ShardBuilder:
         """The file's bytes."""
         self.file.flush()
         return self.file.id.get_file_image()
+
+
+def _add_pictures(group: h5py.Group, name: str, pictures: np.ndarray, chunk: int) -> None:
+    chunks = (min(chunk, len(pictures)), *pictures.shape[1:])
+    group.create_dataset(name, data=pictures, chunks=chunks, compression="gzip", compression_opts=GZIP_LEVEL)
 
 
 def check_format(name: Any, version: Any, path: Path) -> None:

@@ -96,8 +96,8 @@ class Storage:
             path.unlink(missing_ok=True)
         return target
 
-    def scan(self) -> tuple[dict[str, tuple[Path, int]], list[str]]:
-        """Finds every readable episode.
+    def scan(self, large: bool = False) -> tuple[dict[str, tuple[Path, int]], list[str]]:
+        """Finds every readable episode, or those alone that have large frames.
 
         Returns:
             the shard and the length T of each episode by id, in order of id, and one line for each shard skipped.
@@ -107,7 +107,7 @@ class Storage:
         for path in self._shards():
             try:
                 with Shard(path) as shard:
-                    found.update({name: (path, length) for name, length in shard.lengths().items()})
+                    found.update({name: (path, length) for name, length in shard.lengths(large).items()})
             except FileNotFoundError:  # packed by another process since the folder was listed
                 continue
             except UNREADABLE as error:

@@ -2,6 +2,7 @@
 
 import platform
 import uuid
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,7 @@ from genie_gym.errors import DataError
 __all__ = ["RecordingWriter", "pack"]
 
 EPISODES_PER_SHARD = 100  # few enough that a lost shard hurts little, many enough that a recording has few files
+BYTES_PER_SHARD = 2**28  # a shard is packed in memory, and large frames are large
 RECORDED_VERSIONS = ("genie_gym", "gymnasium", "stable-retro", "ale-py", "procgen-mirror", "numpy", "h5py")
 
 
@@ -50,7 +52,7 @@ class RecordingWriter:
         """Stores one episode under the id in its `info["id"]`, or a random one; returns the id."""
         episode_id = str(episode.info.get("id") or uuid.uuid4().hex)
         self._own.append(self.storage.put(episode_id, episode))
-        if len(self._own) >= EPISODES_PER_SHARD:
+        if _enough(self._own):
             self.close()
         return episode_id
 
@@ -65,9 +67,22 @@ def pack(folder: str | Path) -> None:
     """Packs the single episodes that killed writers left in a recording, and deletes what they left half written."""
     storage = Storage(folder)
     storage.sweep()
-    singles = storage.singles()
-    for start in range(0, len(singles), EPISODES_PER_SHARD):
-        storage.pack(singles[start : start + EPISODES_PER_SHARD])
+    group: list[Path] = []
+    for path in storage.singles():
+        group.append(path)
+        if _enough(group):
+            storage.pack(group)
+            group = []
+    storage.pack(group)
+
+
+def _enough(singles: list[Path]) -> bool:
+    """Whether they make a shard."""
+    size = 0
+    for path in singles:
+        with suppress(FileNotFoundError):  # packed by another process meanwhile
+            size += path.stat().st_size
+    return len(singles) >= EPISODES_PER_SHARD or size >= BYTES_PER_SHARD
 
 
 def _merge(storage: Storage, header: dict[str, Any]) -> dict[str, Any] | None:

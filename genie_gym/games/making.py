@@ -21,6 +21,7 @@ def make(
     frame_skip: int | None = None,
     random_start: bool = True,
     max_steps: int | None = None,
+    detailed: bool = False,
 ) -> GameEnv:
     """Starts a game.
 
@@ -30,6 +31,8 @@ def make(
         frame_skip: emulator frames in one step; the game's own by default, 4 for emulators and 1 for the others.
         random_start: begin at a random savestate, after a random number of idle steps.
         max_steps: truncate episodes after this many steps; no limit by default.
+        detailed: let `render` give the finest pictures there are: 512x512 for Procgen's games. Those of others are
+            always in the console's own resolution.
 
     Returns:
         The environment; uint8 (size, size, 3) observations, `Discrete` actions.
@@ -46,7 +49,7 @@ def make(
     spec = game if isinstance(game, GameSpec) else catalogue.find(game)
     if frame_skip is not None:
         spec = spec.with_frame_skip(frame_skip)
-    return GameEnv(_open(spec, random_start), spec, size=size, random_start=random_start, max_steps=max_steps)
+    return GameEnv(_open(spec, random_start, detailed), spec, size=size, random_start=random_start, max_steps=max_steps)
 
 
 def wrap(
@@ -92,13 +95,13 @@ def available(game: str) -> bool:
     return retro.rom_path(spec.name) is not None
 
 
-def _open(spec: GameSpec, random_start: bool) -> gym.Env:
+def _open(spec: GameSpec, random_start: bool, detailed: bool) -> gym.Env:
     if spec.system == "Numpy":
         return ToyGame()
     if spec.system == "Procgen":
         from genie_gym.games.procgen import ProcgenGame
 
-        return ProcgenGame(spec)
+        return ProcgenGame(spec, detailed=detailed)
     if spec.name not in catalogue.names():
         raise GameError(f"{spec.name} has no emulator here. Make its environment and call games.wrap(env, spec).")
     from genie_gym.games.retro import RetroGame

@@ -17,6 +17,11 @@ __all__ = ["ProcgenGame"]
 class ProcgenGame(gym.Env[np.ndarray, np.int64]):
     """One Procgen game: uint8 (64, 64, 3) pictures, one action for each of the spec's, levels drawn without limit.
 
+    Args:
+        game: which.
+        distribution_mode: which levels.
+        detailed: draw each picture a second time for `render`, 512x512 and smooth; the observations stay the same.
+
     Procgen itself goes on to the next level without showing the last picture of the one before. The step that ends an
     episode therefore returns the last picture that was seen.
     """
@@ -24,8 +29,8 @@ class ProcgenGame(gym.Env[np.ndarray, np.int64]):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 15}
     render_mode = "rgb_array"
 
-    def __init__(self, game: GameSpec, distribution_mode: str = "hard"):
-        self.game, self._mode = game, distribution_mode
+    def __init__(self, game: GameSpec, distribution_mode: str = "hard", detailed: bool = False):
+        self.game, self._mode, self._detailed = game, distribution_mode, detailed
         self._procgen = _import_procgen()
         self._levels: Any = None
         self._fresh = False  # whether the level on the screen is one that nobody has played
@@ -52,8 +57,8 @@ class ProcgenGame(gym.Env[np.ndarray, np.int64]):
         return self._picture, float(rewards[0]), self._fresh, False, self._info()
 
     def render(self) -> np.ndarray:
-        """The present picture, uint8 (64, 64, 3)."""
-        return self._picture
+        """The present picture, uint8 (64, 64, 3), or (512, 512, 3) where it is `detailed`."""
+        return self._fine if self._detailed else self._picture
 
     def close(self) -> None:
         """Frees the game."""
@@ -69,12 +74,15 @@ class ProcgenGame(gym.Env[np.ndarray, np.int64]):
             env_name=self.game.title.lower(),
             rand_seed=seed,
             distribution_mode=self._mode,
+            render_mode="rgb_array" if self._detailed else None,
         )
         combos = [set(combo) for combo in self._levels.combos]
         self._codes = [np.array([combos.index(set(action.buttons))], np.int32) for action in self.game.actions]
 
     def _look(self) -> np.ndarray:
         self._picture = self._levels.observe()[1]["rgb"][0].copy()
+        if self._detailed:
+            self._fine = self._levels.get_info()[0]["rgb"].copy()
         return self._picture
 
     def _info(self) -> dict[str, Any]:

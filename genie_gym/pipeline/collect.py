@@ -14,7 +14,9 @@ from genie_gym.errors import ConfigError
 from genie_gym.pipeline.policies import POLICIES, Policy, make_policy
 from genie_gym.pipeline.workers import Crew, Job
 
-__all__ = ["CollectReport", "collect"]
+__all__ = ["LARGE", "CollectReport", "collect"]
+
+LARGE = 256  # side of the finer pictures, as the paper's upscaler draws them
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def collect(
     policy: str | Policy = "random",
     random_share: float = 0.0,
     max_steps: int = 1000,
+    large: bool = False,
     progress: bool = True,
 ) -> CollectReport:
     """Plays a game until the folder holds so many steps or episodes of this policy and seed; a second call goes on.
@@ -78,6 +81,8 @@ def collect(
             in `genie_gym.pipeline.policies.Policy` (it must pickle).
         random_share: of its actions replaced by random ones, from 0 to 1.
         max_steps: an episode is truncated after so many actions.
+        large: keep each frame a second time as 256x256 pixels, for an upscaler; takes some ten times the room. Episodes
+            that are there without are played again, and replaced by the same with.
         progress: shows a bar with the time left and frames/s.
 
     Raises:
@@ -91,7 +96,7 @@ def collect(
     _check_options(steps=steps, episodes=episodes, workers=workers, max_steps=max_steps)
     if (steps is None) == (episodes is None):
         raise ConfigError(f"give either steps or episodes as the target, got steps={steps} and episodes={episodes}")
-    job = _make_job(game, out, seed, make_policy(_own_agent(game, policy), random_share), max_steps)
+    job = _make_job(game, out, seed, make_policy(_own_agent(game, policy), random_share), max_steps, large)
     data.RecordingWriter(job.folder, job.header).close()  # complains about the folder before any emulator starts
     data.pack(job.folder)
     count = _Count(job, steps, episodes)
@@ -115,7 +120,9 @@ def _own_agent(game: str, policy: str | Policy) -> str | Policy:
     return policy
 
 
-def _make_job(game: str, out: str | Path | None, seed: int, named: tuple[str, Policy], max_steps: int) -> Job:
+def _make_job(
+    game: str, out: str | Path | None, seed: int, named: tuple[str, Policy], max_steps: int, large: bool
+) -> Job:
     spec = games.find(game)
     name, policy = named
     header = {
@@ -125,9 +132,11 @@ def _make_job(game: str, out: str | Path | None, seed: int, named: tuple[str, Po
         "policy": name,
         "seed": seed,
         "max_steps": max_steps,
+        **({"large": LARGE} if large else {}),
         **getattr(policy, "details", {}),
     }
-    return Job(spec.name, Path(out or paths.data_dir(spec.name)), header, name, policy, seed, max_steps)
+    folder = Path(out or paths.data_dir(spec.name))
+    return Job(spec.name, folder, header, name, policy, seed, max_steps, LARGE if large else None)
 
 
 def _run(job: Job, count: "_Count", bar: "_Bar", workers: int) -> bool:
@@ -152,7 +161,7 @@ class _Count:
     """What this policy and seed have in the folder, what is being played, and what to play next."""
 
     def __init__(self, job: Job, steps: int | None, episodes: int | None):
-        lengths, self._skipped = data.episode_lengths(job.folder)
+        lengths, self._skipped = data.episode_lengths(job.folder, job.large is not None)
         own = job.episode_id(0).removesuffix("000000")
         mine = {name: length for name, length in lengths.items() if name.startswith(own)}
         self._job, self.target_steps, self.target_episodes = job, steps, episodes

@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 
 from genie_gym import data
+from genie_gym.frames import square
 from genie_gym.pipeline.policies import Policy
 
 __all__ = ["episode_seed", "play_episode"]
@@ -21,7 +22,12 @@ def episode_seed(seed: int, index: int) -> int:
 
 
 def play_episode(
-    env: gym.Env, policy: Policy, seed: int, max_steps: int, on_steps: Callable[[int], None] = lambda steps: None
+    env: gym.Env,
+    policy: Policy,
+    seed: int,
+    max_steps: int,
+    on_steps: Callable[[int], None] = lambda steps: None,
+    large: int | None = None,
 ) -> data.Episode:
     """Plays until the game ends or `max_steps` actions were taken; the latter counts as truncated.
 
@@ -29,6 +35,7 @@ def play_episode(
         env: pixel observations uint8 (h, w, 3), Discrete actions.
         seed: seeds the reset and the policy.
         on_steps: called now and then with the number of steps taken since the last call.
+        large: side of the finer pictures to keep beside the frames, made of what `env.render` gives; none by default.
     """
     if start := getattr(policy, "start", None):
         assert isinstance(env.action_space, gym.spaces.Discrete)
@@ -36,11 +43,14 @@ def play_episode(
         start(int(env.action_space.n), np.random.default_rng([seed, 1]))
     frame, _ = env.reset(seed=seed)
     frames, actions, rewards = [np.array(frame)], [], []
+    finer = [_finer(env, large)] if large else []
     terminated = truncated = False
     while not (terminated or truncated):
         action = int(policy(frame))
         frame, reward, terminated, truncated, _ = env.step(action)
         frames.append(np.array(frame))
+        if large:
+            finer.append(_finer(env, large))
         actions.append(action)
         rewards.append(reward)
         truncated = bool(truncated or len(actions) >= max_steps)
@@ -54,4 +64,10 @@ def play_episode(
         bool(terminated),
         truncated and not terminated,
         {"seed": seed},
+        np.stack(finer) if large else None,
     )
+
+
+def _finer(env: gym.Env, side: int) -> np.ndarray:
+    """The present picture in the game's own resolution, made a square: uint8 (side, side, 3)."""
+    return square(np.asarray(env.render()), side)

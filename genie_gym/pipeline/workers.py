@@ -32,6 +32,7 @@ class Job:
     policy: Policy
     seed: int
     max_steps: int
+    large: int | None = None  # side of the finer pictures kept beside the frames
 
     def episode_id(self, index: int) -> str:
         """The name of this run's episode number `index`."""
@@ -118,12 +119,12 @@ def _work(job: Job, parent: Connection) -> None:
 
 
 def _play_orders(job: Job, parent: Connection) -> None:
-    env = games.make(job.game)
+    env = games.make(job.game, detailed=job.large is not None)
     with data.RecordingWriter(job.folder, job.header) as writer:
         parent.send(("ready", 0))
         while (index := parent.recv()) is not None:
             seed = episode_seed(job.seed, index)
-            episode = play_episode(env, job.policy, seed, job.max_steps, lambda n: parent.send(("steps", n)))
+            episode = play_episode(env, job.policy, seed, job.max_steps, lambda n: parent.send(("steps", n)), job.large)
             episode.info.update(id=job.episode_id(index), policy=job.policy_name, run_seed=job.seed, index=index)
             writer.append(episode)
             parent.send(("ready", len(episode) - 1))

@@ -19,6 +19,8 @@ def test_accepts_what_fits():
     episode = data.Episode(**arrays(), terminated=True)
     assert len(episode) == 4
     assert episode.info == {}
+    assert episode.large is None
+    assert data.Episode(**arrays(), large=np.zeros((4, 24, 24, 3), np.uint8)).large.shape == (4, 24, 24, 3)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,10 @@ def test_accepts_what_fits():
         ({"actions": np.array([0, -1, 0])}, "not be negative, got -1"),
         ({"actions": [0, 0, 0]}, "numpy array, got list"),
         ({"rewards": np.zeros(3)}, "rewards must be float32 .* got float64"),
+        ({"large": np.zeros((3, 16, 16, 3), np.uint8)}, r"large frames must be as many .* \(3, 16, 16, 3\)"),
+        ({"large": np.zeros((4, 20, 20, 3), np.uint8)}, "a whole number of times as high and wide"),
+        ({"large": np.zeros((4, 4, 4, 3), np.uint8)}, "a whole number of times"),
+        ({"large": np.zeros((4, 16, 16, 3))}, "large must be uint8 .* got float64"),
     ],
 )
 def test_refuses_what_does_not_fit(change: dict, words: str):

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -196,3 +197,46 @@ def test_a_recording_knows_whether_it_came_with_actions(recorded, make_episode, 
     with data.RecordingWriter(recording.folder, header | {"source": "clip.mp4", "no_actions": True}) as writer:
         writer.append(make_episode(7))
     assert not data.Recording(recording.folder).has_actions
+
+
+def with_large(make_episode, seed: int, length: int = 20) -> data.Episode:
+    """An episode whose large frames hold the small ones, each pixel four times."""
+    episode = make_episode(seed, length)
+    return replace(episode, large=episode.frames.repeat(2, 1).repeat(2, 2))
+
+
+def test_large_frames_are_there_for_who_asks(tmp_path, header, make_episode, assert_same):
+    episodes = [make_episode(0), with_large(make_episode, 1), with_large(make_episode, 2)]
+    with data.RecordingWriter(tmp_path, header) as writer:
+        for episode in episodes:
+            writer.append(episode)
+    recording = data.Recording(tmp_path)
+    assert [recording.has_large(i) for i in range(3)] == [False, True, True]
+    assert data.episode_lengths(tmp_path, large=True)[0] == {"toy-001": 20, "toy-002": 20}
+    np.testing.assert_array_equal(recording.large(1, 3, 9), episodes[1].large[3:9])
+    np.testing.assert_array_equal(recording.frames(1, 3, 9), episodes[1].frames[3:9])
+    assert_same(recording[1], episodes[1])
+    assert recording[1].large is None  # a whole episode of them is large indeed
+    with pytest.raises(DataError, match=r"toy-000 .* no large frames; .* genie-gym collect Toy-Numpy --large"):
+        recording.large(0, 0, 2)
+
+
+def test_large_frames_on_disk(tmp_path, header, make_episode):
+    with data.RecordingWriter(tmp_path, header) as writer:
+        writer.append(with_large(make_episode, 1))
+    (shard,) = tmp_path.glob("*.h5")
+    with h5py.File(shard) as file:
+        large = file["toy-001"]["large"]
+        assert large.shape == (20, 128, 128, 3) and large.dtype == np.uint8
+        assert (large.compression, large.compression_opts, large.chunks) == ("gzip", 4, (1, 128, 128, 3))
+
+
+def test_an_episode_recorded_again_with_large_frames_replaces_itself(recorded, make_episode, header):
+    folder = recorded[0].folder
+    with data.RecordingWriter(folder, header) as writer:
+        for seed in (2, 3):
+            writer.append(with_large(make_episode, seed, 20 + 7 * seed))
+    recording = data.Recording(folder)
+    assert len(recording) == 6
+    assert [recording.has_large(i) for i in range(6)] == [False, False, True, True, False, False]
+    np.testing.assert_array_equal(recording.frames(3, 0, 41), recorded[1][3].frames)

@@ -160,3 +160,16 @@ def test_folder_that_is_a_file(tmp_path, header):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot write"):
         data.RecordingWriter(tmp_path / "file", header)
+
+
+def test_a_shard_is_full_when_its_episodes_are_large(tmp_path, make_episode, header, monkeypatch):
+    monkeypatch.setattr("genie_gym.data.writer.BYTES_PER_SHARD", 300_000)  # ten frames of noise are 120,000 bytes
+    with data.RecordingWriter(tmp_path, header) as writer:
+        for seed in range(7):
+            writer.append(make_episode(seed, 10))
+    assert len(list(tmp_path.glob("shard-*.h5"))) == 2 and len(list(tmp_path.glob("episode-*.h5"))) == 1
+    for seed in range(7, 11):
+        data.RecordingWriter(tmp_path, header).append(make_episode(seed, 10))  # as if killed before packing
+    data.pack(tmp_path)
+    assert len(list(tmp_path.glob("shard-*.h5"))) == 4 and not list(tmp_path.glob("episode-*.h5"))
+    assert data.Recording(tmp_path).ids == [f"toy-{seed:03d}" for seed in range(11)]

@@ -71,3 +71,18 @@ def test_coinrun_moves_as_told(make):
         results[meaning] = observation.tobytes()
     assert len(set(results.values())) == 4
     assert env.game.frame_skip == 1
+
+
+def test_detailed_pictures_change_nothing_else(make):
+    needs_procgen()
+    plain, detailed = make("CoinRun"), make("CoinRun", detailed=True)
+    for env in (plain, detailed):
+        env.reset(seed=3)
+    for _ in range(40):
+        (first, *mine), (second, *theirs) = plain.step(1), detailed.step(1)
+        np.testing.assert_array_equal(first, second)
+        assert mine == theirs
+        picture = detailed.render()
+        assert picture.shape == (512, 512, 3) and plain.render().shape == (64, 64, 3)
+        fourth = picture.reshape(64, 8, 64, 8, 3).mean((1, 3))
+        assert np.abs(fourth - first).mean() < 25  # the small picture is drawn from single points

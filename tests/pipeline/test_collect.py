@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pytest
 
@@ -195,3 +196,26 @@ def test_retro_games_are_repeatable_over_workers(tmp_path):
     one, two = (data.Recording(tmp_path / str(workers)) for workers in (1, 2))
     for mine, theirs in zip(one.episodes(), two.episodes(), strict=True):
         np.testing.assert_array_equal(mine.frames, theirs.frames)
+
+
+def test_large_frames_on_request(tmp_path):
+    collect("Toy-Numpy", episodes=2, out=tmp_path, large=True, **OPTIONS)
+    recording = data.Recording(tmp_path)
+    frames, large = recording.frames(1, 0, 9), recording.large(1, 0, 9)
+    assert large.shape == (9, 256, 256, 3)
+    for frame, picture in zip(frames, large, strict=True):  # the toy game draws no finer ones
+        np.testing.assert_array_equal(picture, cv2.resize(frame, (256, 256), interpolation=cv2.INTER_CUBIC))
+    assert recording.header["runs"][0]["large"] == 256
+
+
+def test_episodes_recorded_small_are_recorded_again_large(tmp_path):
+    collect("Toy-Numpy", episodes=3, out=tmp_path, **OPTIONS)
+    before = list(data.Recording(tmp_path).episodes())
+    report = collect("Toy-Numpy", episodes=2, out=tmp_path, large=True, **OPTIONS)
+    assert (report.episodes, report.total_episodes) == (2, 2)
+    recording = data.Recording(tmp_path)
+    assert [recording.has_large(i) for i in range(3)] == [True, True, False]
+    for old, new in zip(before, recording.episodes(), strict=True):
+        np.testing.assert_array_equal(old.frames, new.frames)
+    assert collect("Toy-Numpy", episodes=2, out=tmp_path, large=True, **OPTIONS).episodes == 0
+    assert collect("Toy-Numpy", episodes=3, out=tmp_path, **OPTIONS).episodes == 0

@@ -1,6 +1,8 @@
 """An episode is the game as it was played: the same seed replays it, and actions lie between the right frames."""
 
 import numpy as np
+import pytest
+from einops import rearrange
 
 from genie_gym import games
 from genie_gym.pipeline.policies import RandomPolicy
@@ -31,3 +33,17 @@ def test_episode_seeds_do_not_meet():
     seeds = {episode_seed(seed, index) for seed in range(20) for index in range(500)}
     assert len(seeds) >= 9_999  # 10,000 draws of 31 bits meet 0.02 times on average
     assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+@pytest.mark.retro
+def test_large_frames_are_finer_pictures_of_the_same():
+    pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
+    env = games.make("Airstriker")
+    try:
+        episode = play_episode(env, RandomPolicy(), seed=1, max_steps=12, large=256)
+    finally:
+        env.close()
+    assert episode.large.shape == (13, 256, 256, 3)
+    fourth = rearrange(episode.large.astype(float), "t (h p) (w q) k -> t h w p q k", p=4, q=4)
+    assert np.abs(fourth.mean((3, 4)) - episode.frames).max() < 1.01  # both are means of areas, rounded
+    assert fourth.std((3, 4)).max() > 20  # and there is more to be seen
