@@ -1,6 +1,7 @@
 """Commands that bring a game onto the disk: its ROM, a list of games, recorded play, your own pictures."""
 
 from pathlib import Path
+from typing import Any
 
 from tyro.conf import Positional
 
@@ -107,6 +108,8 @@ def convert(
     game: str = "My",
     fps: float | None = None,
     terminated: bool = False,
+    keep_bars: bool = False,
+    cuts: bool = False,
     out: Path | None = None,
 ) -> None:
     """Make a recording of your own pictures or video, with a file of actions or without.
@@ -116,18 +119,23 @@ def convert(
         actions: A .csv, .txt or .jsonl file with one action for each frame, by number or name. Without it, fit finds
             latent actions in the pictures.
         game: What to call the game; it becomes NAME-Own.
-        fps: Frames a second: those to keep of a video (all by default), or those of the pictures (15 by default).
+        fps: Frames a second: those to keep of a video (by default about 15: every second frame of 30, every fourth of
+            60), or those of the pictures (15 by default).
         terminated: The game was over after the last action.
+        keep_bars: Keep what is black at a video's edges all the time; else it is cut off.
+        cuts: Begin an episode wherever the whole picture of a video changes at once, for edited ones.
         out: Folder of the recording, to which the episode is added; the game's own below the data folder by default.
     """
     from genie_gym import data, paths
 
     name = f"{game.removesuffix('-Own')}-Own"
-    out = out or paths.data_dir(name)
+    folder = out or paths.data_dir(name)
     if path.is_dir():
-        recording = data.convert.from_frames(path, actions, out, game=name, terminated=terminated, fps=fps or 15.0)
+        recording = data.convert.from_frames(path, actions, folder, game=name, terminated=terminated, fps=fps or 15.0)
     else:
-        recording = data.convert.from_video(path, actions, out, fps=fps, game=name, terminated=terminated)
+        how: dict[str, Any] = {"keep_bars": keep_bars, "cuts": cuts, "report": print}
+        recording = data.convert.from_video(path, actions, folder, fps=fps, game=name, terminated=terminated, **how)
     print(
-        f"{len(recording)} episodes, {recording.lengths.sum():,} frames now in {out}; go on with: genie-gym fit {name}"
+        f"{len(recording)} episodes, {recording.lengths.sum():,} frames now in {folder}; "
+        f"go on with: genie-gym fit {name}{f' --data {out}' if out else ''}"
     )

@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from genie_gym.data.action_file import ActionFile, read_actions
 from genie_gym.data.episode import Episode
 from genie_gym.data.recording import Recording
 from genie_gym.data.storage import Storage
+from genie_gym.data.video import Box, read_video
 from genie_gym.data.writer import RecordingWriter
 from genie_gym.errors import DataError
 from genie_gym.frames import square
@@ -20,7 +22,9 @@ from genie_gym.frames import square
 __all__ = ["from_frames", "from_video"]
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-EPISODE_FRAMES = 1000  # a long recording is cut into episodes, because only whole episodes can be held out
+# A recording is cut into episodes, because only whole episodes can be held out; there are to be some to choose from.
+PIECES, SHORTEST, LONGEST = 10, 100, 1000  # how many, and how long they may be for it
+JUMP_LEVELS, JUMP_SHARE = 25, 0.7  # so much change of so many pixels is no movement
 
 
 def from_frames(
@@ -56,8 +60,9 @@ def from_frames(
     """
     paths = _pictures(Path(folder))
     frames = np.stack([square(_read_picture(path), size) for path in paths])
-    taken = _read_fitting(actions, out, action_names, (len(frames),), folder)
-    return _store(Path(folder), frames, taken, out, _game(game, taken.names, fps), terminated, actions is None)
+    taken = _read_fitting(actions, _header(out), action_names, (len(frames),), folder)
+    run = {"no_actions": actions is None}
+    return _store(Path(folder), frames, taken, out, _game(game, taken.names, fps), terminated, run)
 
 
 def from_video(
@@ -70,13 +75,22 @@ def from_video(
     action_names: Sequence[str] | None = None,
     terminated: bool = False,
     size: int = 64,
+    keep_bars: bool = False,
+    cuts: bool = False,
+    report: Callable[[str], None] = lambda line: None,
 ) -> Recording:
     """Appends a video, in any format that OpenCV reads, to the recording in `out`.
 
     Args:
-        fps: frames a second to keep, not above the video's own; all by default. Games are usually modelled at 15.
+        fps: frames a second to keep, not above the video's own; by default as many as the recording in `out` has, else
+            about 15, at which games are usually modelled: every second of 30, say.
         actions: as for `from_frames`; a line for each frame of the video, or for each frame kept. Of the former, the
             action at a kept frame counts, and rewards up to the next kept frame are summed.
+        keep_bars: leaves what is black at the edges throughout. Else it is cut off, the same in all videos of the
+            recording that have the same number of pixels.
+        cuts: begins an episode wherever the whole picture changes at once: for edited videos. Without it such a
+            change is something that happens in the game, like entering another room.
+        report: told in a line or two what was taken.
         out, game, action_names, terminated, size: as for `from_frames`.
 
     Returns:
@@ -85,13 +99,51 @@ def from_video(
     Raises:
         DataError: a missing or unreadable file, a wrong `fps`, or actions that do not fit the video.
     """
-    path = Path(path)
-    frames, kept, total, rate = _read_video(path, fps, size)
-    taken = _read_fitting(actions, out, action_names, (len(frames), total), path)
-    if len(taken.actions) >= total - 1 and len(kept) < total:
-        rewards = np.pad(taken.rewards, (0, total - len(taken.rewards)))
-        taken = ActionFile(taken.actions[kept[kept < len(taken.actions)]], np.add.reduceat(rewards, kept), taken.names)
-    return _store(path, frames, taken, out, _game(game, taken.names, rate), terminated, actions is None)
+    path, before = Path(path), _header(out)
+    video = read_video(path, _rate(out, before, fps), size, keep_bars=keep_bars, boxes=_boxes(before))
+    report(str(video))
+    taken = _read_fitting(actions, before, action_names, (len(video.frames), video.total), path)
+    if len(taken.actions) >= video.total - 1 and len(video.places) < video.total:
+        rewards = np.pad(taken.rewards, (0, video.total - len(taken.rewards)))
+        kept = video.places[video.places < len(taken.actions)]
+        taken = ActionFile(taken.actions[kept], np.add.reduceat(rewards, video.places), taken.names)
+    jumps = _jumps(video.frames)
+    if jumps and not cuts:
+        report(
+            f"{len(jumps)} time(s) the whole picture changes at once; "
+            f"if the video was edited there, remove {out} and convert it again with --cuts"
+        )
+    run = {"no_actions": actions is None, "pixels": list(video.pixels), "box": list(video.box)}
+    about = _game(game, taken.names, video.rate)
+    return _store(path, video.frames, taken, out, about, terminated, run, jumps if cuts else [])
+
+
+def _header(out: str | Path) -> dict[str, Any] | None:
+    """That of the recording in a folder; None where there is no recording yet."""
+    storage = Storage(out)
+    return storage.read_header() if storage.header_path.exists() else None
+
+
+def _rate(out: str | Path, before: dict[str, Any] | None, fps: float | None) -> float | None:
+    """Frames a second to take of a video that joins a recording: there can be only one rate."""
+    known = before and before["game"].get("fps")
+    if known and fps and abs(fps - known) > 0.02 * known:
+        raise DataError(
+            f"{out} has {known:g} frames a second, not {fps:g}; leave --fps out, or choose another --game or --out"
+        )
+    return known or fps
+
+
+def _boxes(before: dict[str, Any] | None) -> dict[tuple[int, int], Box]:
+    """What was taken of earlier videos, by their number of pixels."""
+    runs = before["runs"] if before else []
+    return {tuple(run["pixels"]): tuple(run["box"]) for run in runs if "box" in run}
+
+
+def _jumps(frames: np.ndarray) -> list[int]:
+    """Where most of the picture is suddenly another one: numbers of the first frames of new scenes."""
+    changed = (np.abs(after.astype(np.int16) - before).max(-1) > JUMP_LEVELS for before, after in pairwise(frames))
+    return [number for number, where in enumerate(changed, 1) if where.mean() > JUMP_SHARE]
 
 
 def _pictures(folder: Path) -> list[Path]:
@@ -115,44 +167,18 @@ def _read_picture(path: Path) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
-def _read_video(path: Path, fps: float | None, size: int) -> tuple[np.ndarray, np.ndarray, int, float]:
-    """The kept frames, their places in the video, the number of all frames, and the kept frames a second."""
-    if not path.is_file():
-        raise DataError(f"no video {path}")
-    video = cv2.VideoCapture(str(path))
-    try:
-        own = video.get(cv2.CAP_PROP_FPS)
-        stride = _stride(path, own, fps)
-        frames: list[np.ndarray] = []
-        kept: list[int] = []
-        total = 0
-        while (read := video.read())[0]:
-            if total >= len(kept) * stride:
-                frames.append(square(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB), size))
-                kept.append(total)
-            total += 1
-    finally:
-        video.release()
-    if len(frames) < 2:
-        raise DataError(f"{len(frames)} frame(s) could be read from {path}; it is no video OpenCV reads, or too short")
-    return np.stack(frames), np.array(kept), total, fps or own or 15.0
-
-
-def _stride(path: Path, own: float, fps: float | None) -> float:
-    """Video frames from one kept frame to the next, at least 1."""
-    if fps is None or not own:
-        return 1.0
-    if not 0 < fps <= own + 0.01:
-        raise DataError(f"fps must be above 0 and not above the {own:g} of {path}, got {fps}")
-    return max(own / fps, 1.0)
-
-
 def _read_fitting(
-    actions: str | Path | None, out: str | Path, names: Sequence[str] | None, counts: tuple[int, ...], source: Any
+    actions: str | Path | None,
+    before: dict[str, Any] | None,
+    names: Sequence[str] | None,
+    counts: tuple[int, ...],
+    source: Any,
 ) -> ActionFile:
     """The action file, once its number of lines is found to fit one of the frame counts."""
-    if names is None and Storage(out).header_path.exists():
-        names = Storage(out).read_header()["actions"]
+    if actions is not None and before is not None and any(run.get("no_actions") for run in before["runs"]):
+        raise DataError("the recording was made without actions; give play with actions a folder of its own with --out")
+    if names is None and before is not None:
+        names = before["actions"]
     if actions is None:
         zeros = np.zeros(counts[0], np.int64)
         return ActionFile(zeros, zeros.astype(np.float32), list(names or ["NOOP"]))
@@ -169,9 +195,17 @@ def _read_fitting(
 def _game(title: str, names: list[str], fps: float) -> dict[str, Any]:
     """The game's description, in the form in which `genie_gym.games` describes all games."""
     title = title.removesuffix("-Own")
-    actions = [{"meaning": name, "buttons": [], "keys": []} for name in names]
+    actions = [{"meaning": name, "buttons": [], "keys": _keys(name, index)} for index, name in enumerate(names)]
     named = {"name": f"{title}-Own", "title": title, "system": "Own"}
     return {**named, "actions": actions, "fps": fps, "frame_skip": 1, "noop_max": 0}
+
+
+def _keys(name: str, index: int) -> list[str]:
+    """What a person presses for an action: arrows for what is called so, else its number, if it is a digit."""
+    parts = name.lower().split("+")
+    if set(parts) <= {"left", "right", "up", "down"}:
+        return parts
+    return [] if name.upper() == "NOOP" or index > 9 else [str(index)]
 
 
 def _store(
@@ -181,16 +215,14 @@ def _store(
     out: str | Path,
     game: dict[str, Any],
     terminated: bool,
-    no_actions: bool,
+    about: dict[str, Any],
+    jumps: Sequence[int] = (),
 ) -> Recording:
-    run = {"policy": "converted", "source": source.name, "no_actions": no_actions}
+    run = {"policy": "converted", "source": source.name, **about}
     header = {"game": game, "actions": taken.names, "frame_skip": 1, **run}
     name = _name_source(source, frames)
     with RecordingWriter(out, header) as writer:
-        for start in range(0, len(frames) - 1, EPISODE_FRAMES):
-            stop = start + EPISODE_FRAMES
-            if stop >= len(frames) - 1:  # a single last frame could be no episode of its own
-                stop = len(frames)
+        for start, stop in _pieces(len(frames), jumps):
             ended = terminated and stop == len(frames)
             steps = slice(start, stop - 1)
             info = {"id": f"{name}-{start:07d}", "first_frame": start, **run}
@@ -198,6 +230,15 @@ def _store(
                 Episode(frames[start:stop], taken.actions[steps], taken.rewards[steps], ended, not ended, info)
             )
     return Recording(out)
+
+
+def _pieces(frames: int, jumps: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and one past the last frame of each episode; a scene of a single frame is none."""
+    longest = min(max(frames // PIECES, SHORTEST), LONGEST)
+    for first, last in pairwise([0, *jumps, frames]):
+        if last - first > 1:
+            count = -(-(last - first) // longest)
+            yield from pairwise(np.linspace(first, last, count + 1).astype(int).tolist())
 
 
 def _name_source(source: Path, frames: np.ndarray) -> str:

@@ -94,7 +94,7 @@ def test_names_guessed_and_kept_for_later_files(pictures, tmp_path):
 
 
 def test_same_source_again_replaces_the_first(pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(convert, "EPISODE_FRAMES", 6)
+    monkeypatch.setattr(convert, "SHORTEST", 6)
     for action in (1, 2, 0):
         actions = written(tmp_path / "a.csv", [str(action)] * 12)
         recording = convert.from_frames(pictures, actions, tmp_path / "out", action_names=NAMES)
@@ -102,16 +102,16 @@ def test_same_source_again_replaces_the_first(pictures, tmp_path, monkeypatch):
 
 
 def test_long_sources_are_cut_into_episodes(pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(convert, "EPISODE_FRAMES", 5)
+    monkeypatch.setattr(convert, "SHORTEST", 5)
     actions = written(tmp_path / "a.csv", [str(i) for i in range(12)])
     recording = convert.from_frames(pictures, actions, tmp_path / "out", terminated=True)
-    assert [episode.actions.tolist() for episode in recording.episodes()] == [[0, 1, 2, 3], [5, 6, 7, 8], [10]]
+    assert [episode.actions.tolist() for episode in recording.episodes()] == [[0, 1, 2], [4, 5, 6], [8, 9, 10]]
     assert [episode.terminated for episode in recording.episodes()] == [False, False, True]
-    (pictures / "frame_11.png").unlink()  # the eleventh picture alone is no episode: it joins the second
+    (pictures / "frame_11.png").unlink()  # eleven of them are three episodes too, and none is a rest
     written(actions, [str(i) for i in range(11)])
     recording = convert.from_frames(pictures, actions, tmp_path / "other", terminated=True)
-    assert recording.lengths.tolist() == [5, 6]
-    assert recording[1].terminated
+    assert recording.lengths.tolist() == [3, 4, 4]
+    assert recording[2].terminated
 
 
 def test_without_actions(pictures, tmp_path):
@@ -119,11 +119,22 @@ def test_without_actions(pictures, tmp_path):
     assert recording.header["runs"][0]["no_actions"] is True
     assert recording.header["actions"] == ["NOOP"]
     assert not recording[0].actions.any()
+    labelled = written(tmp_path / "a.csv", ["LEFT"] * 12)
+    with pytest.raises(DataError, match="made without actions; give play with actions a folder of its own with --out"):
+        convert.from_frames(pictures, labelled, tmp_path / "out")
+
+
+def test_keys_follow_from_the_actions_names(pictures, tmp_path):
+    names = ["NOOP", "left", "UP+RIGHT", "Fire", *"abcdef", "ten"]
+    actions = written(tmp_path / "a.csv", ["0"] * 12)
+    recording = convert.from_frames(pictures, actions, tmp_path / "out", action_names=names)
+    keys = [action["keys"] for action in recording.header["game"]["actions"]]
+    assert keys == [[], ["left"], ["up", "right"], ["3"], ["4"], ["5"], ["6"], ["7"], ["8"], ["9"], []]
 
 
 def test_video(video, tmp_path):
     actions = written(tmp_path / "a.csv", [str(i) for i in range(20)])
-    episode = convert.from_video(video, actions, tmp_path / "out")[0]
+    episode = convert.from_video(video, actions, tmp_path / "out", fps=30)[0]
     assert len(episode) == 20
     wanted = np.array([shade(index) for index in range(20)])
     np.testing.assert_allclose(episode.frames[:, 32, 32], wanted, atol=9)

@@ -1,0 +1,118 @@
+"""Which frames of a video are taken, which part of its picture, and where its scenes begin."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from genie_gym.data import convert
+from genie_gym.data.video import read_video
+from genie_gym.errors import DataError
+from genie_gym.frames import square
+
+
+def write(path: Path, frames: np.ndarray, fps: float = 30) -> Path:
+    """Frames uint8 (t, h, w, 3), RGB, as an mp4."""
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, frames.shape[2:0:-1])
+    assert video.isOpened()
+    for frame in frames:
+        video.write(frame[..., ::-1].copy())
+    video.release()
+    return path
+
+
+def shades(count: int, height: int = 48, width: int = 64, first: int = 40, step: int = 1) -> np.ndarray:
+    """Frames that are each some levels brighter than the last."""
+    levels = np.arange(first, first + step * count, step, dtype=np.uint8)
+    return np.broadcast_to(levels[:, None, None, None], (count, height, width, 3)).copy()
+
+
+def letterboxed(frames: np.ndarray, top: int, left: int) -> np.ndarray:
+    return np.pad(frames, ((0, 0), (top, top), (left, left), (0, 0)))
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "rate", "places"),
+    [
+        (30, None, 15, [0, 2, 4, 6, 8, 10]),
+        (60, None, 15, [0, 4, 8]),
+        (25, None, 12.5, [0, 2, 4, 6, 8, 10]),
+        (20, None, 20, range(12)),
+        (10, None, 10, range(12)),
+        (29.97, 15, 14.985, [0, 2, 4, 6, 8, 10]),
+        (29.97, 30, 29.97, range(12)),
+        (30, 20, 20, [0, 2, 3, 5, 6, 8, 9, 11]),
+    ],
+)
+def test_which_frames_are_taken(tmp_path, own, asked, rate, places):
+    video = read_video(write(tmp_path / "v.mp4", shades(12, step=10), own), asked)
+    assert video.places.tolist() == list(places) and video.total == 12
+    assert video.rate == pytest.approx(rate, abs=0.01)
+    np.testing.assert_allclose(video.frames[:, 32, 32, 0], [40 + 10 * place for place in places], atol=4)
+
+
+def test_black_bars_are_cut_off(tmp_path):
+    slopes = np.linspace(60, 200, 64)[None, :, None] + np.linspace(0, 50, 48)[:, None, None]
+    picture = np.broadcast_to(slopes.astype(np.uint8), (6, 48, 64, 3))
+    path = write(tmp_path / "wide.mp4", letterboxed(picture, 0, 32))
+    video = read_video(path)
+    assert video.pixels == (128, 48)
+    assert np.abs(np.array(video.box) - (32, 0, 64, 48)).max() <= 2
+    same = square(picture[0], 64).astype(int)
+    assert np.abs(video.frames[0][8:56] - same[8:56]).mean() < 8  # a codec lies between
+    assert "of 128x48 pixels, the rest are black bars" in str(video) and "3 of the video's 6 frames" in str(video)
+    kept = read_video(path, keep_bars=True)
+    assert kept.box == (0, 0, 128, 48) and "bars" not in str(kept)
+    assert kept.frames[:, :, :14].max() < 30
+
+
+def test_what_is_dark_only_for_a_while_is_no_bar(tmp_path):
+    frames = shades(8)
+    frames[:6, :20] = 0
+    assert read_video(write(tmp_path / "v.mp4", frames)).box == (0, 0, 64, 48)
+
+
+@pytest.mark.parametrize("frames", [letterboxed(shades(4, 198, 64), 1, 0), 0 * shades(4)], ids=["thin", "all black"])
+def test_no_bars_worth_the_name(tmp_path, frames):
+    assert read_video(write(tmp_path / "v.mp4", frames)).box == (0, 0, 64, frames.shape[1])
+
+
+def test_later_videos_are_cut_like_the_first(tmp_path):
+    frames = letterboxed(shades(60), 24, 0)
+    out = tmp_path / "out"
+    convert.from_video(write(tmp_path / "one.mp4", frames), None, out)
+    frames[:, 24:48] = 0  # the upper half of the game stays dark
+    recording = convert.from_video(write(tmp_path / "two.mp4", frames), None, out)
+    boxes = [run["box"] for run in recording.header["runs"]]
+    assert boxes[0] == boxes[1] and boxes[0][1] == pytest.approx(24, abs=1)
+
+
+def test_a_recording_has_one_rate(tmp_path):
+    out = tmp_path / "out"
+    first = convert.from_video(write(tmp_path / "one.mp4", shades(40), 30), None, out, fps=10)
+    assert first.header["game"]["fps"] == 10
+    with pytest.raises(
+        DataError, match=r"out has 10 frames a second, not 15; leave --fps out, or choose another --game"
+    ):
+        convert.from_video(write(tmp_path / "two.mp4", shades(40, first=90), 30), None, out, fps=15)
+    both = convert.from_video(tmp_path / "two.mp4", None, out)
+    assert both.lengths.tolist() == [14, 14]
+
+
+def test_a_rate_that_no_screen_has(tmp_path):
+    with pytest.raises(DataError, match=r"says it has 1000 frames a second; write it anew with: ffmpeg"):
+        read_video(write(tmp_path / "v.mp4", shades(4), 1000))
+
+
+def test_scenes_of_an_edited_video(tmp_path):
+    frames = np.concatenate([shades(20), shades(31, first=160), shades(1, first=10), shades(28, first=90)])
+    path, told = write(tmp_path / "v.mp4", frames, 15), []
+    whole = convert.from_video(path, None, tmp_path / "whole", report=told.append)
+    assert whole.lengths.tolist() == [80]
+    assert told[0] == "80 of the video's 80 frames taken, 15 a second"
+    assert told[1].startswith("3 time(s) the whole picture changes at once;") and "--cuts" in told[1]
+    told.clear()
+    scenes = convert.from_video(path, None, tmp_path / "scenes", cuts=True, report=told.append)
+    assert scenes.lengths.tolist() == [20, 31, 28] and len(told) == 1
+    assert [episode.info["first_frame"] for episode in scenes.episodes()] == [0, 20, 52]
