@@ -2,6 +2,7 @@
 
 from gymnasium.envs.registration import EnvSpec, registry
 
+from genie_gym import paths
 from genie_gym.games import names, short_titles
 
 __all__ = ["NAMESPACE", "register_games"]
@@ -10,11 +11,12 @@ NAMESPACE = "GenieRedux"
 
 
 def register_games() -> None:
-    """Registers every game by strings.
+    """Registers every game by strings, and the user's own that have weights.
 
     Written into the registry directly: `gymnasium.register` compares each of the two thousand ids with all others.
     """
-    ids = {name: name for name in names()} | short_titles()
+    own = sorted(config.parent.name for config in paths.weights_dir("").glob("*-Own/config.json"))
+    ids = {name: name for name in [*names(), *own]} | short_titles()
     for title, game in ids.items():
         spec = EnvSpec(
             id=f"{NAMESPACE}/{title}-v0",

@@ -8,7 +8,7 @@ import torch
 
 from genie_gym import paths
 from genie_gym.devices import find_device
-from genie_gym.errors import CheckpointError, ConfigError
+from genie_gym.errors import CheckpointError, ConfigError, GameError
 from genie_gym.games import GameSpec, find
 from genie_gym.precision import resolve
 from genie_gym.world_model import Checkpoint
@@ -28,19 +28,30 @@ def find_weights(game: str | None, checkpoint: str | Path | None) -> tuple[str, 
         CheckpointError: none of them exists.
         GameError: the game is unknown.
     """
+    spec = _find(game) if game else None
     if checkpoint is not None:
-        return str(checkpoint), find(game) if game else None
+        return str(checkpoint), spec
     if game is None:
         raise ConfigError("give a game (game='Airstriker-Genesis') or a checkpoint (checkpoint='path/or/hub-id')")
-    spec = find(game)
-    places = [paths.weights_dir(spec.name), shipped_weights(spec.name)]
+    name = spec.name if spec else game
+    places = [paths.weights_dir(name), shipped_weights(name)]
     for place in places:
         if (place / "config.json").is_file():
             return str(place), spec
     raise CheckpointError(
-        f"no weights of {spec.name} in {places[0]}, and none ship with genie_gym. Make them with: "
-        f"genie-gym collect {spec.name} && genie-gym fit {spec.name}; or give checkpoint=PATH_OR_HUB_ID"
+        f"no weights of {name} in {places[0]}, and none ship with genie_gym. Make them with: "
+        f"genie-gym collect {name} && genie-gym fit {name}; or give checkpoint=PATH_OR_HUB_ID"
     )
+
+
+def _find(game: str) -> GameSpec | None:
+    """The game of that name; None for a recording of one's own that has weights, which no list of games knows."""
+    try:
+        return find(game)
+    except GameError:
+        if not (paths.weights_dir(game) / "config.json").is_file():
+            raise
+        return None
 
 
 def load_weights(checkpoint: str, device: str, precision: str, compiled: bool = False) -> Checkpoint:
