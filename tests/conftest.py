@@ -11,6 +11,7 @@ from genie_gym.frames import to_model
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
+from genie_gym.models.upscaler import Upscaler, UpscalerConfig
 from genie_gym.world_model import Checkpoint, WorldModel
 
 torch.set_num_threads(1)  # tiny models are not worth sharing out, least of all on a busy machine
@@ -75,6 +76,11 @@ def excited(module: torch.nn.Module, std: float = 0.2) -> torch.nn.Module:
     return module.eval()
 
 
+def untrained_upscaler() -> Upscaler:
+    """One that draws other pictures than bicubic interpolation does."""
+    return excited(Upscaler(UpscalerConfig(widths=(4, 8))), 0.1).requires_grad_(False)
+
+
 def reward_by_numpy(logits: np.ndarray, quantile: float = 0.75) -> np.ndarray:
     """Equations 2 to 4 as they stand in the paper: logits (N, n, k) to (N,)."""
     x = np.exp(logits.astype(np.float64))
@@ -88,6 +94,14 @@ def toy_checkpoint(tmp_path_factory) -> str:
     """The folder of an untrained world model of the toy game."""
     folder = tmp_path_factory.mktemp("checkpoint")
     untrained().save(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def upscaled_checkpoint(tmp_path_factory) -> str:
+    """The same with an upscaler."""
+    folder = tmp_path_factory.mktemp("upscaled")
+    replace(untrained(), upscaler=untrained_upscaler()).save(folder)
     return str(folder)
 
 

@@ -43,14 +43,14 @@ def test_no_rom_among_the_files(capsys, tmp_path):
     assert "--ale" in complaint(capsys, "roms", "import")
 
 
-@pytest.mark.parametrize("command", ["collect", "fit", "evaluate", "explore", "places", "demo"])
+@pytest.mark.parametrize("command", ["collect", "fit", "fit-upscaler", "evaluate", "explore", "places", "demo"])
 def test_unknown_game(capsys, command):
     line = complaint(capsys, command, "Airstrikr")
     assert "Unknown game 'Airstrikr'" in line and "Did you mean Airstriker-Genesis" in line
 
 
 def test_no_weights(capsys):
-    for command in ("evaluate", "demo"):
+    for command in ("evaluate", "demo", "fit-upscaler"):
         line = complaint(capsys, command, "SuperMarioBros-Nes")
         assert str(paths.weights_dir("SuperMarioBros-Nes")) in line
         assert "genie-gym collect SuperMarioBros-Nes && genie-gym fit SuperMarioBros-Nes" in line
@@ -208,5 +208,6 @@ def test_options_out_of_range(capsys):
         capsys, "collect", "Toy", "--episodes", "1", "--policy", "bold"
     )
     assert "choose one of tiny, small, paper" in complaint(capsys, "fit", "Toy", "--preset", "huge")
-    for command in ("fit", "evaluate", "explore", "demo"):
+    assert "choose one of tiny, small, paper" in complaint(capsys, "fit-upscaler", "Airstriker", "--preset", "huge")
+    for command in ("fit", "fit-upscaler", "evaluate", "explore", "demo"):
         assert "threads must be 1 or more, got 0" in complaint(capsys, command, "Airstriker", "--threads", "0")

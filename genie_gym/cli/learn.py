@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 from genie_gym.cli.names import Game, find_checkpoint, find_name
 from genie_gym.errors import ConfigError
 
-__all__ = ["evaluate", "fit"]
+__all__ = ["evaluate", "fit", "fit_upscaler"]
 
 
 def fit(
@@ -55,6 +55,51 @@ def fit(
         print("stopped and saved; the same command goes on from here")
         return 130
     print(f"world model of {name} in {report.checkpoint}; score it with: genie-gym evaluate {out or name}")
+    return 0
+
+
+def fit_upscaler(
+    checkpoint: Annotated[Positional[str], arg(metavar="CHECKPOINT|GAME")],
+    preset: str = "tiny",
+    minutes: float | None = None,
+    data: Path | None = None,
+    out: Path | None = None,
+    run: Path | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+) -> int:
+    """Fit an upscaler, which draws a dream at 256x256 pixels; the same command goes on where it stopped.
+
+    Args:
+        checkpoint: A game's name, a checkpoint folder, or the id of a model on the hub.
+        preset: Size: tiny for two CPU cores, small for one consumer GPU, paper for a larger one.
+        minutes: Time in all; the preset's number of steps by default.
+        data: Folder of a recording made with collect --large; the game's own below the data folder by default.
+        out: Folder for the checkpoint with its upscaler; by default the checkpoint itself, or where `gymnasium.make`
+            looks for the game's weights.
+        run: Folder of what is needed to go on, and of TensorBoard's curves; below the data folder by default.
+        seed: Of everything random.
+        threads: CPU threads.
+    """
+    from genie_gym.pipeline.add_upscaler import add_upscaler
+
+    _check_threads(threads)
+    report = add_upscaler(
+        find_checkpoint(checkpoint),
+        size=preset,
+        minutes=minutes,
+        data=data,
+        out=out,
+        run=run,
+        seed=seed,
+        threads=threads,
+    )
+    if report.checkpoint is None:
+        print("stopped and saved; the same command goes on from here")
+        return 130
+    ours, bicubic = (report.fit.metrics[name] for name in ("psnr", "bicubic_psnr"))
+    print(f"{ours:.2f} dB on held-out frames, where bicubic enlarging has {bicubic:.2f}")
+    print(f"upscaler in {report.checkpoint}; see it with: genie-gym play {out or checkpoint} --upscale")
     return 0
 
 

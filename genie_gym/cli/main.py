@@ -29,7 +29,9 @@ def commands() -> SubcommandApp:
     app.command(roms, name="roms")
     for gathering in (gather.games, gather.collect, gather.convert):
         app.command(gathering)
-    for function in (learn.fit, learn.evaluate, seek.explore, seek.places, seek.refit, watch.demo, watch.play):
+    for learning in (learn.fit, learn.fit_upscaler, learn.evaluate):
+        app.command(learning)
+    for function in (seek.explore, seek.places, seek.refit, watch.demo, watch.play):
         app.command(function)
     return app
 

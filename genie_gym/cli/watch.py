@@ -35,7 +35,7 @@ def demo(
     print(f"{report.strip}: the real game above, the dream below, at steps further and further apart")
 
 
-def play(game: Game, device: str = "auto", zoom: float = 2.0, seed: int | None = None) -> None:
+def play(game: Game, device: str = "auto", zoom: float = 2.0, seed: int | None = None, upscale: bool = False) -> None:
     """Play a dream with the arrow keys and z, in a window; Escape ends it.
 
     Args:
@@ -43,7 +43,8 @@ def play(game: Game, device: str = "auto", zoom: float = 2.0, seed: int | None =
         device: auto, cpu or cuda.
         zoom: Size of the window; 1 is 256 pixels.
         seed: Other seeds give other dreams.
+        upscale: Show it as the checkpoint's upscaler draws it, see fit-upscaler.
     """
     from genie_gym.pipeline.play import play as play_dream
 
-    play_dream(find_checkpoint(game), device=device, zoom=zoom, seed=seed)
+    play_dream(find_checkpoint(game), device=device, zoom=zoom, seed=seed, upscale=upscale)

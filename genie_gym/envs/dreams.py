@@ -13,15 +13,18 @@ import numpy as np
 import torch
 
 from genie_gym.envs.prompt import Prompt
-from genie_gym.errors import ConfigError, InvalidActionError
+from genie_gym.errors import CheckpointError, ConfigError, InvalidActionError
 from genie_gym.games import GameSpec
 from genie_gym.models.uncertainty import token_entropy, top_mean
-from genie_gym.world_model import DreamState, Outcome, Sampling
+from genie_gym.models.upscaler import Upscaler
+from genie_gym.precision import autocast
+from genie_gym.world_model import Checkpoint, DreamState, Outcome, Sampling
 from genie_gym.world_model.weights import find_weights, load_weights
 
 __all__ = ["REWARDS", "Dreams"]
 
 REWARDS = ("game", "autoexplore")
+RENDER_SCALE = 4  # 64 pixels are too few to look at
 
 
 class Dreams:
@@ -35,10 +38,13 @@ class Dreams:
         context: real frames a dream starts from, at most as many as the checkpoint keeps.
         ends: whether the dream may end; False leaves out what the end head says.
         reward: what a step is paid, see `paid`.
+        upscale: whether frames are given as the checkpoint's upscaler draws them.
 
     Attributes:
         game: the game's description, of the checkpoint.
-        size: side of a frame in pixels.
+        size: side in pixels of a frame as the model, and a prompt, has it.
+        scale: how many times as high and wide the frames are that it gives.
+        zoom: how many times as high and wide again they are to be looked at.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Dreams:
         context: int | None = None,
         ends: bool = True,
         reward: str = "game",
+        upscale: bool = False,
     ):
         if reward not in REWARDS:
             raise ConfigError(f"unknown reward {reward!r} of a dream; choose one of: {', '.join(REWARDS)}")
@@ -66,6 +73,9 @@ class Dreams:
         self.model, self.starts = loaded.model, loaded.starts
         self.game = GameSpec.from_dict(loaded.game)
         self.size = self.model.tokenizer.config.size
+        self._upscaler = _find_upscaler(loaded, checkpoint) if upscale else None
+        self.scale = self._upscaler.config.scale if self._upscaler else 1
+        self.zoom = 1 if self._upscaler else RENDER_SCALE
         self.sampling = _replaced(
             loaded.sampling, steps=sampling_steps, temperature=temperature, order=order, floor=floor
         )
@@ -80,7 +90,8 @@ class Dreams:
         """Starts the dreams in `rows` again, each from its prompt, or from a piece of real play drawn from its stream.
 
         Returns:
-            uint8 (len(rows), s, s, 3) on the model's device, the newest frame of each as the model sees it.
+            uint8 (len(rows), s, s, 3) on the model's device, the newest frame of each as the model sees it; s is
+            scale * size.
         """
         chosen = [prompt or self._draw_start(stream) for prompt, stream in zip(prompts, streams, strict=True)]
         seeds = np.array([stream.integers(2**63) for stream in streams])
@@ -89,14 +100,15 @@ class Dreams:
             state, seen = self._start([chosen[i] for i in alike], seeds[alike])
             self._put([rows[i] for i in alike], state)
             frames[alike] = seen
-        return frames
+        return self._shown(frames)
 
     def step(self, actions: np.ndarray | torch.Tensor) -> Outcome:
         """Takes one action int64 (N,) in each dream."""
         if self._state is None:
             raise gym.error.ResetNeeded("call reset() before step()")
         outcome = self.model.step(self._state, self._checked(actions), self.sampling)
-        return outcome if self.ends else replace(outcome, ended=torch.zeros_like(outcome.ended))
+        ended = outcome.ended if self.ends else torch.zeros_like(outcome.ended)
+        return replace(outcome, frames=self._shown(outcome.frames), ended=ended)
 
     @torch.no_grad()
     def paid(self, outcome: Outcome) -> torch.Tensor:
@@ -104,6 +116,13 @@ class Dreams:
         the model was of the frame it drew, in [0, 2]: the mean entropy of the most uncertain quarter of its tokens.
         """
         return outcome.rewards if self.reward == "game" else top_mean(token_entropy(outcome.logits))
+
+    def _shown(self, frames: torch.Tensor) -> torch.Tensor:
+        """Frames uint8 (n, size, size, 3) as they are given."""
+        if self._upscaler is None:
+            return frames
+        with autocast(self.model.dtype, self.model.device):
+            return self._upscaler.upscale(frames)
 
     def _checked(self, actions: np.ndarray | torch.Tensor) -> torch.Tensor:
         if isinstance(actions, torch.Tensor) and actions.is_cuda:
@@ -135,6 +154,16 @@ class Dreams:
             blank = np.zeros((1, self.size, self.size, 3), np.uint8)
             self._state, _ = self._start([(blank, None)] * self.count, np.zeros(self.count, np.int64))
         self._state.put(torch.tensor(rows, device=self.model.device), state)
+
+
+def _find_upscaler(loaded: Checkpoint, checkpoint: str | Path | None) -> Upscaler:
+    if loaded.upscaler is None:
+        game = loaded.game["name"]
+        raise CheckpointError(
+            f"upscale was asked for, but the checkpoint of {game} has no upscaler. Make one with: "
+            f"genie-gym collect {game} --large && genie-gym fit-upscaler {checkpoint or game}; or leave upscale out"
+        )
+    return loaded.upscaler
 
 
 def _replaced(sampling: Sampling, **changes: Any) -> Sampling:

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from genie_gym.envs.dreams import Dreams
 from genie_gym.envs.prompt import read_prompt
-from genie_gym.envs.world_model_env import RENDER_SCALE
 from genie_gym.errors import ConfigError, PromptError
 from genie_gym.frames import enlarge
 from genie_gym.world_model import Outcome
@@ -38,7 +37,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         tensors: give observations (those in `final_obs` too), rewards and ends as torch tensors on the model's device
             (rewards float32), and take actions as one, for agents that live there. The rest of `infos` stays numpy.
         options: device, precision, compile, sampling_steps, temperature, order, floor, context, ends,
-            reward ("game" or "autoexplore").
+            reward ("game" or "autoexplore"), upscale.
 
     `infos` holds "end_probability" and "game_reward" of each dream.
 
@@ -72,7 +71,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         self.tensors = tensors
         self.autoreset_mode = _mode(autoreset_mode)
         self._dreams = Dreams(num_envs, game, checkpoint, **options)
-        spec, size = self._dreams.game, self._dreams.size
+        spec, size = self._dreams.game, self._dreams.scale * self._dreams.size
         self.metadata = {**self.metadata, "render_fps": round(spec.fps), "autoreset_mode": self.autoreset_mode}
         self.single_observation_space = gym.spaces.Box(0, 255, (size, size, 3), np.uint8)
         self.single_action_space = gym.spaces.Discrete(len(spec.actions))
@@ -108,7 +107,8 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         """Takes one action in each dream: actions int64 (N,).
 
         Returns:
-            frames uint8 (N, 64, 64, 3), rewards float64 (N,), terminated bool (N,), truncated bool (N,), infos.
+            frames uint8 (N, 64, 64, 3) or (N, 256, 256, 3), rewards float64 (N,), terminated bool (N,), truncated bool
+            (N,), infos.
 
         Raises:
             InvalidActionError: an action lies outside the action space.
@@ -120,8 +120,8 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         return self._advance(self._dreams.step(actions), waking)
 
     def render(self) -> tuple[np.ndarray, ...] | None:
-        """The current frame of each dream, enlarged fourfold; None without a render mode."""
-        return tuple(enlarge(self._frames.cpu().numpy(), RENDER_SCALE)) if self.render_mode else None
+        """The current frame of each dream, enlarged fourfold if not upscaled; None without a render mode."""
+        return tuple(enlarge(self._frames.cpu().numpy(), self._dreams.zoom)) if self.render_mode else None
 
     def get_action_meanings(self) -> list[str]:
         """Names of the actions, in order."""

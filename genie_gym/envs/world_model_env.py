@@ -11,16 +11,14 @@ from genie_gym.envs.prompt import read_prompt
 from genie_gym.errors import ConfigError
 from genie_gym.frames import enlarge
 
-__all__ = ["RENDER_SCALE", "WorldModelEnv"]
-
-RENDER_SCALE = 4  # 64 pixels are too few to look at
+__all__ = ["WorldModelEnv"]
 
 
 class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
     """A learned game: the world model draws each next frame, its heads give reward and end.
 
-    Observations are uint8 (64, 64, 3), actions those of the real game's reduced set. A dream starts from a piece of
-    real play that the checkpoint keeps, or from your own pictures:
+    Observations are uint8 (64, 64, 3), or (256, 256, 3) with `upscale`, actions those of the real game's reduced set.
+    A dream starts from a piece of real play that the checkpoint keeps, or from your own pictures:
 
         env.reset(options={"prompt": frames, "prompt_actions": actions})
 
@@ -46,6 +44,8 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
         context: real frames a dream starts from.
         ends: False lets a dream go on where the game would have ended.
         reward: "game" or "autoexplore".
+        upscale: give observations, and render, as the checkpoint's upscaler draws them, four times as high and wide.
+            What the model dreams of, and prompts, keep their size.
         render_mode: None or "rgb_array" (uint8, 256x256x3); "human" and lists come from `gymnasium.make`.
 
     Raises:
@@ -69,6 +69,7 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
         context: int | None = None,
         ends: bool = True,
         reward: str = "game",
+        upscale: bool = False,
         render_mode: str | None = None,
     ):
         if render_mode not in (None, "rgb_array"):
@@ -88,8 +89,9 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
             context=context,
             ends=ends,
             reward=reward,
+            upscale=upscale,
         )
-        spec, size = self._dreams.game, self._dreams.size
+        spec, size = self._dreams.game, self._dreams.scale * self._dreams.size
         self.metadata = {
             **self.metadata,
             "render_fps": round(spec.fps),
@@ -123,13 +125,13 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
         return self._frame, float(self._dreams.paid(outcome)[0]), bool(outcome.ended[0]), False, info
 
     def render(self) -> np.ndarray | None:
-        """The current frame, enlarged fourfold: uint8 (256, 256, 3); None without a render mode."""
+        """The current frame, enlarged if not upscaled: uint8 (256, 256, 3); None without a render mode."""
         if self.render_mode is None:
             gym.logger.warn('render() needs a render mode: gym.make(..., render_mode="rgb_array")')
             return None
         if self._frame is None:
             raise gym.error.ResetNeeded("call reset() before render()")
-        return enlarge(self._frame, RENDER_SCALE)
+        return enlarge(self._frame, self._dreams.zoom)
 
     def get_action_meanings(self) -> list[str]:
         """Names of the actions, in order."""

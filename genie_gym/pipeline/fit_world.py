@@ -2,6 +2,7 @@
 if need be, and writes the folder."""
 
 import platform
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 
 from genie_gym import paths
 from genie_gym.data import Clips, Recording, split
-from genie_gym.errors import ConfigError
+from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.fit import FitConfig, FitReport, Preset, fit_dynamics, fit_latent_actions, fit_tokenizer, preset
 from genie_gym.models.dynamics import Dynamics
 from genie_gym.models.latent_actions import LatentActionModel
@@ -62,7 +63,7 @@ def fit_world(
         size: name of a preset.
         minutes: time for all stages together; None goes by the preset's steps.
         data: folder of the recording; `paths.data_dir(game)` by default.
-        out: checkpoint folder; `paths.weights_dir(game)` by default.
+        out: checkpoint folder; `paths.weights_dir(game)` by default. An upscaler that the game has there is kept.
         run: folder of the fit's state and TensorBoard events; below `paths.home()/runs` by default.
         seed: of everything random.
         threads: CPU threads; torch's choice by default.
@@ -108,7 +109,10 @@ def fit_world(
     place = Path(out or paths.weights_dir(game))
     report = FitWorldReport(place, first, second, found)
     model = WorldModel(tokenizer.cpu(), dynamics.cpu(), latent and latent.cpu())
-    _checkpoint(model, recording, train, used, size, seed, report).save(place)
+    made = _checkpoint(model, recording, train, used, size, seed, report)
+    with suppress(CheckpointError):  # none lies here yet, or none that can be read
+        made.adopt_upscaler(Checkpoint.load(place))
+    made.save(place)
     return report
 
 

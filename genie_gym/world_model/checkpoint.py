@@ -1,8 +1,9 @@
-"""A world model on disk: a folder of four files that loads with no training code and unpickles nothing.
+"""A world model on disk: a folder of a few files that loads with no training code and unpickles nothing.
 
-config.json            format and version, the game, sizes, how to sample, provenance, SHA-256 of the two below
+config.json            format and version, the game, sizes, how to sample, provenance, SHA-256 of those below
 model.safetensors      weights of tokenizer and dynamics, and of the latent action model if there is one
 starts.safetensors     frames uint8 (k, c, s, s, 3) and actions int64 (k, c - 1) of real play, to begin dreams from
+upscaler.safetensors   weights of the upscaler, if there is one
 README.md              the model card
 """
 
@@ -15,19 +16,21 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from genie_gym.errors import CheckpointError
 from genie_gym.files import write_aside
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
+from genie_gym.models.upscaler import Upscaler, UpscalerConfig
 from genie_gym.world_model.world_model import Sampling, WorldModel
 
 __all__ = ["FORMAT", "VERSION", "Checkpoint"]
 
 FORMAT = "genie_gym world model"
 VERSION = 1
+UPSCALER = "upscaler.safetensors"
 
 
 @dataclass
@@ -40,6 +43,8 @@ class Checkpoint:
         starts: {"frames": uint8 (k, c, s, s, 3), "actions": int64 (k, c - 1)}, pieces of real play.
         sampling: how its frames are drawn unless said otherwise.
         provenance: plain values: data, steps, minutes, commit, metrics.
+        upscaler: draws frames in finer detail, where one was fitted. It knows the pictures of the game alone, and
+            serves another model of the same game as well.
     """
 
     model: WorldModel
@@ -47,6 +52,7 @@ class Checkpoint:
     starts: dict[str, Tensor]
     sampling: Sampling = field(default_factory=Sampling)
     provenance: dict[str, Any] = field(default_factory=dict)
+    upscaler: Upscaler | None = None
 
     def save(self, folder: str | Path) -> None:
         """Writes the folder, each file aside and then renamed; config.json last, as it makes the folder a checkpoint.
@@ -55,16 +61,16 @@ class Checkpoint:
             DataError: the disk is full or the folder cannot be written.
         """
         folder = Path(folder)
-        weights = {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
-        tensors = {
-            "model.safetensors": save(weights),
-            "starts.safetensors": save({k: v.contiguous() for k, v in self.starts.items()}),
-        }
+        tensors = {"model.safetensors": save(_weights(self.model)), "starts.safetensors": save(_packed(self.starts))}
+        if self.upscaler is not None:
+            tensors[UPSCALER] = save(_weights(self.upscaler))
         for name, content in tensors.items():
             write_aside(folder / name, content)
         write_aside(folder / "README.md", self.card().encode())
         config = self._config() | {"sha256": {name: _sha256(content) for name, content in tensors.items()}}
         write_aside(folder / "config.json", json.dumps(config, indent=1).encode())
+        if self.upscaler is None:
+            (folder / UPSCALER).unlink(missing_ok=True)  # of what lay here before
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> "Checkpoint":
@@ -83,7 +89,9 @@ class Checkpoint:
             model.load_state_dict(_read_tensors(folder / "model.safetensors", config))
             starts = _checked_starts(_read_tensors(folder / "starts.safetensors", config), tokenizer.config.size)
             sampling = Sampling(**config["sampling"])
-            return cls(model.to(device), config["game"], starts, sampling, config["provenance"])
+            upscaler = _read_upscaler(folder, config)
+            upscaler = upscaler and upscaler.to(device)
+            return cls(model.to(device), config["game"], starts, sampling, config["provenance"], upscaler)
         except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             raise CheckpointError(
                 f"the checkpoint {folder} is incomplete or damaged ({str(error).splitlines()[0]}); "
@@ -126,6 +134,19 @@ class Checkpoint:
             self.save(folder)
             return str(api.upload_folder(repo_id=repository, folder_path=folder, **options))
 
+    def adopt_upscaler(self, other: "Checkpoint") -> None:
+        """Takes over the upscaler of another checkpoint of the same game, if it has one, and what is told of it.
+
+        Raises:
+            CheckpointError: the other is of another game, which its upscaler has never seen.
+        """
+        mine, theirs = self.game.get("name"), other.game.get("name")
+        if mine != theirs:
+            raise CheckpointError(f"an upscaler of {theirs} is of no use to {mine}; give a checkpoint of the same game")
+        if other.upscaler is not None:
+            self.upscaler = other.upscaler
+            self.provenance = {**self.provenance, "upscaler": other.provenance.get("upscaler", "unknown")}
+
     def card(self) -> str:
         """The model card: what it is, how it was made, what it scores."""
         made = "\n".join(f"- {key}: {value}" for key, value in self.provenance.items() if not isinstance(value, dict))
@@ -150,6 +171,7 @@ class Checkpoint:
             "sampling": asdict(self.sampling),
             "provenance": self.provenance,
             **({"latent_actions": asdict(latent.config)} if latent else {}),
+            **({"upscaler": asdict(self.upscaler.config)} if self.upscaler else {}),
         }
 
 
@@ -185,6 +207,22 @@ def _read_tensors(path: Path, config: dict[str, Any]) -> dict[str, Tensor]:
             f"{path} is missing or damaged ({error}); copy the checkpoint again, or fit the game again "
             "with: genie-gym fit GAME"
         ) from error
+
+
+def _read_upscaler(folder: Path, config: dict[str, Any]) -> Upscaler | None:
+    if "upscaler" not in config:
+        return None
+    upscaler = Upscaler(UpscalerConfig(**config["upscaler"]))
+    upscaler.load_state_dict(_read_tensors(folder / UPSCALER, config))
+    return upscaler.eval().requires_grad_(False)
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    return _packed({name: value.detach().cpu() for name, value in model.state_dict().items()})
+
+
+def _packed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.contiguous() for name, value in tensors.items()}
 
 
 def _sha256(content: bytes) -> str:

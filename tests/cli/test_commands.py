@@ -14,11 +14,13 @@ from genie_gym import games, paths
 from genie_gym.cli import main
 from genie_gym.data import Recording
 from genie_gym.envs import WorldModelEnv
-from genie_gym.fit import PRESETS, FitConfig, Preset
+from genie_gym.fit import PRESETS, UPSCALER_PRESETS, FitConfig, Preset, UpscalerPreset
 from genie_gym.models.dynamics import DynamicsConfig
 from genie_gym.models.latent_actions import LatentActionConfig
 from genie_gym.models.tokenizer import TokenizerConfig
+from genie_gym.models.upscaler import UpscalerConfig
 from genie_gym.world_model import Checkpoint
+from tests.conftest import untrained
 
 SMALL = {"dim": 16, "heads": 2, "window": 4}
 MINIATURE = Preset(
@@ -40,14 +42,17 @@ def test_help_names_every_command_within_a_second():
         texts.add(answer.stdout)
     assert answer.returncode == 0
     others = ("explore", "places", "refit", "demo", "play")
-    for command in ("roms", "games", "collect", "convert", "fit", "evaluate", *others):
+    for command in ("roms", "games", "collect", "convert", "fit", "fit-upscaler", "evaluate", *others):
         assert all(command in text for text in texts)
     assert fastest < 2  # a second on an idle machine; loading torch alone takes two
 
 
 @pytest.mark.parametrize(
     "command",
-    ["roms import", "games", "collect", "convert", "fit", "evaluate", "explore", "places", "refit", "demo", "play"],
+    [
+        *("roms import", "games", "collect", "convert", "fit", "fit-upscaler", "evaluate", "explore", "places"),
+        *("refit", "demo", "play"),
+    ],
     ids=str,
 )
 def test_every_option_is_explained(command, capsys):
@@ -195,3 +200,24 @@ def test_interrupt_is_one_line(capsys, monkeypatch):
     monkeypatch.setattr("genie_gym.games.table.game_rows", interrupted)
     assert main(["games"]) == 130
     assert capsys.readouterr().err.splitlines() == ["genie-gym: interrupted"]
+
+
+def test_from_large_frames_to_a_dream_drawn_by_the_upscaler(tmp_path, capsys, monkeypatch):
+    sizes, recipe = UpscalerConfig(widths=(4, 8)), FitConfig(steps=2, batch=2)
+    monkeypatch.setitem(UPSCALER_PRESETS, "miniature", UpscalerPreset(sizes, recipe, crop=16))
+    untrained().save(paths.weights_dir("Toy-Numpy"))
+    collect = ["collect", "Toy", "--episodes", "3", "--max-steps", "20", "--workers", "1"]
+    assert main(collect) == 0
+    fit = ["fit-upscaler", "Toy", "--preset", "miniature"]
+    capsys.readouterr()
+    assert main(fit) == 2
+    assert "record some with: genie-gym collect Toy-Numpy --large" in capsys.readouterr().err
+    assert main([*collect, "--large"]) == 0
+    assert main(fit) == 0
+    text = capsys.readouterr().out
+    assert "where bicubic enlarging has" in text and "genie-gym play Toy --upscale" in text
+    assert WorldModelEnv("Toy", upscale=True).reset(seed=0)[0].shape == (256, 256, 3)
+    played = []
+    monkeypatch.setattr("genie_gym.pipeline.play.play", lambda *place, **options: played.append(options["upscale"]))
+    assert main(["play", "Toy", "--upscale"]) == main(["play", "Toy"]) == 0
+    assert played == [True, False]

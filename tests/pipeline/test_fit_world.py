@@ -24,6 +24,7 @@ from genie_gym.pipeline.fit_world import fit_world
 from genie_gym.pipeline.policies import StickyPolicy
 from genie_gym.pipeline.rollout import play_episode
 from genie_gym.world_model import Checkpoint
+from tests.conftest import untrained, untrained_upscaler
 
 SIZES = {"dim": 16, "heads": 2, "window": 3, "codes": 32, "code_dim": 4}
 RECIPE = FitConfig(steps=6, batch=2, warmup=2, precision="float32", log_every=2, validate_every=4)
@@ -281,3 +282,12 @@ def test_episodes_too_short_for_any_clip(tmp_path):
     record(tmp_path / "data", episodes=3, steps=2)
     with pytest.raises(DataError, match="no window of 4 frames fits"):
         fit_world("Toy-Numpy", data=tmp_path / "data", out=tmp_path / "out", run=tmp_path / "run", changes=CHANGES)
+
+
+def test_an_upscaler_of_the_game_is_kept(recording, tmp_path):
+    before = replace(untrained(), upscaler=untrained_upscaler(), provenance={"upscaler": "31 dB"})
+    before.save(tmp_path / "out")
+    assert fit_world("Toy-Numpy", data=recording, out=tmp_path / "out", changes=CHANGES).finished
+    after = Checkpoint.load(tmp_path / "out")
+    assert after.provenance["upscaler"] == "31 dB" and after.provenance["preset"] == "tiny"
+    assert torch.equal(after.upscaler.state_dict()["enter.weight"], before.upscaler.state_dict()["enter.weight"])

@@ -1,0 +1,134 @@
+"""From a recording with large frames to a checkpoint with an upscaler, in pieces and into the right folder."""
+
+import json
+import os
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from genie_gym import data, games, paths
+from genie_gym.envs import WorldModelEnv
+from genie_gym.errors import CheckpointError, ConfigError, DataError
+from genie_gym.fit import FitConfig
+from genie_gym.fit.loop import fit as loop
+from genie_gym.models.upscaler import UpscalerConfig
+from genie_gym.pipeline.add_upscaler import add_upscaler
+from genie_gym.pipeline.policies import StickyPolicy
+from genie_gym.pipeline.rollout import play_episode
+from genie_gym.world_model import Checkpoint
+from genie_gym.world_model.weights import shipped_weights
+from tests.conftest import untrained
+
+RECIPE = FitConfig(steps=5, batch=2, lr=1e-2, warmup=1, validate_every=3, precision="float32")
+CHANGES = {"model": UpscalerConfig(widths=(4, 8)), "recipe": RECIPE, "crop": 16}
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory) -> Path:
+    """Six episodes, the large frames of which are brighter, so that there is something to learn."""
+    folder, spec = tmp_path_factory.mktemp("recording") / "toy", games.find("Toy")
+    with data.RecordingWriter(folder, {"game": spec.to_dict(), "actions": spec.meanings}) as writer:
+        for seed in range(6):
+            episode = play_episode(games.make("Toy"), StickyPolicy(), seed, 12, large=256)
+            brighter = np.maximum(episode.large, 90)
+            writer.append(replace(episode, large=brighter, info={**episode.info, "id": f"toy-{seed}"}))
+    return folder
+
+
+@pytest.fixture
+def checkpoint(toy_checkpoint, tmp_path) -> Path:
+    """One that may be changed."""
+    return Path(shutil.copytree(toy_checkpoint, tmp_path / "checkpoint"))
+
+
+def interrupt(monkeypatch, step: int) -> None:
+    """Ctrl-C while the batch of that step is drawn."""
+
+    def interrupted(model, sample, *rest, **named):
+        drawn = 0
+
+        def stopping(rng, batch):
+            nonlocal drawn
+            drawn += 1
+            if drawn == step:
+                os.kill(os.getpid(), signal.SIGINT)
+            return sample(rng, batch)
+
+        return loop(model, stopping, *rest, **named)
+
+    monkeypatch.setattr("genie_gym.fit.upscaling.fit", interrupted)
+
+
+def test_the_checkpoint_gets_an_upscaler_and_keeps_all_else(checkpoint, recording, tmp_path):
+    before = Checkpoint.load(checkpoint)
+    report = add_upscaler(checkpoint, data=recording, run=tmp_path / "run", changes=CHANGES)
+    assert report.finished and report.checkpoint == checkpoint and report.fit.steps == 5
+    after = Checkpoint.load(checkpoint)
+    for name, value in before.model.state_dict().items():
+        assert torch.equal(value, after.model.state_dict()[name]), name
+    assert torch.equal(before.starts["frames"], after.starts["frames"])
+    assert (after.game, after.sampling) == (before.game, before.sampling)
+    assert after.upscaler.config == UpscalerConfig(widths=(4, 8), scale=4)
+    assert report.fit.metrics["psnr"] > report.fit.metrics["bicubic_psnr"]  # five steps make it brighter
+    told = after.provenance["upscaler"]
+    assert told.startswith("preset tiny, 5 steps") and "on 65 frames of 5 episodes" in told
+    assert f"{report.fit.metrics['psnr']:.2f} dB" in told and str(tmp_path) not in json.dumps(after.provenance)
+    env = WorldModelEnv(checkpoint=checkpoint, upscale=True)
+    assert env.reset(seed=0)[0].shape == env.step(1)[0].shape == (256, 256, 3)
+
+
+def test_interrupted_it_goes_on_to_the_same_weights(checkpoint, recording, tmp_path, monkeypatch):
+    options = {"data": recording, "changes": CHANGES}
+    whole = add_upscaler(checkpoint, run=tmp_path / "whole", out=tmp_path / "out", **options)
+    assert whole.checkpoint == tmp_path / "out" and Checkpoint.load(checkpoint).upscaler is None
+    interrupt(monkeypatch, 3)
+    stopped = add_upscaler(checkpoint, run=tmp_path / "run", **options)
+    assert not stopped.finished and Checkpoint.load(checkpoint).upscaler is None
+    monkeypatch.setattr("genie_gym.fit.upscaling.fit", loop)
+    assert add_upscaler(checkpoint, run=tmp_path / "run", **options).finished
+    one, other = (Checkpoint.load(place).upscaler.state_dict() for place in (tmp_path / "out", checkpoint))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    with pytest.raises(ConfigError, match=r"was begun with seed 0, .* seed 1; use the same settings to go on"):
+        add_upscaler(checkpoint, run=tmp_path / "run", seed=1, **options)
+    with pytest.raises(ConfigError, match=r"begun with model.widths \[4, 8\], recipe.steps 5, .*, crop 16"):
+        add_upscaler(checkpoint, run=tmp_path / "run", data=recording)
+
+
+def test_finished_it_serves_another_checkpoint_at_once(checkpoint, recording, tmp_path):
+    options = {"data": recording, "run": tmp_path / "run", "changes": CHANGES}
+    add_upscaler(checkpoint, **options)
+    untrained(seed=5).save(tmp_path / "new")
+    report = add_upscaler(tmp_path / "new", **options)
+    assert report.fit.steps == 5
+    one, other = (Checkpoint.load(place).upscaler.state_dict() for place in (checkpoint, tmp_path / "new"))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_a_checkpoint_that_ships_is_not_changed(recording, tmp_path, monkeypatch, toy_checkpoint):
+    monkeypatch.setattr("genie_gym.pipeline.add_upscaler.shipped_weights", lambda game: Path(toy_checkpoint))
+    report = add_upscaler(toy_checkpoint, data=recording, changes=CHANGES)
+    assert report.checkpoint == paths.weights_dir("Toy-Numpy")
+    assert Checkpoint.load(toy_checkpoint).upscaler is None
+    assert (paths.home() / "runs" / "Toy-Numpy-upscaler-tiny" / "state.safetensors").is_file()
+
+
+def test_another_game_no_recording_and_no_large_frames(checkpoint, recording, tmp_path):
+    with pytest.raises(ConfigError, match=r"is of Airstriker-Genesis, .* of Toy-Numpy; give a recording"):
+        add_upscaler(shipped_weights("Airstriker-Genesis"), data=recording)
+    with pytest.raises(DataError, match="genie-gym collect Toy-Numpy"):
+        add_upscaler(checkpoint)
+    spec = games.find("Toy")
+    with data.RecordingWriter(tmp_path / "small", {"game": spec.to_dict(), "actions": spec.meanings}) as writer:
+        for seed in range(2):
+            writer.append(play_episode(games.make("Toy"), StickyPolicy(), seed, 5))
+    with pytest.raises(DataError, match="genie-gym collect Toy-Numpy --large"):
+        add_upscaler(checkpoint, data=tmp_path / "small")
+    with pytest.raises(ConfigError, match="unknown preset 'huge'"):
+        add_upscaler(checkpoint, size="huge")
+    with pytest.raises(CheckpointError, match="is not a checkpoint"):
+        add_upscaler(tmp_path)
