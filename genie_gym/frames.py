@@ -102,7 +102,7 @@ def write_gif(path: str | Path | BinaryIO, frames: np.ndarray, fps: float = 15) 
     imageio.imwrite(path, frames, extension=".gif", duration=1000 / fps, loop=0)
 
 
-def write_png(path: str | Path, frame: np.ndarray) -> None:
+def write_png(path: str | Path | BinaryIO, frame: np.ndarray) -> None:
     """Writes uint8 (h, w, 3) as a PNG file."""
     import imageio.v3 as imageio
 

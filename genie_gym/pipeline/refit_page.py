@@ -1,30 +1,21 @@
 """The report of a refit: one HTML file with its figures, curves, pictures, settings and commands."""
 
-import base64
-import io
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from genie_gym.files import write_aside
+from genie_gym.pipeline.page import document, embed, plot, table
 from genie_gym.pipeline.provenance import code_version
 from genie_gym.pipeline.refit_score import SCORE, main_figures, scores_of
 from genie_gym.pipeline.settings import read_notes
 
 __all__ = ["write_page"]
 
-PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Refit of $game</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; }
-table { border-collapse: collapse; margin: 1em 0; } td, th { padding: .2em .7em; border-bottom: 1px solid #ddd; }
-td { text-align: right; font-variant-numeric: tabular-nums; } td:first-child, th { text-align: left; }
-img { max-width: 100%; image-rendering: pixelated; } pre { background: #f4f4f4; padding: .7em; white-space: pre-wrap; }
-</style></head><body>
-<h1>Refit of $game</h1>
+BODY = Template("""
 <p>Play comes from: $source. Each round tunes the world model on old and new play; models are scored on held-out play
 that neither was trained on, the same pieces with and without refit.</p>
 <h2>Rounds</h2>$rounds
@@ -39,9 +30,7 @@ intrinsic reward, 0 to 2, is how unsure the model is of that play.</p>$scores$pl
 <h2>How it was made</h2><pre>$command</pre>
 <p>The same command goes on where it was interrupted; with more rounds it adds to them. Step the refitted model with
 <code>gymnasium.make("genie_gym:GenieRedux/$game-v0", checkpoint="$checkpoint")</code>.</p>$settings
-<p>genie_gym $version</p>
-</body></html>
-""")
+<p>genie_gym $version</p>""")
 
 
 def write_page(folder: Path, game: str, rounds: Sequence[dict[str, Any]]) -> Path:
@@ -59,7 +48,7 @@ def write_page(folder: Path, game: str, rounds: Sequence[dict[str, Any]]) -> Pat
     """
     settings = read_notes(folder / "settings.json")
     tuned = [number for number, figures in enumerate(rounds, 1) if "tune" in figures]
-    content = PAGE.substitute(
+    body = BODY.substitute(
         game=escape(game),
         source=escape(settings["data_from"]),
         rounds=_rounds(rounds),
@@ -69,23 +58,11 @@ def write_page(folder: Path, game: str, rounds: Sequence[dict[str, Any]]) -> Pat
         pictures=_pictures(folder, rounds),
         command=escape(_command(settings, rounds)),
         checkpoint=escape(str(folder / f"round-{max(tuned, default=0)}" / "checkpoint")),
-        settings=_table(("setting", "value"), settings.items()),
+        settings=table(("setting", "value"), settings.items()),
         version=escape(code_version()),
     )
-    write_aside(folder / "report.html", content.encode())
+    write_aside(folder / "report.html", document(f"Refit of {game}", body).encode())
     return folder / "report.html"
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    titles = "".join(f"<th>{escape(str(name))}</th>" for name in head)
-    body = "".join("<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row) + "</tr>" for row in rows)
-    return f"<table><tr>{titles}</tr>{body}</table>"
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return "-" if value is None else escape(f"{value:,}" if type(value) is int else str(value))
 
 
 def _rounds(rounds: Sequence[dict[str, Any]]) -> str:
@@ -97,7 +74,7 @@ def _rounds(rounds: Sequence[dict[str, Any]]) -> str:
         fits = tuned.get("decoder", {}).get("psnr"), tuned.get("dynamics", {}).get("cross_entropy")
         rows.append((number, *trained, figures.get("collect", {}).get("steps"), *fits, minutes))
     head = ("round", "steps of the explorer", "its reward at the end", "pictures it saw", "steps collected")
-    return _table((*head, "decoder, dB held out", "dynamics, nats held out", "minutes"), rows)
+    return table((*head, "decoder, dB held out", "dynamics, nats held out", "minutes"), rows)
 
 
 def _places(rounds: Sequence[dict[str, Any]]) -> str:
@@ -110,7 +87,7 @@ def _places(rounds: Sequence[dict[str, Any]]) -> str:
         rows += [
             (number, run, *(one[name] for name in ("frames", "pictures", "positions"))) for run, one in counted.items()
         ]
-    return _table(("round", "play", "frames", "pictures", "positions"), rows)
+    return table(("round", "play", "frames", "pictures", "positions"), rows)
 
 
 def _scores(rounds: Sequence[dict[str, Any]]) -> str:
@@ -121,7 +98,7 @@ def _scores(rounds: Sequence[dict[str, Any]]) -> str:
                 main = main_figures(scored[model])
                 names[3:] = main
                 rows.append((number, place, model, *main.values()))
-    return _table(names, rows)
+    return table(names, rows)
 
 
 def _plots(rounds: Sequence[dict[str, Any]]) -> str:
@@ -152,9 +129,7 @@ def _plots(rounds: Sequence[dict[str, Any]]) -> str:
         if below == "round":
             axes.set_xticks(list(scored))
     steps.legend(fontsize="small", title="refit", title_fontsize="small")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return _image(buffer.getvalue(), "png", "curves")
+    return plot(figure, "curves")
 
 
 def _pictures(folder: Path, rounds: Sequence[dict[str, Any]]) -> str:
@@ -167,13 +142,9 @@ def _pictures(folder: Path, rounds: Sequence[dict[str, Any]]) -> str:
             found += [(f"{play}, {model} refit", drawn / model / "prediction.png") for model in ("without", "with")]
         for title, path in found:
             if path.is_file():
-                image = _image(path.read_bytes(), path.suffix[1:], title)
+                image = embed(path.read_bytes(), path.suffix[1:], title)
                 parts.append(f"<h3>Round {number}: {escape(title)}</h3>{image}")
     return "".join(parts)
-
-
-def _image(content: bytes, kind: str, title: str) -> str:
-    return f'<img alt="{escape(title)}" src="data:image/{kind};base64,{base64.b64encode(content).decode()}">'
 
 
 def _command(settings: dict[str, Any], rounds: Sequence[dict[str, Any]]) -> str:
