@@ -136,19 +136,23 @@ class Dynamics(nn.Module):
         frames = Frames(self.embeddings(tokens), past.shape[1], self.one_hot(actions))
         return self.transformer(frames, cache)
 
-    def next_frames(self, tokens: Tensor, actions: Tensor) -> Tensor:
-        """The likeliest tokens of each frame given the real frames before it, in one pass; the first is kept.
+    def next_logits(self, tokens: Tensor, actions: Tensor) -> Tensor:
+        """What the model expects of each frame given the real frames before it, in one pass; of the first, anything.
 
         Args:
             tokens: int64 (b, t, n).
-            actions: int64 (b, t), the action that led to each frame.
+            actions: int64 (b, t), the action that led to each frame, -1 for none.
 
         Returns:
-            int64 (b, t, n).
+            float (b, t, n, k).
         """
         hidden = self.embeddings(torch.full_like(tokens, self.hidden))
         features = self.transformer(with_drafts(self.embeddings(tokens), hidden, self.one_hot(actions)))
-        predicted = self.to_logits(features).argmax(-1)
+        return self.to_logits(features)
+
+    def next_frames(self, tokens: Tensor, actions: Tensor) -> Tensor:
+        """The likeliest tokens int64 (b, t, n) of each frame by `next_logits`; the first frame is kept."""
+        predicted = self.next_logits(tokens, actions).argmax(-1)
         return torch.cat([tokens[:, :1], predicted[:, 1:]], 1)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
