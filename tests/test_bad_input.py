@@ -43,14 +43,16 @@ def test_no_rom_among_the_files(capsys, tmp_path):
     assert "--ale" in complaint(capsys, "roms", "import")
 
 
-@pytest.mark.parametrize("command", ["collect", "fit", "fit-upscaler", "evaluate", "explore", "places", "demo"])
+@pytest.mark.parametrize(
+    "command", ["collect", "fit", "fit-upscaler", "evaluate", "explore", "places", "demo", "inspect"]
+)
 def test_unknown_game(capsys, command):
     line = complaint(capsys, command, "Airstrikr")
     assert "Unknown game 'Airstrikr'" in line and "Did you mean Airstriker-Genesis" in line
 
 
 def test_no_weights(capsys):
-    for command in ("evaluate", "demo", "fit-upscaler"):
+    for command in ("evaluate", "demo", "inspect", "fit-upscaler"):
         line = complaint(capsys, command, "SuperMarioBros-Nes")
         assert str(paths.weights_dir("SuperMarioBros-Nes")) in line
         assert "genie-gym collect SuperMarioBros-Nes && genie-gym fit SuperMarioBros-Nes" in line
@@ -187,6 +189,15 @@ def test_full_disk_for_the_demos_pictures(capsys, tmp_path, toy_checkpoint):
     assert "cannot write" in line and "--out" in line
 
 
+def test_nothing_to_inspect(capsys, tmp_path, toy_checkpoint):
+    assert "pieces of play must be 1 or more, got 0" in complaint(capsys, "inspect", toy_checkpoint, "--pieces", "0")
+    line = complaint(capsys, "inspect", toy_checkpoint, "--data", str(tmp_path / "nowhere"))
+    assert str(tmp_path / "nowhere") in line and "genie-gym collect" in line
+    (tmp_path / "file").write_text("")
+    line = complaint(capsys, "inspect", toy_checkpoint, "--pieces", "1", "--out", str(tmp_path / "file"))
+    assert "cannot write" in line and "--out" in line
+
+
 def test_no_network():
     nowhere = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
     answer = subprocess.run(
@@ -209,5 +220,5 @@ def test_options_out_of_range(capsys):
     )
     assert "choose one of tiny, small, paper" in complaint(capsys, "fit", "Toy", "--preset", "huge")
     assert "choose one of tiny, small, paper" in complaint(capsys, "fit-upscaler", "Airstriker", "--preset", "huge")
-    for command in ("fit", "fit-upscaler", "evaluate", "explore", "demo"):
+    for command in ("fit", "fit-upscaler", "evaluate", "explore", "demo", "inspect"):
         assert "threads must be 1 or more, got 0" in complaint(capsys, command, "Airstriker", "--threads", "0")

@@ -31,7 +31,7 @@ def commands() -> SubcommandApp:
         app.command(gathering)
     for learning in (learn.fit, learn.fit_upscaler, learn.evaluate):
         app.command(learning)
-    for function in (seek.explore, seek.places, seek.refit, watch.demo, watch.play):
+    for function in (seek.explore, seek.places, seek.refit, watch.demo, watch.inspect, watch.play):
         app.command(function)
     return app
 

@@ -1,10 +1,13 @@
-"""Commands to look at a dream: beside the real game, or with your own hands on the keys."""
+"""Commands to look at a model: its dream beside the real game, in your own hands, and what goes on inside."""
 
 from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
 
 from genie_gym.cli.names import Game, find_checkpoint
 
-__all__ = ["demo", "play"]
+__all__ = ["demo", "inspect", "play"]
 
 
 def demo(
@@ -48,3 +51,37 @@ def play(game: Game, device: str = "auto", zoom: float = 2.0, seed: int | None =
     from genie_gym.pipeline.play import play as play_dream
 
     play_dream(find_checkpoint(game), device=device, zoom=zoom, seed=seed, upscale=upscale)
+
+
+def inspect(
+    checkpoint: Annotated[Positional[str], arg(metavar="CHECKPOINT|GAME")],
+    data: Path | None = None,
+    pieces: int = 32,
+    seed: int = 0,
+    out: Path = Path("inspect"),
+    threads: int | None = None,
+) -> None:
+    """Look inside a world model: what its codes mean, where it is unsure, what each action does, on a page of pictures.
+
+    Args:
+        checkpoint: A game's name, a checkpoint folder, or the id of a model on the hub.
+        data: Folder of a recording; by default the game's own, or where there is none, dreams of the model.
+        pieces: Pieces of play to study it on, of 16 frames each.
+        seed: Of everything random.
+        out: Folder for report.html and figures.json.
+        threads: CPU threads.
+    """
+    from rich.console import Console
+
+    from genie_gym import paths
+    from genie_gym.data import Recording
+    from genie_gym.pipeline.inspect import inspect as look_inside
+    from genie_gym.world_model.weights import load_weights
+
+    loaded = load_weights(find_checkpoint(checkpoint), "auto", "auto")
+    own = paths.data_dir(loaded.game["name"])
+    folder = data or (own if (own / "recording.json").is_file() else None)
+    recording = Recording(folder) if folder else None
+    report = look_inside(loaded, recording, pieces=pieces, seed=seed, out=out, threads=threads)
+    Console().print(report)
+    print(f"{report.page}: the same in pictures; all figures: {out / 'figures.json'}")

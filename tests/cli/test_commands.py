@@ -41,7 +41,7 @@ def test_help_names_every_command_within_a_second():
         fastest = min(fastest, time.perf_counter() - started)
         texts.add(answer.stdout)
     assert answer.returncode == 0
-    others = ("explore", "places", "refit", "demo", "play")
+    others = ("explore", "places", "refit", "demo", "inspect", "play")
     for command in ("roms", "games", "collect", "convert", "fit", "fit-upscaler", "evaluate", *others):
         assert all(command in text for text in texts)
     assert fastest < 2  # a second on an idle machine; loading torch alone takes two
@@ -51,7 +51,7 @@ def test_help_names_every_command_within_a_second():
     "command",
     [
         *("roms import", "games", "collect", "convert", "fit", "fit-upscaler", "evaluate", "explore", "places"),
-        *("refit", "demo", "play"),
+        *("refit", "demo", "inspect", "play"),
     ],
     ids=str,
 )
@@ -200,6 +200,17 @@ def test_interrupt_is_one_line(capsys, monkeypatch):
     monkeypatch.setattr("genie_gym.games.table.game_rows", interrupted)
     assert main(["games"]) == 130
     assert capsys.readouterr().err.splitlines() == ["genie-gym: interrupted"]
+
+
+def test_inspect_writes_a_page_from_dreams_or_from_ones_own_play(tmp_path, capsys, toy_checkpoint):
+    command = ["inspect", toy_checkpoint, "--pieces", "2", "--out", str(tmp_path / "inside")]
+    assert main(command) == 0
+    assert "own dreams" in capsys.readouterr().out
+    main(["collect", "Toy", "--episodes", "4", "--max-steps", "60", "--workers", "1"])
+    assert main(command) == 0
+    figures = json.loads((tmp_path / "inside" / "figures.json").read_text())
+    assert figures["recording"] == str(paths.data_dir("Toy-Numpy")) and figures["pieces"] == 2
+    assert (tmp_path / "inside" / "report.html").is_file()
 
 
 def test_from_large_frames_to_a_dream_drawn_by_the_upscaler(tmp_path, capsys, monkeypatch):
