@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-__all__ = ["agents_dir", "data_dir", "home", "roms_dir", "weights_dir"]
+__all__ = ["agents_dir", "data_dir", "home", "metrics_dir", "roms_dir", "weights_dir"]
 
 
 def home() -> Path:
@@ -32,3 +32,8 @@ def weights_dir(game: str) -> Path:
 def agents_dir(game: str) -> Path:
     """Agents trained on one game, a folder each."""
     return home() / "agents" / game
+
+
+def metrics_dir() -> Path:
+    """Weights of networks that some metrics ask, as their publishers name them."""
+    return home() / "metrics"

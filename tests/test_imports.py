@@ -16,7 +16,7 @@ PACKAGE = Path(genie_gym.__file__).parent
 ORDER = [
     {"errors", "paths"},
     {"frames", "files", "devices", "precision", "metrics", "stopping"},
-    {"games", "data", "models"},
+    {"games", "data", "models", "perceptual"},
     {"fit", "world_model", "registration"},
     {"envs", "rewards"},
     {"wrappers", "sb3"},
