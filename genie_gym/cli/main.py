@@ -1,6 +1,7 @@
 """Finds the command, calls it, and turns what a user can cause into one line on stderr and an exit code."""
 
 import errno
+import os
 import sys
 import threading
 import warnings
@@ -42,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for an error (said in one line on stderr), 130 if interrupted.
     """
+    # Before torch is loaded: where another program is busy, threads that spin while they wait for each other keep each
+    # other from the core they wait for, and a fit takes several times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     with _short_messages():
         try:
             config = (tyro.conf.FlagCreatePairsOff,)

@@ -1,6 +1,7 @@
 """Each command does what its line says, on the toy game; a whole round needs no emulator."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -191,6 +192,13 @@ def test_roms_import(tmp_path, capsys):
     assert "1 imported: Kangaroo-Atari2600" in capsys.readouterr().out
     assert main(["roms", "import", str(rom)]) == 0
     assert "1 already there" in capsys.readouterr().out
+
+
+def test_waiting_threads_do_not_spin_unless_the_user_says_so(monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert main(["games"]) == 0 and os.environ["OMP_WAIT_POLICY"] == "active"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    assert main(["games"]) == 0 and os.environ["OMP_WAIT_POLICY"] == "passive"
 
 
 def test_interrupt_is_one_line(capsys, monkeypatch):
