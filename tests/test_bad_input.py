@@ -198,6 +198,12 @@ def test_nothing_to_inspect(capsys, tmp_path, toy_checkpoint):
     assert "cannot write" in line and "--out" in line
 
 
+def test_no_weights_of_a_metrics_network(capsys, toy_checkpoint):
+    main(["collect", "Toy", *COLLECT])
+    line = complaint(capsys, "evaluate", toy_checkpoint, "--perceptual")
+    assert "LPIPS needs" in line and f"curl -fL --create-dirs -o {paths.metrics_dir()}" in line
+
+
 def test_no_network():
     nowhere = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
     answer = subprocess.run(

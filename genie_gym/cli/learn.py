@@ -113,6 +113,7 @@ def evaluate(
     order: str | None = None,
     floor: float | None = None,
     seed: int = 0,
+    perceptual: bool = False,
     out: Path | None = None,
     threads: int | None = None,
 ) -> None:
@@ -128,6 +129,7 @@ def evaluate(
         order: Which tokens are settled first: random, or by confidence.
         floor: Tokens less likely than this share of the likeliest are never drawn.
         seed: Of everything random.
+        perceptual: LPIPS and FID too; says which files they need and how to fetch them.
         out: Folder for all figures as JSON and for strips of pictures; nothing is written by default.
         threads: CPU threads.
     """
@@ -151,7 +153,16 @@ def evaluate(
     recording = Recording(data or paths.data_dir(loaded.game["name"]))
     asked: dict[str, Any] = {"steps": steps, "temperature": temperature, "order": order, "floor": floor}
     sampling = replace(loaded.sampling, **{name: value for name, value in asked.items() if value is not None})
-    figures = score(loaded, recording, clips=clips, sampling=sampling, long_steps=long_steps, seed=seed, out=out)
+    figures = score(
+        loaded,
+        recording,
+        clips=clips,
+        sampling=sampling,
+        seed=seed,
+        long_steps=long_steps,
+        perceptual=perceptual,
+        out=out,
+    )
     Console().print(summary(figures))
     if out is not None:
         write_aside(out / "figures.json", json.dumps(figures, indent=1).encode())

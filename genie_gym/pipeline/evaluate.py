@@ -12,21 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from einops import rearrange
 
 from genie_gym.data import Clips, Recording, split
 from genie_gym.errors import ConfigError
-from genie_gym.frames import from_model, to_model
 from genie_gym.metrics import Frames, frechet_distance, moving_pixels, moving_psnr, psnr, ssim
 from genie_gym.models.latent_actions import LatentActionModel
 from genie_gym.pipeline.dreaming import TOGETHER, dream, dream_at_once
 from genie_gym.pipeline.figures import plain, write_strip
 from genie_gym.pipeline.latent_play import compare_actions, with_latent_actions
 from genie_gym.pipeline.long_dreams import long_dreams, thumbnails
+from genie_gym.pipeline.perceptual_score import PerceptualScore
 from genie_gym.pipeline.sprites import SpriteDetector, cut_sprite, sprite_scores
-from genie_gym.precision import autocast
-from genie_gym.world_model import Checkpoint, Sampling, WorldModel
+from genie_gym.pipeline.tokens import decode, encode
+from genie_gym.world_model import Checkpoint, Sampling
 
 __all__ = ["check_actions", "evaluate"]
 
@@ -47,6 +46,7 @@ def evaluate(
     long_steps: int = 1000,
     dreams: int = 16,
     sprite: SpriteDetector | None = None,
+    perceptual: bool = False,
     out: str | Path | None = None,
 ) -> dict[str, Any]:
     """Scores a world model against recorded play; the same call gives the same figures, but for the speed.
@@ -63,6 +63,7 @@ def evaluate(
         long_steps: length of the long dreams; 0 leaves them out.
         dreams: number of long dreams.
         sprite: finds the player in a picture; by default cut from the recording where its game is known to `sprites`.
+        perceptual: adds LPIPS and FID; their networks' weights must be at hand, see `genie_gym.perceptual`.
         out: folder for strips of pictures, none by default: prediction.png (for a few clips three rows: real,
             predicted, last context frame repeated) and long_dreams.png.
 
@@ -82,6 +83,8 @@ def evaluate(
             code has it; standard errors beside both.
         sprite: where the real frame shows the player, how often the predicted one does ("kept"), and in the same
             place ("in_place"); "pictured" is the same as "kept" for reconstructed frames. None without a detector.
+        perceptual: of "reconstruction", "prediction", "single_pass" and "repeat" (the last context frame shown again)
+            "lpips" by step and "fid" over all steps; None unless asked for.
         latent: for a model of latent actions, how well those it finds in the chosen episodes match the recorded ones,
             see `compare_actions`; None for other models, or where no actions were recorded.
         long: see `long_dreams`; None without them.
@@ -90,11 +93,13 @@ def evaluate(
     Raises:
         ConfigError: the horizon is too short, or the recording is of a game with other actions.
         DataError: no episode is long enough, or the pictures cannot be written.
+        CheckpointError: the weights of LPIPS or FID are missing; the message says how to fetch them.
     """
     if horizon < AT or context < 1 or clips < 1:
         raise ConfigError(
             f"evaluate needs horizon >= {AT}, context >= 1, clips >= 1; got {horizon}, {context}, {clips}"
         )
+    measure = PerceptualScore(checkpoint.model.device) if perceptual else None
     sampling, sprite = sampling or checkpoint.sampling, sprite or cut_sprite(recording)
     chosen = split(recording)[1] if episodes is None else np.asarray(episodes)
     latent = None
@@ -106,7 +111,7 @@ def evaluate(
     figures = {
         "game": checkpoint.game["name"],
         "settings": {"clips": clips, "context": context, "horizon": horizon, "seed": seed} | asdict(sampling),
-        **_short_term(play, clip, sprite, out),
+        **_short_term(play, clip, sprite, measure, out),
         "latent": latent,
         "long": None,
     }
@@ -146,7 +151,11 @@ class _Play:
 
 
 def _short_term(
-    play: _Play, clip: dict[str, np.ndarray], sprite: SpriteDetector | None, out: str | Path | None
+    play: _Play,
+    clip: dict[str, np.ndarray],
+    sprite: SpriteDetector | None,
+    measure: PerceptualScore | None,
+    out: str | Path | None,
 ) -> dict[str, Any]:
     """All figures of the clips: frames uint8 (b, c + h, s, s, 3), actions int64 (b, c + h - 1)."""
     frames, context = clip["frames"], play.context
@@ -155,7 +164,7 @@ def _short_term(
     predicted = play.dream(clip["actions"])
     speed = predicted.shape[0] * predicted.shape[1] / (time.perf_counter() - started)
     at_once = play.at_once(clip["actions"])
-    real, seen = frames[:, context:], _reconstructed(play.checkpoint.model, frames)
+    real, seen = frames[:, context:], decode(play.checkpoint.model, encode(play.checkpoint.model, frames))
     likeness = _likeness(predicted, real)
     repeated = np.repeat(frames[:, context - 1 : context], real.shape[1], 1)
     if out is not None:
@@ -176,6 +185,13 @@ def _short_term(
         | _likeness(at_once, real)
         | {"control": _control(play, play.at_once, clip["actions"], at_once, real)},
         "control": _control(play, play.dream, clip["actions"], predicted, real),
+        "perceptual": measure
+        and {
+            "reconstruction": measure(seen, frames),
+            "prediction": measure(predicted, real),
+            "single_pass": measure(at_once, real),
+            "repeat": measure(repeated, real),
+        },
         "sprite": sprite and sprite_scores(sprite, real, predicted, seen[:, context:]),
         "speed": {"frames_per_second": speed, "batch": min(len(frames), TOGETHER)},
     }
@@ -222,17 +238,6 @@ def _ssim(shown: Frames, real: Frames) -> list[float]:
 
 def _frechet(shown: Frames, real: Frames) -> float:
     return frechet_distance(thumbnails(shown), thumbnails(real))
-
-
-@torch.inference_mode()
-def _reconstructed(model: WorldModel, frames: Frames) -> Frames:
-    """Frames uint8 (b, t, s, s, 3) as the tokenizer sees them."""
-    parts = []
-    for i in range(0, len(frames), TOGETHER):
-        with autocast(model.dtype, model.device):
-            tokens = model.tokenizer.encode(to_model(torch.from_numpy(frames[i : i + TOGETHER]).to(model.device)))
-            parts.append(from_model(model.tokenizer.decode(tokens)).cpu().numpy())
-    return np.concatenate(parts)
 
 
 def check_actions(checkpoint: Checkpoint, recording: Recording) -> None:

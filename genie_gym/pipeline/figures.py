@@ -50,6 +50,9 @@ def summary(figures: dict[str, Any]) -> Table:
         for name, key in (("mutual information", "nmi"), ("one-to-one accuracy", "accuracy")):
             beside = f"{latent[key]:.3f} ({latent[f'shuffled_{key}']:.3f})"
             table.add_row(f"latent and true actions (chance), {name}", beside)
+    for who, looks in (figures["perceptual"] or {}).items():
+        shown = f"{looks['lpips'][3]:.3f}, {looks['fid']:.1f}"
+        table.add_row(f"{who.replace('_', ' ')}: LPIPS of the fourth frame, FID", shown)
     if sprite:
         table.add_row(f"player kept after {len(sprite['kept'])} true actions", f"{sprite['kept'][-1]:.0%}")
     if long and long["sprite"]:
