@@ -44,7 +44,7 @@ def test_no_rom_among_the_files(capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["collect", "fit", "fit-upscaler", "evaluate", "explore", "places", "demo", "inspect"]
+    "command", ["collect", "fit", "fit-upscaler", "evaluate", "map-buttons", "explore", "places", "demo", "inspect"]
 )
 def test_unknown_game(capsys, command):
     line = complaint(capsys, command, "Airstrikr")
@@ -52,7 +52,7 @@ def test_unknown_game(capsys, command):
 
 
 def test_no_weights(capsys):
-    for command in ("evaluate", "demo", "inspect", "fit-upscaler"):
+    for command in ("evaluate", "map-buttons", "demo", "inspect", "fit-upscaler"):
         line = complaint(capsys, command, "SuperMarioBros-Nes")
         assert str(paths.weights_dir("SuperMarioBros-Nes")) in line
         assert "genie-gym collect SuperMarioBros-Nes && genie-gym fit SuperMarioBros-Nes" in line
@@ -215,6 +215,15 @@ def test_no_network():
     assert answer.returncode == 2
     (line,) = answer.stderr.splitlines()
     assert "'nobody/nothing'" in line and "check the spelling and the network" in line
+
+
+def test_buttons_that_cannot_be_mapped(capsys, toy_checkpoint, tmp_path):
+    main(["collect", "Toy", *COLLECT])
+    line = complaint(capsys, "map-buttons", toy_checkpoint)
+    assert "Toy-Numpy was fitted to real actions" in line
+    assert "genie-gym collect nothing" in complaint(
+        capsys, "map-buttons", toy_checkpoint, "--data", str(tmp_path / "nothing")
+    )
 
 
 def test_options_out_of_range(capsys):

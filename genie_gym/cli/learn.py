@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 from genie_gym.cli.names import Game, find_checkpoint, find_name
 from genie_gym.errors import ConfigError
 
-__all__ = ["evaluate", "fit", "fit_upscaler"]
+__all__ = ["evaluate", "fit", "fit_upscaler", "map_buttons"]
 
 
 def fit(
@@ -55,6 +55,7 @@ def fit(
         print("stopped and saved; the same command goes on from here")
         return 130
     print(f"world model of {name} in {report.checkpoint}; score it with: genie-gym evaluate {out or name}")
+    print(f"play it with: genie-gym play {out or name}")
     return 0
 
 
@@ -167,6 +168,41 @@ def evaluate(
     if out is not None:
         write_aside(out / "figures.json", json.dumps(figures, indent=1).encode())
         print(f"all figures: {out / 'figures.json'}")
+
+
+def map_buttons(
+    checkpoint: Annotated[Positional[str], arg(metavar="CHECKPOINT|GAME")],
+    data: Path | None = None,
+    out: Path | None = None,
+    seed: int = 0,
+) -> None:
+    """Find the real game's buttons in a world of latent actions, from play whose actions are known.
+
+    Args:
+        checkpoint: A game's name, a checkpoint folder, or the id of a model on the hub.
+        data: Folder of recorded play with its actions, some minutes of it; the game's own below the data folder by
+            default.
+        out: Folder of a new checkpoint that knows the buttons; by default they are added to the one given.
+        seed: Of the shuffled control.
+    """
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from genie_gym import paths
+    from genie_gym.data import Recording
+    from genie_gym.pipeline.button_map import map_buttons as find_buttons
+    from genie_gym.pipeline.button_map import summary
+    from genie_gym.world_model import Checkpoint
+
+    place = find_checkpoint(checkpoint)
+    if out is None and not Path(place).is_dir():
+        raise ConfigError(f"{place} lies on the hub; say where to keep it with its buttons, with --out FOLDER")
+    loaded = Checkpoint.from_pretrained(place)
+    found = find_buttons(loaded, Recording(data or paths.data_dir(loaded.game["name"])), seed)
+    replace(loaded, buttons=found).save(out or place)
+    Console().print(summary(found))
+    print(f"kept in {out or place}; play it with its buttons: genie-gym play {out or checkpoint}")
 
 
 def _check_threads(threads: int | None) -> None:

@@ -30,7 +30,7 @@ def commands() -> SubcommandApp:
     app.command(roms, name="roms")
     for gathering in (gather.games, gather.collect, gather.convert):
         app.command(gathering)
-    for learning in (learn.fit, learn.fit_upscaler, learn.evaluate):
+    for learning in (learn.fit, learn.fit_upscaler, learn.evaluate, learn.map_buttons):
         app.command(learning)
     for function in (seek.explore, seek.places, seek.refit, watch.demo, watch.inspect, watch.play):
         app.command(function)

@@ -38,8 +38,15 @@ def demo(
     print(f"{report.strip}: the real game above, the dream below, at steps further and further apart")
 
 
-def play(game: Game, device: str = "auto", zoom: float = 2.0, seed: int | None = None, upscale: bool = False) -> None:
-    """Play a dream with the arrow keys and z, in a window; Escape ends it.
+def play(
+    game: Game,
+    device: str = "auto",
+    zoom: float = 2.0,
+    seed: int | None = None,
+    upscale: bool = False,
+    latent: bool = False,
+) -> None:
+    """Play a dream in a window, with the arrow keys and z, or 0 to 9 for latent actions; Escape ends it.
 
     Args:
         game: Name, a checkpoint folder, or the id of a model on the hub.
@@ -47,10 +54,11 @@ def play(game: Game, device: str = "auto", zoom: float = 2.0, seed: int | None =
         zoom: Size of the window; 1 is 256 pixels.
         seed: Other seeds give other dreams.
         upscale: Show it as the checkpoint's upscaler draws it, see fit-upscaler.
+        latent: Steer by latent actions, though the world knows the real game's buttons from map-buttons.
     """
     from genie_gym.pipeline.play import play as play_dream
 
-    play_dream(find_checkpoint(game), device=device, zoom=zoom, seed=seed, upscale=upscale)
+    play_dream(find_checkpoint(game), device=device, zoom=zoom, seed=seed, upscale=upscale, latent=latent)
 
 
 def inspect(

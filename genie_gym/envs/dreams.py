@@ -39,9 +39,10 @@ class Dreams:
         ends: whether the dream may end; False leaves out what the end head says.
         reward: what a step is paid, see `paid`.
         upscale: whether frames are given as the checkpoint's upscaler draws them.
+        buttons: actions are the real game's, each for the latent action that the checkpoint's button map has for it.
 
     Attributes:
-        game: the game's description, of the checkpoint.
+        game: the game's description, of the checkpoint; with the real actions where there are buttons.
         size: side in pixels of a frame as the model, and a prompt, has it.
         scale: how many times as high and wide the frames are that it gives.
         zoom: how many times as high and wide again they are to be looked at.
@@ -64,6 +65,7 @@ class Dreams:
         ends: bool = True,
         reward: str = "game",
         upscale: bool = False,
+        buttons: bool = False,
     ):
         if reward not in REWARDS:
             raise ConfigError(f"unknown reward {reward!r} of a dream; choose one of: {', '.join(REWARDS)}")
@@ -71,7 +73,7 @@ class Dreams:
         loaded = load_weights(place, device, precision, compile)
         self.count, self.ends, self.reward = count, ends, reward
         self.model, self.starts = loaded.model, loaded.starts
-        self.game = GameSpec.from_dict(loaded.game)
+        self.game, self._codes = _played(loaded, buttons, place)
         self.size = self.model.tokenizer.config.size
         self._upscaler = _find_upscaler(loaded, checkpoint) if upscale else None
         self.scale = self._upscaler.config.scale if self._upscaler else 1
@@ -93,7 +95,8 @@ class Dreams:
             uint8 (len(rows), s, s, 3) on the model's device, the newest frame of each as the model sees it; s is
             scale * size.
         """
-        chosen = [prompt or self._draw_start(stream) for prompt, stream in zip(prompts, streams, strict=True)]
+        given = [prompt and self._in_codes(prompt) for prompt in prompts]
+        chosen = [prompt or self._draw_start(stream) for prompt, stream in zip(given, streams, strict=True)]
         seeds = np.array([stream.integers(2**63) for stream in streams])
         frames = torch.empty((len(rows), self.size, self.size, 3), dtype=torch.uint8, device=self.model.device)
         for alike in _alike(chosen):  # prompts of equal length are one batch
@@ -106,7 +109,7 @@ class Dreams:
         """Takes one action int64 (N,) in each dream."""
         if self._state is None:
             raise gym.error.ResetNeeded("call reset() before step()")
-        outcome = self.model.step(self._state, self._checked(actions), self.sampling)
+        outcome = self.model.step(self._state, self._codes[self._checked(actions)], self.sampling)
         ended = outcome.ended if self.ends else torch.zeros_like(outcome.ended)
         return replace(outcome, frames=self._shown(outcome.frames), ended=ended)
 
@@ -134,6 +137,11 @@ class Dreams:
             named = ", ".join(f"{i} {name}" for i, name in enumerate(self.game.meanings))
             raise InvalidActionError(f"an action must be one of {named}; got {actions!r}")
         return torch.from_numpy(taken.astype(np.int64))
+
+    def _in_codes(self, prompt: Prompt) -> Prompt:
+        """A prompt from outside, its actions as the model knows them."""
+        frames, actions = prompt
+        return frames, None if actions is None else self._codes.cpu().numpy()[actions]
 
     def _draw_start(self, stream: np.random.Generator) -> Prompt:
         frames, actions = self.starts["frames"], self.starts["actions"]
@@ -168,6 +176,20 @@ def _find_upscaler(loaded: Checkpoint, checkpoint: str | Path | None) -> Upscale
 
 def _replaced(sampling: Sampling, **changes: Any) -> Sampling:
     return replace(sampling, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _played(loaded: Checkpoint, buttons: bool, place: str) -> tuple[GameSpec, torch.Tensor]:
+    """The game as it is played, and what the model knows each of its actions as, int64 (actions,)."""
+    if not buttons or loaded.model.latent_actions is None:
+        spec = GameSpec.from_dict(loaded.game)
+        return spec, torch.arange(len(spec.actions), device=loaded.model.device)
+    if loaded.buttons is None:
+        raise ConfigError(
+            f"{place} knows no buttons; find them in play whose actions are known with: "
+            f"genie-gym map-buttons {loaded.game['name']} --data FOLDER"
+        )
+    codes = torch.tensor(loaded.buttons.codes, device=loaded.model.device)
+    return GameSpec.from_dict(loaded.game | {"actions": loaded.buttons.actions}), codes
 
 
 def _context(asked: int | None, kept: int) -> int:

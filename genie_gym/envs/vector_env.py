@@ -37,7 +37,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         tensors: give observations (those in `final_obs` too), rewards and ends as torch tensors on the model's device
             (rewards float32), and take actions as one, for agents that live there. The rest of `infos` stays numpy.
         options: device, precision, compile, sampling_steps, temperature, order, floor, context, ends,
-            reward ("game" or "autoexplore"), upscale.
+            reward ("game" or "autoexplore"), upscale, buttons.
 
     `infos` holds "end_probability" and "game_reward" of each dream.
 

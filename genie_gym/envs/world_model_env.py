@@ -46,6 +46,8 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
         reward: "game" or "autoexplore".
         upscale: give observations, and render, as the checkpoint's upscaler draws them, four times as high and wide.
             What the model dreams of, and prompts, keep their size.
+        buttons: for a world of latent actions, takes the real game's actions; `genie-gym map-buttons` must have found
+            which latent action each of them is.
         render_mode: None or "rgb_array" (uint8, 256x256x3); "human" and lists come from `gymnasium.make`.
 
     Raises:
@@ -70,6 +72,7 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
         ends: bool = True,
         reward: str = "game",
         upscale: bool = False,
+        buttons: bool = False,
         render_mode: str | None = None,
     ):
         if render_mode not in (None, "rgb_array"):
@@ -90,6 +93,7 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
             ends=ends,
             reward=reward,
             upscale=upscale,
+            buttons=buttons,
         )
         spec, size = self._dreams.game, self._dreams.scale * self._dreams.size
         self.metadata = {

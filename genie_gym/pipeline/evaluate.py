@@ -20,7 +20,7 @@ from genie_gym.metrics import Frames, frechet_distance, moving_pixels, moving_ps
 from genie_gym.models.latent_actions import LatentActionModel
 from genie_gym.pipeline.dreaming import TOGETHER, dream, dream_at_once
 from genie_gym.pipeline.figures import plain, write_strip
-from genie_gym.pipeline.latent_play import compare_actions, with_latent_actions
+from genie_gym.pipeline.latent_play import compare_actions, found_and_true, with_latent_actions
 from genie_gym.pipeline.long_dreams import long_dreams, thumbnails
 from genie_gym.pipeline.perceptual_score import PerceptualScore
 from genie_gym.pipeline.sprites import SpriteDetector, cut_sprite, sprite_scores
@@ -127,8 +127,7 @@ def _latent(
     found = with_latent_actions(recording, model)
     if not recording.has_actions:
         return found, None
-    codes, true = (np.concatenate([which.steps(int(i))[0] for i in episodes]) for which in (found, recording))
-    return found, compare_actions(codes, true, seed)
+    return found, compare_actions(*found_and_true(found, recording, episodes), seed)
 
 
 class _Play:

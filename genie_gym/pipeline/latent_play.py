@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 
 from genie_gym.data import Recording
 from genie_gym.frames import to_model
-from genie_gym.metrics import count_pairs, mutual_information, one_to_one_accuracy
+from genie_gym.metrics import Frames, count_pairs, mutual_information, one_to_one_accuracy
 from genie_gym.models.latent_actions import LatentActionModel
 
-__all__ = ["compare_actions", "find_actions", "latent_game", "with_latent_actions"]
+__all__ = ["compare_actions", "find_actions", "found_and_true", "latent_game", "see_codes", "with_latent_actions"]
 
 
 def latent_game(game: dict[str, Any], codes: int) -> dict[str, Any]:
@@ -36,6 +37,12 @@ def with_latent_actions(recording: Recording, model: LatentActionModel) -> Recor
     return recording.with_actions(latent_game(recording.header["game"], model.config.codes), actions)
 
 
+def found_and_true(found: Recording, recording: Recording, episodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The steps of some episodes under latent and under recorded actions, one after the other: int64 (steps,) each."""
+    codes, true = (np.concatenate([which.steps(int(i))[0] for i in episodes]) for which in (found, recording))
+    return codes, true
+
+
 def compare_actions(codes: np.ndarray, actions: np.ndarray, seed: int = 0) -> dict[str, Any]:
     """How well codes match true actions, int64 (steps,) each, beside the same codes in random order.
 
@@ -52,3 +59,20 @@ def compare_actions(codes: np.ndarray, actions: np.ndarray, seed: int = 0) -> di
         figures[f"{prefix}accuracy"] = one_to_one_accuracy(counts)
     figures["most_frequent"] = float(np.bincount(actions).max() / len(actions))
     return figures | {"codes": len(np.unique(codes)), "steps": len(codes)}
+
+
+def see_codes(prompts: Frames, strips: Frames, model: LatentActionModel) -> np.ndarray:
+    """What a latent action model sees in dreams: in a world whose codes each do one thing, the codes that were taken.
+
+    Args:
+        prompts: uint8 (b, c, s, s, 3), the frames that the dreams started from.
+        strips: uint8 (b, a, k, s, s, 3), k frames dreamed in each of a ways.
+
+    Returns:
+        int64 (b, a, k).
+    """
+    ways, steps = strips.shape[1:3]
+    clips = (
+        np.concatenate([prompt, dream]) for prompt, dreams in zip(prompts, strips, strict=True) for dream in dreams
+    )
+    return rearrange([find_actions(clip, model)[-steps:] for clip in clips], "(b a) k -> b a k", a=ways)

@@ -24,6 +24,7 @@ from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
 from genie_gym.models.upscaler import Upscaler, UpscalerConfig
+from genie_gym.world_model.buttons import ButtonMap
 from genie_gym.world_model.world_model import Sampling, WorldModel
 
 __all__ = ["FORMAT", "VERSION", "Checkpoint"]
@@ -45,6 +46,7 @@ class Checkpoint:
         provenance: plain values: data, steps, minutes, commit, metrics.
         upscaler: draws frames in finer detail, where one was fitted. It knows the pictures of the game alone, and
             serves another model of the same game as well.
+        buttons: of a model of latent actions, which of them stand for the real game's buttons, where that is known.
     """
 
     model: WorldModel
@@ -53,6 +55,7 @@ class Checkpoint:
     sampling: Sampling = field(default_factory=Sampling)
     provenance: dict[str, Any] = field(default_factory=dict)
     upscaler: Upscaler | None = None
+    buttons: ButtonMap | None = None
 
     def save(self, folder: str | Path) -> None:
         """Writes the folder, each file aside and then renamed; config.json last, as it makes the folder a checkpoint.
@@ -91,7 +94,8 @@ class Checkpoint:
             sampling = Sampling(**config["sampling"])
             upscaler = _read_upscaler(folder, config)
             upscaler = upscaler and upscaler.to(device)
-            return cls(model.to(device), config["game"], starts, sampling, config["provenance"], upscaler)
+            provenance, buttons = config["provenance"], _checked_buttons(config)
+            return cls(model.to(device), config["game"], starts, sampling, provenance, upscaler, buttons)
         except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             raise CheckpointError(
                 f"the checkpoint {folder} is incomplete or damaged ({str(error).splitlines()[0]}); "
@@ -172,6 +176,7 @@ class Checkpoint:
             "provenance": self.provenance,
             **({"latent_actions": asdict(latent.config)} if latent else {}),
             **({"upscaler": asdict(self.upscaler.config)} if self.upscaler else {}),
+            **({"buttons": self.buttons.to_dict()} if self.buttons else {}),
         }
 
 
@@ -235,3 +240,12 @@ def _checked_starts(starts: dict[str, Tensor], size: int) -> dict[str, Tensor]:
     if frames.dtype != torch.uint8 or frames.shape != (k, c, size, size, 3) or actions.shape != (k, c - 1) or not k:
         raise ValueError(f"starts of shapes {tuple(frames.shape)} and {tuple(actions.shape)}")
     return starts
+
+
+def _checked_buttons(config: dict[str, Any]) -> ButtonMap | None:
+    if "buttons" not in config:
+        return None
+    buttons = ButtonMap(**config["buttons"])
+    if not all(0 <= code < len(config["game"]["actions"]) for code in buttons.codes):
+        raise ValueError(f"a button map to the codes {buttons.codes}")
+    return buttons

@@ -8,6 +8,7 @@ import sys
 import time
 
 import cv2
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -20,6 +21,7 @@ from genie_gym.models.dynamics import DynamicsConfig
 from genie_gym.models.latent_actions import LatentActionConfig
 from genie_gym.models.tokenizer import TokenizerConfig
 from genie_gym.models.upscaler import UpscalerConfig
+from genie_gym.registration import register_games
 from genie_gym.world_model import Checkpoint
 from tests.conftest import untrained
 
@@ -42,7 +44,7 @@ def test_help_names_every_command_within_a_second():
         fastest = min(fastest, time.perf_counter() - started)
         texts.add(answer.stdout)
     assert answer.returncode == 0
-    others = ("explore", "places", "refit", "demo", "inspect", "play")
+    others = ("map-buttons", "explore", "places", "refit", "demo", "inspect", "play")
     for command in ("roms", "games", "collect", "convert", "fit", "fit-upscaler", "evaluate", *others):
         assert all(command in text for text in texts)
     assert fastest < 2  # a second on an idle machine; loading torch alone takes two
@@ -51,8 +53,8 @@ def test_help_names_every_command_within_a_second():
 @pytest.mark.parametrize(
     "command",
     [
-        *("roms import", "games", "collect", "convert", "fit", "fit-upscaler", "evaluate", "explore", "places"),
-        *("refit", "demo", "inspect", "play"),
+        *("roms import", "games", "collect", "convert", "fit", "fit-upscaler", "evaluate", "map-buttons"),
+        *("explore", "places", "refit", "demo", "inspect", "play"),
     ],
     ids=str,
 )
@@ -168,17 +170,34 @@ def test_a_game_from_video_alone(tmp_path, capsys, monkeypatch):
         for _ in range(48):
             video.write(rng.integers(0, 256, (62, 90, 3), np.uint8))
         video.release()
-        assert main(["convert", str(path), "--game", "Clip", "--fps", "15"]) == 0
+        assert main(["convert", str(path), "--game", "Clip"]) == 0
     assert "2 episodes, 48 frames" in capsys.readouterr().out
     assert main(["fit", "Clip-Own", "--preset", "miniature"]) == 0
     capsys.readouterr()
     assert main(["evaluate", "Clip-Own", "--clips", "2", "--long-steps", "0"]) == 0
     assert "latent and true" not in capsys.readouterr().out  # there is no truth
 
-    env = WorldModelEnv(checkpoint=paths.weights_dir("Clip-Own"))
+    register_games()  # what the next program's import does
+    env = gym.make("GenieRedux/Clip-Own-v0")
     env.reset(seed=0)
-    assert env.get_action_meanings() == [f"LATENT {i}" for i in range(8)]
+    assert env.unwrapped.get_action_meanings() == [f"LATENT {i}" for i in range(8)]
     assert env.step(7)[0].shape == (64, 64, 3) and env.metadata["render_fps"] == 15
+
+    (tmp_path / "pressed.csv").write_text("left\nright\njump\n" * 16)
+    labelled = [
+        "convert",
+        str(tmp_path / "one.mp4"),
+        str(tmp_path / "pressed.csv"),
+        "--out",
+        str(tmp_path / "labelled"),
+    ]
+    assert main(labelled) == 0
+    assert main(["map-buttons", "Clip-Own", "--data", str(tmp_path / "labelled")]) == 0
+    text = capsys.readouterr().out
+    assert "explained" in text and "genie-gym play Clip-Own" in text
+    env = gym.make("GenieRedux/Clip-Own-v0", buttons=True)
+    assert env.unwrapped.get_action_meanings() == ["jump", "left", "right"]
+    assert env.unwrapped.get_keys_to_action()[(1073741904,)] == 1  # the left arrow
 
 
 @pytest.mark.retro

@@ -7,7 +7,7 @@ import torch
 from genie_gym import data, games
 from genie_gym.fit import FitConfig, fit_latent_actions
 from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
-from genie_gym.pipeline.latent_play import compare_actions, latent_game, with_latent_actions
+from genie_gym.pipeline.latent_play import compare_actions, latent_game, see_codes, with_latent_actions
 from genie_gym.pipeline.policies import StickyPolicy
 from genie_gym.pipeline.rollout import play_episode
 from tests.conftest import untrained_latent
@@ -52,6 +52,18 @@ def test_codes_that_know_nothing():
     figures = compare_actions(rng.integers(0, 8, 5000), rng.integers(0, 4, 5000))
     assert figures["nmi"] == pytest.approx(figures["shuffled_nmi"], abs=0.01)
     assert figures["accuracy"] == pytest.approx(figures["shuffled_accuracy"], abs=0.03)
+
+
+def test_codes_seen_in_dreams():
+    checkpoint = untrained_latent()
+    latent, prompts = checkpoint.model.latent_actions, checkpoint.starts["frames"][:2].numpy()
+    strips = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 64, 64, 3), np.uint8)
+    seen = see_codes(prompts, strips, latent)
+    assert seen.shape == (2, 3, 4) and len(np.unique(seen)) > 1
+    for start, way in np.ndindex(2, 3):
+        clip = torch.from_numpy(np.concatenate([prompts[start], strips[start, way]]).astype(np.float32) / 255)
+        found = latent.codes(clip.permute(0, 3, 1, 2)[None])[0]
+        np.testing.assert_array_equal(seen[start, way], found[-4:].numpy())
 
 
 @pytest.mark.slow
