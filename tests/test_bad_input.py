@@ -224,6 +224,7 @@ def test_buttons_that_cannot_be_mapped(capsys, toy_checkpoint, tmp_path):
     assert "genie-gym collect nothing" in complaint(
         capsys, "map-buttons", toy_checkpoint, "--data", str(tmp_path / "nothing")
     )
+    assert "latent actions; say how many" in complaint(capsys, "fit", "Toy", "--joint")
 
 
 def test_options_out_of_range(capsys):

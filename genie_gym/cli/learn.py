@@ -21,6 +21,7 @@ def fit(
     seed: int = 0,
     threads: int | None = None,
     latent_actions: int | None = None,
+    joint: bool = False,
 ) -> int:
     """Fit a world model to recorded play; the same command goes on where it stopped.
 
@@ -35,6 +36,7 @@ def fit(
         threads: CPU threads.
         latent_actions: That many actions, found in the pictures, in place of the recorded ones; by default 8 where
             none were recorded.
+        joint: Fit latent actions and dynamics together, as Genie does, rather than one after the other.
     """
     from genie_gym.pipeline.fit_world import fit_world
 
@@ -50,6 +52,7 @@ def fit(
         seed=seed,
         threads=threads,
         latent_actions=latent_actions,
+        joint=joint,
     )
     if not report.finished:
         print("stopped and saved; the same command goes on from here")

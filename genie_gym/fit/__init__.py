@@ -1,5 +1,6 @@
 """Fitting: the only room with world-model optimisers."""
 
+from genie_gym.fit.joint import fit_jointly
 from genie_gym.fit.loop import FitConfig, FitReport, fit
 from genie_gym.fit.presets import PRESETS, Preset, preset
 from genie_gym.fit.stages import fit_decoder, fit_dynamics, fit_latent_actions, fit_tokenizer
@@ -15,6 +16,7 @@ __all__ = [
     "fit",
     "fit_decoder",
     "fit_dynamics",
+    "fit_jointly",
     "fit_latent_actions",
     "fit_tokenizer",
     "fit_upscaler",

@@ -7,7 +7,7 @@ Shapes: b clips, t frames, n tokens a frame.
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,9 +22,29 @@ from genie_gym.models.latent_actions import LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.precision import autocast, resolve
 
-__all__ = ["Windows", "fit_decoder", "fit_dynamics", "fit_latent_actions", "fit_tokenizer", "token_batch"]
+__all__ = [
+    "Ordered",
+    "Windows",
+    "draw_windows",
+    "dynamics_figures",
+    "fit_decoder",
+    "fit_dynamics",
+    "fit_latent_actions",
+    "fit_tokenizer",
+    "latent_figures",
+    "one_step_ahead",
+    "token_batch",
+]
 
 Windows = Clips | JoinedClips
+
+
+class Ordered(Protocol):
+    """Windows of `length` frames to validate with, as `Clips` gives them."""
+
+    length: int
+
+    def in_order(self, batch: int) -> Iterator[dict[str, np.ndarray]]: ...
 
 
 def fit_tokenizer(model: Tokenizer, train: Windows, held_out: Windows, config: FitConfig, folder: Path) -> FitReport:
@@ -109,13 +129,13 @@ def fit_latent_actions(
     """
 
     def validate(average: Any) -> dict[str, Any]:
-        return _next_frames(average, held_out, config)
+        return latent_figures(average, held_out, config)
 
     return fit(model, _pictures(train), validate, config, folder, name="latent_actions")
 
 
 @torch.no_grad()
-def _next_frames(average: Any, held_out: Windows, config: FitConfig) -> dict[str, Any]:
+def latent_figures(average: Any, held_out: Windows, config: FitConfig) -> dict[str, Any]:
     device = next(average.parameters()).device
     errors: list[Tensor] = []
     repeated: list[Tensor] = []
@@ -164,17 +184,25 @@ def fit_dynamics(
     model.adopt_codebook(tokenizer.codebook.codes)
 
     def sample(rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
-        length = int(rng.choice(lengths))
-        start = int(rng.integers(train.length - length + 1)) if rng.random() < 0.5 else 0
-        count = max(1, batch * lengths[0] // length)
-        clips = train.sample(rng, count, start + length, overhang=length - 2)  # length - 1 frames are predicted
-        return token_batch(tokenizer, clips, start, start + length, config.precision)
+        clips, start, stop = draw_windows(train, lengths, rng, batch)
+        return token_batch(tokenizer, clips, start, stop, config.precision)
 
     def validate(average: nn.Module) -> dict[str, Any]:
-        figures = _figures(average, tokenizer, held_out, config)
-        return figures | _one_step_ahead(average, tokenizer, held_out, config)
+        figures = dynamics_figures(average, tokenizer, held_out, config)
+        return figures | one_step_ahead(average, tokenizer, held_out, config)
 
     return fit(model, sample, validate, config, folder, name="dynamics")
+
+
+def draw_windows(
+    train: Windows, lengths: tuple[int, ...], rng: np.random.Generator, batch: int
+) -> tuple[dict[str, np.ndarray], int, int]:
+    """Windows, and which of their frames the dynamics learns from; see `fit_dynamics`."""
+    length = int(rng.choice(lengths))
+    start = int(rng.integers(train.length - length + 1)) if rng.random() < 0.5 else 0
+    count = max(1, batch * lengths[0] // length)
+    clips = train.sample(rng, count, start + length, overhang=length - 2)  # length - 1 frames are predicted
+    return clips, start, start + length
 
 
 @torch.no_grad()
@@ -211,7 +239,7 @@ def _changed(pixels: Tensor, patch: int, threshold: int = 5) -> Tensor:
 
 
 @torch.no_grad()
-def _figures(model: Any, tokenizer: Tokenizer, held_out: Windows, config: FitConfig) -> dict[str, Any]:
+def dynamics_figures(model: Any, tokenizer: Tokenizer, held_out: Ordered, config: FitConfig) -> dict[str, Any]:
     """The model's own figures over all held-out windows taken together, with the same masks at each validation."""
     device = next(model.parameters()).device
     sums, numbers = defaultdict[str, float](float), defaultdict[str, float](float)
@@ -227,7 +255,7 @@ def _figures(model: Any, tokenizer: Tokenizer, held_out: Windows, config: FitCon
 
 
 @torch.no_grad()
-def _one_step_ahead(model: Any, tokenizer: Tokenizer, held_out: Windows, config: FitConfig) -> dict[str, np.ndarray]:
+def one_step_ahead(model: Any, tokenizer: Tokenizer, held_out: Ordered, config: FitConfig) -> dict[str, np.ndarray]:
     """A held-out clip, and beside it each of its frames as predicted from the real ones before it."""
     clip = next(held_out.in_order(1))
     batch = token_batch(tokenizer, clip, 0, held_out.length, config.precision)
@@ -237,6 +265,6 @@ def _one_step_ahead(model: Any, tokenizer: Tokenizer, held_out: Windows, config:
     return {"real_and_predicted": beside(clip["frames"][0], pictures)}
 
 
-def _in_order(tokenizer: Tokenizer, clips: Windows, config: FitConfig) -> Iterator[dict[str, Tensor]]:
+def _in_order(tokenizer: Tokenizer, clips: Ordered, config: FitConfig) -> Iterator[dict[str, Tensor]]:
     for batch in clips.in_order(16):
         yield token_batch(tokenizer, batch, 0, clips.length, config.precision)

@@ -136,6 +136,11 @@ class LatentActionModel(nn.Module):
         Returns:
             scalar loss, and scalars "mse" (whole frame), "commitment", "codes" (different codes in this batch).
         """
+        loss, metrics, _ = self.loss_and_codes(batch)
+        return loss, metrics
+
+    def loss_and_codes(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """As `forward`, and what led from each frame to the next, int64 (b, t - 1); -1 while codes mean nothing."""
         frames = batch["frames"]
         warm = self.training and warming_up(batch, self.steps, self.config.warmup, share=0.4)
         codes, chosen, commitment = self.codebook(self._encodings(frames), warm)
@@ -143,7 +148,8 @@ class LatentActionModel(nn.Module):
         weighted, error = self._errors(self._decoded(frames[:, :-1], codes), frames)
         loss = weighted + self.config.commitment * commitment
         used = torch.bincount(chosen.flatten(), minlength=self.config.codes).count_nonzero()
-        return loss, {"mse": error.detach(), "commitment": commitment.detach(), "codes": used.float()}
+        metrics = {"mse": error.detach(), "commitment": commitment.detach(), "codes": used.float()}
+        return loss, metrics, torch.full_like(chosen, -1) if warm else chosen
 
     def _errors(self, predicted: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Squared error of frames 1 to t - 1 over that of the last frames repeated, with extra weight on pixels that

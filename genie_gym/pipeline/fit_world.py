@@ -13,7 +13,16 @@ import torch
 from genie_gym import paths
 from genie_gym.data import Clips, Recording, split
 from genie_gym.errors import CheckpointError, ConfigError
-from genie_gym.fit import FitConfig, FitReport, Preset, fit_dynamics, fit_latent_actions, fit_tokenizer, preset
+from genie_gym.fit import (
+    FitConfig,
+    FitReport,
+    Preset,
+    fit_dynamics,
+    fit_jointly,
+    fit_latent_actions,
+    fit_tokenizer,
+    preset,
+)
 from genie_gym.models.dynamics import Dynamics
 from genie_gym.models.latent_actions import LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer
@@ -21,7 +30,7 @@ from genie_gym.pipeline.fit_data import FitData, mark_finished, note_data
 from genie_gym.pipeline.latent_play import with_latent_actions
 from genie_gym.pipeline.provenance import code_version
 from genie_gym.pipeline.settings import same_settings
-from genie_gym.pipeline.windows import draw_starts, fits_in_memory, usable_lengths
+from genie_gym.pipeline.windows import draw_starts, fits_in_memory, split_in_two, usable_lengths
 from genie_gym.world_model import Checkpoint, WorldModel
 
 __all__ = ["LATENT_ACTIONS", "FitWorldReport", "fit_world"]
@@ -54,6 +63,7 @@ def fit_world(
     seed: int = 0,
     threads: int | None = None,
     latent_actions: int | None = None,
+    joint: bool = False,
     changes: dict[str, Any] | None = None,
 ) -> FitWorldReport:
     """Fits a world model to recorded play; the same call goes on where an interrupted one stopped.
@@ -69,23 +79,24 @@ def fit_world(
         threads: CPU threads; torch's choice by default.
         latent_actions: that many codes, found in the pictures, in place of the recorded actions (the paper's
             GenieRedux); by default 8 where the recording has no actions, and 0, the recorded ones, where it has.
+        joint: fits latent actions and dynamics together, as Genie does, rather than one after the other.
         changes: not yet used by the command line: replacements of the preset's fields, for tests and studies.
 
     Raises:
         DataError: there is no recording, or it is too short.
-        ConfigError: unknown preset, an impossible number of latent actions, or the run folder was begun with other
-            settings, another game or other actions. More data of the same game are no error: they are told of, and
-            noted in the checkpoint's provenance.
+        ConfigError: unknown preset, an impossible number of latent actions, none to be fitted jointly, or the run
+            folder was begun with other settings, another game or other actions. More data of the same game are no
+            error: they are told of, and noted in the checkpoint's provenance.
     """
     if threads:
         torch.set_num_threads(threads)
     chosen = _changed(preset(size), changes)
     recording = Recording(data or paths.data_dir(game))
-    codes = _latent_actions(recording, latent_actions)
-    run = Path(run or paths.home() / "runs" / f"{game}-{size}{'-latent' if codes else ''}")
-    train, _ = split(recording)
-    fits = chosen.latent_fits_for(minutes, seed) if codes else (None, *chosen.fits_for(minutes, seed))
-    asked = {"game": game, "size": size, "minutes": minutes, "seed": seed, "latent actions": codes}
+    codes = _latent_actions(recording, latent_actions, joint)
+    run = Path(run or paths.home() / "runs" / f"{game}-{size}{'-latent' if codes else ''}{'-joint' if joint else ''}")
+    train, _ = split_in_two(recording)
+    fits = _recipes(chosen, minutes, seed, codes, joint)
+    asked = {"game": game, "size": size, "minutes": minutes, "seed": seed, "latent actions": codes, "joint": joint}
     same_settings(run / "settings.json", asked | _game_settings(recording) | _preset_settings(chosen))
     used = note_data(run / "data.json", FitData.of(recording, train))
 
@@ -94,14 +105,19 @@ def fit_world(
         return FitWorldReport(None, first)
 
     latent, found = None, None
-    if fits[0] is not None:
+    if codes:
         chosen = replace(chosen, latent_actions=replace(chosen.latent_actions, codes=codes))
+    if fits[0] is not None:
         latent, found = _find_actions(recording, chosen, fits[0], run / "latent_actions")
         if not found.finished:
             return FitWorldReport(None, first, latent_actions=found)
         recording = with_latent_actions(recording, latent)
 
-    dynamics, second = _fit_dynamics(recording, tokenizer, chosen, fits[2], run / "dynamics")
+    if joint:
+        latent, dynamics, second = _fit_jointly(recording, tokenizer, chosen, fits[2], run / "joint")
+        recording = with_latent_actions(recording, latent) if second.finished else recording
+    else:
+        dynamics, second = _fit_dynamics(recording, tokenizer, chosen, fits[2], run / "dynamics")
     if not second.finished:
         return FitWorldReport(None, first, second, found)
     mark_finished(run / "data.json", used)
@@ -137,11 +153,26 @@ def _fit_dynamics(
 ) -> tuple[Dynamics, FitReport]:
     torch.manual_seed(recipe.seed)
     model = Dynamics(chosen.dynamics_for(len(recording.header["game"]["actions"])))
+    clips, tests, lengths = _long_sides(recording, chosen)
+    return model, fit_dynamics(model, tokenizer, clips, tests, recipe, folder, lengths)
+
+
+def _fit_jointly(
+    recording: Recording, tokenizer: Tokenizer, chosen: Preset, recipe: FitConfig, folder: Path
+) -> tuple[LatentActionModel, Dynamics, FitReport]:
+    torch.manual_seed(recipe.seed)
+    latent = LatentActionModel(chosen.latent_actions)
+    dynamics = Dynamics(chosen.dynamics_for(latent.config.codes))
+    clips, tests, lengths = _long_sides(recording, chosen)
+    return latent, dynamics, fit_jointly(latent, dynamics, tokenizer, clips, tests, recipe, folder, lengths)
+
+
+def _long_sides(recording: Recording, chosen: Preset) -> tuple[Clips, Clips, tuple[int, ...]]:
+    """Windows for the dynamics to train on and to validate with, and the lengths of its clips."""
     train, held_out = split(recording)
     lengths, window = usable_lengths(chosen, int(recording.lengths[train].max()))
     longer = Clips(recording, window, train, in_memory=fits_in_memory(recording))
-    tests = Clips(recording, lengths[0], held_out)
-    return model, fit_dynamics(model, tokenizer, longer, tests, recipe, folder, lengths)
+    return longer, Clips(recording, lengths[0], held_out), lengths
 
 
 def _sides(recording: Recording, length: int) -> tuple[Clips, Clips]:
@@ -161,10 +192,12 @@ def _checkpoint(
 ) -> Checkpoint:
     named = {"tokenizer": report.tokenizer, "latent actions": report.latent_actions, "dynamics": report.dynamics}
     stages = {name: stage for name, stage in named.items() if stage is not None}
+    joint = model.latent_actions is not None and report.latent_actions is None
     provenance = {
         "preset": size,
         "seed": seed,
         "data": "; then ".join(map(str, used)),
+        **({"latent actions": "fitted together with the dynamics"} if joint else {}),
         **{name: f"{stage.steps} steps, {stage.seconds / 60:.1f} minutes" for name, stage in stages.items()},
         "made with": f"genie_gym {code_version()}, torch {torch.__version__}, {platform.machine()}",
         "metrics": {f"{name} {k}": round(v, 4) for name, stage in stages.items() for k, v in stage.metrics.items()},
@@ -172,13 +205,28 @@ def _checkpoint(
     return Checkpoint(model, recording.header["game"], draw_starts(recording, train, seed), provenance=provenance)
 
 
-def _latent_actions(recording: Recording, asked: int | None) -> int:
+def _latent_actions(recording: Recording, asked: int | None, joint: bool) -> int:
     """How many latent actions the dynamics are to have, 0 for the recorded ones."""
     if asked is None:
-        return 0 if recording.has_actions else LATENT_ACTIONS
+        asked = 0 if recording.has_actions else LATENT_ACTIONS
+    if joint and not asked:
+        raise ConfigError("joint fitting is for latent actions; say how many, such as --latent-actions 8")
     if asked == 1 or asked < 0 or not (asked or recording.has_actions):
         raise ConfigError(f"latent actions must be 2 or more where nothing else was recorded, or 0; got {asked}")
     return asked
+
+
+def _recipes(
+    chosen: Preset, minutes: float | None, seed: int, codes: int, joint: bool
+) -> tuple[FitConfig | None, FitConfig, FitConfig]:
+    """Of the latent action model (None where it is not fitted by itself), the tokenizer and the dynamics."""
+    if not codes:
+        return None, *chosen.fits_for(minutes, seed)
+    latent, tokenizer, dynamics = chosen.latent_fits_for(minutes, seed)
+    if not joint:
+        return latent, tokenizer, dynamics
+    together = None if minutes is None else minutes - (tokenizer.minutes or 0)
+    return None, tokenizer, replace(dynamics, minutes=together)
 
 
 def _changed(chosen: Preset, changes: dict[str, Any] | None) -> Preset:

@@ -3,10 +3,11 @@
 import numpy as np
 import torch
 
-from genie_gym.data import Clips, Recording
+from genie_gym.data import Clips, Recording, split
+from genie_gym.errors import DataError
 from genie_gym.fit import Preset
 
-__all__ = ["CONTEXT", "STARTS", "draw_starts", "fits_in_memory", "usable_lengths"]
+__all__ = ["CONTEXT", "STARTS", "draw_starts", "fits_in_memory", "split_in_two", "usable_lengths"]
 
 STARTS, CONTEXT = 64, 4  # pieces of real play kept in a checkpoint, and frames in each
 
@@ -32,6 +33,20 @@ def usable_lengths(chosen: Preset, longest: int) -> tuple[tuple[int, ...], int]:
     """The preset's clip lengths that fit into the longest episode, and the window to cut them from."""
     lengths = tuple(length for length in chosen.clips_dynamics if length <= longest) or chosen.clips_dynamics[:1]
     return lengths, max(lengths[0], min(max(lengths) + chosen.offset, longest))
+
+
+def split_in_two(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
+    """As `split`, with an episode on either side.
+
+    Raises:
+        DataError: there is only one episode.
+    """
+    if len(recording) < 2:
+        raise DataError(
+            f"{recording.folder} holds a single episode, of {recording.lengths[0]} frames, and one must be held out "
+            "to validate with; record or convert some more (a video of 14 seconds or more becomes several episodes)"
+        )
+    return split(recording)
 
 
 def fits_in_memory(recording: Recording, limit: int = 4 * 2**30) -> bool:

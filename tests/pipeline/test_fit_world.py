@@ -15,12 +15,12 @@ import torch
 import genie_gym  # noqa: F401  (registers the ids)
 from genie_gym import data, games, paths
 from genie_gym.errors import ConfigError, DataError
-from genie_gym.fit import FitConfig
+from genie_gym.fit import FitConfig, preset
 from genie_gym.fit.loop import fit as loop
 from genie_gym.models.dynamics import DynamicsConfig
 from genie_gym.models.latent_actions import LatentActionConfig
 from genie_gym.models.tokenizer import TokenizerConfig
-from genie_gym.pipeline.fit_world import fit_world
+from genie_gym.pipeline.fit_world import _recipes, fit_world
 from genie_gym.pipeline.policies import StickyPolicy
 from genie_gym.pipeline.rollout import play_episode
 from genie_gym.world_model import Checkpoint
@@ -256,6 +256,32 @@ def test_latent_actions_in_place_of_recorded_ones(recording, tmp_path):
     report = fit_world("Toy-Numpy", data=recording, out=tmp_path / "out", latent_actions=3, changes=CHANGES)
     assert report.finished and (paths.home() / "runs" / "Toy-Numpy-tiny-latent").is_dir()
     assert Checkpoint.load(tmp_path / "out").model.dynamics.config.actions == 3
+
+
+def test_latent_actions_and_dynamics_together(recording, tmp_path):
+    options = {"data": recording, "latent_actions": 3, "joint": True, "changes": CHANGES}
+    report = fit_world("Toy-Numpy", out=tmp_path / "out", **options)
+    assert report.finished and report.latent_actions is None and "latent_psnr" in report.dynamics.metrics
+    assert (paths.home() / "runs" / "Toy-Numpy-tiny-latent-joint" / "joint").is_dir()
+    checkpoint = Checkpoint.load(tmp_path / "out")
+    assert checkpoint.model.dynamics.config.actions == checkpoint.model.latent_actions.config.codes == 3
+    assert checkpoint.provenance["latent actions"] == "fitted together with the dynamics"
+    assert checkpoint.starts["actions"].min() >= 0 and checkpoint.starts["actions"].max() < 3
+    with pytest.raises(ConfigError, match="joint fitting is for latent actions; say how many"):
+        fit_world("Toy-Numpy", data=recording, out=tmp_path / "other", joint=True, changes=CHANGES)
+
+
+def test_minutes_are_shared_out():
+    for codes, joint in ((0, False), (8, False), (8, True)):
+        recipes = _recipes(preset("tiny"), 60, 5, codes, joint)
+        assert sum(one.minutes for one in recipes if one) == pytest.approx(60)
+        assert (recipes[0] is None) == (joint or not codes) and all(one.seed == 5 for one in recipes if one)
+
+
+def test_a_single_episode_cannot_be_held_out(tmp_path):
+    record(tmp_path / "data", episodes=1, steps=30)
+    with pytest.raises(DataError, match=r"holds a single episode, of \d+ frames, .* record or convert some more"):
+        fit_world("Toy-Numpy", data=tmp_path / "data", out=tmp_path / "out", changes=CHANGES)
 
 
 def test_impossible_numbers_of_latent_actions(recording, tmp_path):
