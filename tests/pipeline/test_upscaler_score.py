@@ -6,9 +6,13 @@ import pytest
 import torch
 from torchmetrics.image import StructuralSimilarityIndexMeasure
 
-from genie_gym import data
+from genie_gym import data, games
 from genie_gym.metrics import psnr
+from genie_gym.pipeline.policies import RandomPolicy
+from genie_gym.pipeline.rollout import play_episode
 from genie_gym.pipeline.upscaler_score import enlarged, score_upscaler
+from genie_gym.world_model import Checkpoint
+from genie_gym.world_model.weights import shipped_weights
 from tests.conftest import untrained_upscaler
 
 
@@ -57,3 +61,19 @@ def test_shapes():
     low = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
     for pictures in enlarged(untrained_upscaler(), low).values():
         assert pictures.shape == (2, 32, 32, 3) and pictures.dtype == np.uint8
+
+
+@pytest.mark.retro
+def test_the_upscaler_that_ships_beats_bicubic_on_play_it_has_not_seen(tmp_path):
+    pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
+    env = games.make("Airstriker")
+    try:
+        episode = play_episode(env, RandomPolicy(), seed=99, max_steps=60, large=256)
+    finally:
+        env.close()
+    with data.RecordingWriter(tmp_path, {"game": env.game.to_dict(), "actions": env.game.meanings}) as writer:
+        writer.append(episode)
+    upscaler = Checkpoint.load(shipped_weights("Airstriker-Genesis")).upscaler
+    scores = score_upscaler(upscaler, data.Pairs(data.Recording(tmp_path)), frames=16)
+    assert scores["upscaler"]["psnr"] > scores["bicubic"]["psnr"] + 2
+    assert scores["upscaler"]["ssim"] > scores["bicubic"]["ssim"]
