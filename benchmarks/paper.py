@@ -38,6 +38,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--scale", choices=SCALES, default="cpu")
     parser.add_argument("--game", nargs="+", dest="games", help="what the table is made of")
     parser.add_argument("--many", nargs="+", help="tables 4 to 6: games to train on before those (the paper's 200)")
+    parser.add_argument("--perceptual", action="store_true", help="FID too; says which weights it needs")
     parser.add_argument("--seeds", type=int, help="how many; the scale's own by default")
     parser.add_argument("--work", type=Path, help="folder of all parts; below the data folder by default")
     parser.add_argument("--threads", type=int, help="CPU threads; torch's choice by default")
@@ -88,7 +89,7 @@ def make(number: str, options: argparse.Namespace) -> None:
         for names in (options.games or (["Toy"] if scale.toy else table.games), options.many or [])
     )
     work = options.work or paths.home() / "runs" / f"paper-{options.scale}"
-    lab, found = Lab(work, scale, chosen, many), {}
+    lab, found = Lab(work, scale, chosen, many, options.perceptual), {}
     for seed in range(options.seeds or scale.seeds):
         collect_seed(found, table.measure(lab, seed))
         page = _write(table, lab, found, seed + 1, options)
@@ -102,6 +103,7 @@ def _write(table: "Table", lab: "Lab", found: "Found", seeds: int, options: argp
 
     words = ["python", "benchmarks/paper.py", str(table.number), "--scale", options.scale]
     words += ["--game", *lab.games, *(["--many", *lab.many] if options.many else []), "--seeds", str(seeds)]
+    words += ["--perceptual"] if lab.perceptual else []
     facts: dict[str, Any] = {
         "scale": options.scale,
         "sizes": asdict(lab.scale),

@@ -46,6 +46,7 @@ class Lab:
         scale: sizes of all arms.
         games: canonical names of those that tables are made of.
         many: those that a model of many games is trained on first (the paper's 200); the same as `games` by default.
+        perceptual: whether models are scored by FID too, for which Inception's weights must be at hand.
 
     Attributes:
         used: names of the arms asked for so far, with the seconds that each took.
@@ -56,13 +57,16 @@ class Lab:
         ConfigError: the work folder was begun with other sizes.
     """
 
-    def __init__(self, work: Path, scale: Scale, games: Sequence[str], many: Sequence[str] = ()):
+    def __init__(
+        self, work: Path, scale: Scale, games: Sequence[str], many: Sequence[str] = (), perceptual: bool = False
+    ):
         self.work, self.scale, self.games, self.many = work, scale, list(games), list(many or games)
         self.used: dict[str, float] = {}
+        self.perceptual = perceptual
         self.shown = sys.stderr.isatty()
         self.workers = 1 if scale.toy else None  # processes that collect; starting one takes longer than its play
         sizes = {name: value for name, value in asdict(scale).items() if name not in ("about", "seeds")}
-        same_settings(work / "settings.json", sizes)
+        same_settings(work / "settings.json", sizes | {"perceptual": perceptual})
 
     def arm(self, name: str, make: Callable[[Path], Figures]) -> tuple[Path, Figures]:
         """The arm's folder and what it found; `make` is given the folder, and goes on with what is in it."""
@@ -189,6 +193,7 @@ class Lab:
                 horizon=scale.horizon,
                 sampling=SAMPLING,
                 long_steps=0,
+                perceptual=self.perceptual,
                 out=folder,
             )
             if loaded.model.latent_actions is not None:

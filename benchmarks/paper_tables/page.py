@@ -136,16 +136,16 @@ def _plot(table: Table, found: Found, path: Path) -> None:
     figure = Figure(figsize=(11, height + 0.5 * len(found)), layout="constrained")
     panels = figure.subplots(len(found), len(metrics), squeeze=False)
     for (subject, rows), line in zip(found.items(), panels, strict=True):
-        game, paper = table.paper_for(subject)
+        paper = table.paper_for(subject)[1]
         for axes, metric in zip(line, metrics, strict=True):
-            _bars(axes, rows, paper, metric, f"paper, {game}")
+            _bars(axes, rows, paper, metric)
             axes.set(title=subject if metric == "psnr" else "", xlabel=METRICS[metric])
         line[1].set_yticklabels([])
-        line[0].legend(fontsize="small", ncols=2, loc="lower left", bbox_to_anchor=(1, 1))  # above the other panel
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), fontsize="small", ncols=2, loc="outside upper right")
     figure.savefig(path, dpi=110)
 
 
-def _bars(axes: Any, rows: dict[str, dict[str, Values]], paper: dict[str, Row], metric: str, published: str) -> None:
+def _bars(axes: Any, rows: dict[str, dict[str, Values]], paper: dict[str, Row], metric: str) -> None:
     known = [_known(figures.get(metric, [])) for figures in rows.values()]
     means = [values.mean() if len(values) else np.nan for values in known]
     errors = [values.std(ddof=1) if len(values) > 1 else 0 for values in known]
@@ -153,6 +153,6 @@ def _bars(axes: Any, rows: dict[str, dict[str, Values]], paper: dict[str, Row], 
     axes.barh(places, means, xerr=errors, color="tab:blue", label="ours")
     theirs = [paper.get(row, {}).get(metric) for row in rows]
     crosses = [np.nan if value is None else value for value in theirs]
-    axes.plot(crosses, places, "x", color="tab:orange", label=published)
+    axes.plot(crosses, places, "x", color="tab:orange", label="the paper's")
     axes.set_yticks(places, list(rows))
     axes.invert_yaxis()

@@ -30,17 +30,18 @@ TOGETHER = 32  # clips in one forward pass
 
 def tokenizer(figures: dict[str, Any]) -> Row:
     """The clips encoded and decoded."""
-    return {name: figures["reconstruction"][name] for name in ("psnr", "ssim", "frechet")}
+    seen = {name: figures["reconstruction"][name] for name in ("psnr", "ssim", "frechet")}
+    return seen | _fid(figures, "reconstruction")
 
 
 def single_pass(figures: dict[str, Any]) -> Row:
     """All frames of a clip predicted in one pass, means over frames; delta-PSNR at t = 4."""
-    return _means(figures["single_pass"], figures["single_pass"]["control"])
+    return _means(figures["single_pass"], figures["single_pass"]["control"]) | _fid(figures, "single_pass")
 
 
 def autoregressive(figures: dict[str, Any]) -> Row:
     """Each frame predicted from those predicted before it."""
-    return _means(figures["prediction"], figures["control"])
+    return _means(figures["prediction"], figures["control"]) | _fid(figures, "prediction")
 
 
 def latent_actions(figures: dict[str, Any]) -> Row:
@@ -55,6 +56,11 @@ def _means(ahead: dict[str, Any], control: dict[str, Any]) -> Row:
         "delta_psnr": control["delta_psnr"],
         "frechet": ahead["frechet"],
     }
+
+
+def _fid(figures: dict[str, Any], what: str) -> Row:
+    """FID where it was asked for."""
+    return {"fid": figures["perceptual"][what]["fid"]} if figures["perceptual"] else {}
 
 
 @torch.inference_mode()

@@ -31,16 +31,13 @@ TOY = "Toy-Numpy"
 TABLES = {number: import_module(f"paper_tables.table{number}").TABLE for number in range(2, 7)}
 
 
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory) -> Path:
-    """A folder with the parts (work) and the results (out) of all tables at the smallest scale."""
-    folder = tmp_path_factory.mktemp("paper")
+def run_smoke(folder: Path) -> None:
+    """Fills a folder with the parts (work) and the results (out) of all tables at the smallest scale."""
     command = [sys.executable, paper.__file__, "all", "--scale", "smoke", "--threads", "1"]
     command += ["--work", str(folder / "work"), "--out", str(folder / "out")]
     environment = os.environ | {"GENIE_GYM_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return folder
 
 
 def results(smoke: Path, number: int) -> dict:
@@ -64,9 +61,7 @@ def mean_psnr(shown: torch.Tensor, real: np.ndarray) -> float:
     return float((10 * np.log10(255**2 / error)).mean())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", TABLES)
-def test_every_row_of_the_paper_is_measured(smoke, number):
+def check_every_row_of_the_paper_is_measured(smoke, number):
     kept, table = results(smoke, number), TABLES[number]
     (rows,) = kept["found"].values()
     for published in table.paper.values():
@@ -83,8 +78,7 @@ def test_every_row_of_the_paper_is_measured(smoke, number):
     assert kept["hours"] >= 0 and kept["seconds"] and kept["machine"]["torch"] and kept["seeds"] == [0]
 
 
-@pytest.mark.slow
-def test_tokenizer_and_lam_are_scored_on_the_test_clips(smoke):
+def check_tokenizer_and_lam_are_scored_on_the_test_clips(smoke):
     frames, rows = basic_clips(smoke), results(smoke, 2)["found"][TOY]
     pictures = torch.from_numpy(frames).permute(0, 1, 4, 2, 3) / 255
     with torch.no_grad():
@@ -97,8 +91,7 @@ def test_tokenizer_and_lam_are_scored_on_the_test_clips(smoke):
     assert rows["LAM"]["psnr"][0] == pytest.approx(mean_psnr(drawn, frames[:, 1:]), abs=0.01)
 
 
-@pytest.mark.slow
-def test_arms_differ_in_what_their_rows_say_alone(smoke):
+def check_arms_differ_in_what_their_rows_say_alone(smoke):
     ablated = [fitted(smoke, f"many-{variant}-0") for variant in ("plain", "token-input", "token-input-tdce")]
     switches = [(one.model.dynamics.config.token_input, one.model.dynamics.config.tdce) for one in ablated]
     assert switches == [(False, 0), (True, 0), (True, 1)]
@@ -110,8 +103,7 @@ def test_arms_differ_in_what_their_rows_say_alone(smoke):
         assert all(torch.equal(value, other[name]) for other in others for name, value in first.items())
 
 
-@pytest.mark.slow
-def test_no_recording_to_train_on_shares_an_episode_with_a_test(smoke):
+def check_no_recording_to_train_on_shares_an_episode_with_a_test(smoke):
     places = sorted((smoke / "work").glob("*/play/*/data")) + sorted((smoke / "work").glob("**/round-1/data"))
     seeds = {place: {episode.info["seed"] for episode in Recording(place).episodes()} for place in places}
     tests = [place for place in places if "-test" in place.parent.name]
@@ -120,8 +112,7 @@ def test_no_recording_to_train_on_shares_an_episode_with_a_test(smoke):
         assert not any(seeds[test] & seeds[place] for place in places if place not in tests)
 
 
-@pytest.mark.slow
-def test_the_same_command_makes_nothing_anew(smoke, monkeypatch):
+def check_the_same_command_makes_nothing_anew(smoke, monkeypatch):
     for name in ("collect", "evaluate", "explore", "fit_world", "tune"):
         monkeypatch.setattr(lab_module, name, None)
     again = Lab(smoke / "work", SCALES["smoke"], [TOY])
@@ -134,6 +125,18 @@ def test_the_same_command_makes_nothing_anew(smoke, monkeypatch):
         TABLES[2].measure(again, 1)
     with pytest.raises(ConfigError, match="was begun with preset tiny"):
         Lab(smoke / "work", SCALES["gpu"], [TOY])
+
+
+@pytest.mark.slow
+def test_all_tables_at_the_smallest_scale(tmp_path, monkeypatch):
+    """One test, as it is one run: tests of a file may be spread over several processes."""
+    run_smoke(tmp_path)
+    for number in TABLES:
+        check_every_row_of_the_paper_is_measured(tmp_path, number)
+    check_tokenizer_and_lam_are_scored_on_the_test_clips(tmp_path)
+    check_arms_differ_in_what_their_rows_say_alone(tmp_path)
+    check_no_recording_to_train_on_shares_an_episode_with_a_test(tmp_path)
+    check_the_same_command_makes_nothing_anew(tmp_path, monkeypatch)
 
 
 def test_an_interrupted_arm_is_made_again_and_its_time_counted(tmp_path):
