@@ -29,7 +29,7 @@ __all__ = [
 
 
 def square(frame: np.ndarray, size: int = 64) -> np.ndarray:
-    """Pads a picture to a centred square with black, then resizes it: by area, or bicubically where that enlarges it.
+    """Pads a picture to a centred square with black, then resizes it by area, which invents no level that is not there.
 
     Args:
         frame: uint8 (height, width, 3).
@@ -44,7 +44,7 @@ def square(frame: np.ndarray, size: int = 64) -> np.ndarray:
     padded = cv2.copyMakeBorder(
         frame, top, side - height - top, left, side - width - left, cv2.BORDER_CONSTANT, value=(0, 0, 0)
     )
-    return cv2.resize(padded, (size, size), interpolation=cv2.INTER_AREA if size <= side else cv2.INTER_CUBIC)
+    return cv2.resize(padded, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def to_model(frames: torch.Tensor) -> torch.Tensor:
