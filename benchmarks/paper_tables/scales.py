@@ -117,8 +117,8 @@ SCALES = {
         explorer={"steps": 16, "batch": 32, "epochs": 1, "lstm": 8},
         toy=True,
     ),
-    # On two cores the preset trains on 15 clips a second of the tokenizer's, 7 of the dynamics' (results/speed.md):
-    # 7 minutes a tokenizer, 23 a dynamics.
+    # On two cores the preset trains on 18 clips a second of the tokenizer's, 9 of the dynamics' (results/speed.md):
+    # 6 minutes a tokenizer, 18 a dynamics.
     "cpu": Scale(
         about="two CPU cores, by reckoning: 3 hours for table 2, as much for 3, 6 for 4, 4 a game for 5, 2 for 6",
         preset="tiny",

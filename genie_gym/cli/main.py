@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 for an error (said in one line on stderr), 130 if interrupted.
     """
     # Before torch is loaded: where another program is busy, threads that spin while they wait for each other keep each
-    # other from the core they wait for, and a fit takes several times as long.
+    # other from the core they wait for, and a fit takes twice as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     with _short_messages():
         try:
