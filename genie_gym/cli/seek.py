@@ -16,6 +16,7 @@ def explore(
     steps: int = 100_000,
     reward: str = "autoexplore",
     checkpoint: str | None = None,
+    every: int = 4,
     envs: int = 8,
     seed: int = 0,
     max_steps: int = 1000,
@@ -31,6 +32,7 @@ def explore(
         reward: autoexplore (the world model's uncertainty); game (its own, for agents whose play tests a world model);
             or to compare with: random_features, vae_features, rnd, none.
         checkpoint: A checkpoint folder or the id of a model on the hub, in place of the game's own weights.
+        every: Score one step in so many; 1 is the paper's, and costs two CPU cores half of their steps a second.
         envs: Copies of the game, each in its own process.
         seed: Of everything random.
         max_steps: Longest episode, in steps.
@@ -47,6 +49,7 @@ def explore(
         steps=steps,
         reward=reward,
         checkpoint=checkpoint,
+        every=every,
         envs=envs,
         seed=seed,
         max_steps=max_steps,
@@ -70,6 +73,7 @@ def refit(
     explore_steps: int = 100_000,
     frames: int = 20_000,
     random_share: float = 0.15,
+    every: int = 4,
     decoder_steps: int = 1000,
     dynamics_steps: int = 3000,
     lr: float = 0.3,
@@ -97,6 +101,7 @@ def refit(
         explore_steps: Steps of the real game that train the agent in each round.
         frames: Frames to collect in each round.
         random_share: Share of the agent's actions, from 0 to 1, that are drawn at random in place of its own.
+        every: Score one of the agent's steps in so many while it is trained.
         decoder_steps: Optimiser steps of the tokenizer's decoder in each round.
         dynamics_steps: Of the dynamics.
         lr: Peak learning rate, as a share of the one that fit trains with.
@@ -121,7 +126,7 @@ def refit(
     from genie_gym.pipeline.tune import TuneConfig
 
     tuning = TuneConfig(decoder_steps, dynamics_steps, lr, new_share)
-    config = RefitConfig(data_from, explore_steps, frames, random_share, envs, max_steps, tuning, clips, seed)
+    config = RefitConfig(data_from, explore_steps, frames, random_share, every, envs, max_steps, tuning, clips, seed)
     report = run_rounds(
         game,
         rounds=rounds,

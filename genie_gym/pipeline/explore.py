@@ -41,8 +41,8 @@ class ExploreReport:
         agent: the saved agent.
         steps: of the real game, in all.
         seconds: of training, in all.
-        figures: "reward" (mean of a step in the last update), "episode_length" and "game_return" (means of the last 100
-            episodes), "places" (different pictures seen, see `genie_gym.pipeline.places`).
+        figures: "reward" (mean of the last update's steps that were scored), "episode_length" and "game_return" (means
+            of the last 100 episodes), "places" (different pictures seen, see `genie_gym.pipeline.places`).
         finished: False where it was interrupted.
         gif: an episode of the trained agent; None where it was interrupted.
     """
@@ -72,6 +72,7 @@ def explore(
     steps: int = 100_000,
     reward: str = "autoexplore",
     checkpoint: str | Path | None = None,
+    every: int = 4,
     envs: int = 8,
     seed: int = 0,
     max_steps: int = 1000,
@@ -93,6 +94,8 @@ def explore(
         reward: "autoexplore", the world model's uncertainty; a baseline of `genie_gym.rewards`, which begins to learn
             anew when the training is resumed; or "game".
         checkpoint: the world model for the reward, a folder or hub id; the game's own weights by default.
+        every: an intrinsic reward is that of one step in so many, and 0 for the others. The paper's is that of every
+            step (1), which costs two CPU cores half of their steps a second; 4 costs a fifth.
         envs: copies of the game.
         seed: of everything random.
         max_steps: longest episode.
@@ -113,13 +116,13 @@ def explore(
     from genie_gym.sb3.explorer import resume_explorer
     from genie_gym.sb3.training import train
 
-    _check_options(reward, steps=steps, envs=envs, max_steps=max_steps, threads=threads)
+    _check_options(reward, steps=steps, every=every, envs=envs, max_steps=max_steps, threads=threads)
     _use_threads(threads)
     name = games.find(game).name
     folder = Path(out or paths.agents_dir(name) / f"{reward}-{seed}")
     settings = {"game": name, "reward": reward, "seed": seed, "max_steps": max_steps}
-    settings |= {"checkpoint": checkpoint and str(checkpoint), "envs": envs}
-    env = _paid(name, reward, checkpoint, envs, max_steps, device)
+    settings |= {"checkpoint": checkpoint and str(checkpoint), "every": every, "envs": envs}
+    env = _paid(name, reward, checkpoint, every, envs, max_steps, device)
     try:
         same_settings(folder / "settings.json", settings)  # once it is clear that the training can start
         sweep(folder)
@@ -151,13 +154,15 @@ def _use_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _paid(game: str, reward: str, checkpoint: str | Path | None, envs: int, max_steps: int, device: str) -> Any:
+def _paid(
+    game: str, reward: str, checkpoint: str | Path | None, every: int, envs: int, max_steps: int, device: str
+) -> Any:
     """The games as a VecEnv that pays the chosen reward, scaled to a deviation of about 1."""
     from genie_gym.sb3 import make_game_vec_env, pay
 
     env = make_game_vec_env(game, envs, max_steps=max_steps)
     try:
-        return pay(env, reward, game, checkpoint, device=device)
+        return pay(env, reward, game, checkpoint, every=every, device=device)
     except BaseException:
         env.close()  # or the emulators' processes would outlive the error
         raise

@@ -22,6 +22,7 @@ class RefitConfig:
         explore_steps: of the real game, to train that agent.
         frames: to collect.
         random_share: of the agent's actions replaced by random ones, for variety; the paper's published code has 0.15.
+        every: how many of that agent's steps one is scored of, see `explore`.
         envs, max_steps: copies of the game and longest episode, in training; the latter in collecting too.
         tune: how the model is tuned; its seed is overruled.
         clips: pieces of play that the models are scored on, of each recording.
@@ -35,6 +36,7 @@ class RefitConfig:
     explore_steps: int = 100_000
     frames: int = 20_000
     random_share: float = 0.15
+    every: int = 4
     envs: int = 8
     max_steps: int = 1000
     tune: TuneConfig = field(default_factory=TuneConfig)
@@ -44,7 +46,7 @@ class RefitConfig:
     def __post_init__(self) -> None:
         if self.data_from not in SOURCES:
             raise ConfigError(f"unknown source of data {self.data_from!r}; choose one of: {', '.join(SOURCES)}")
-        for name in ("explore_steps", "frames", "envs", "max_steps", "clips"):
+        for name in ("explore_steps", "frames", "every", "envs", "max_steps", "clips"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be 1 or more; got {getattr(self, name)}")
         if not 0 <= self.random_share <= 1:

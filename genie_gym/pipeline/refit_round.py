@@ -100,6 +100,7 @@ class Round:
             steps=self.config.explore_steps,
             reward=self.config.data_from,
             checkpoint=self.before,
+            every=self.config.every,
             envs=self.config.envs,
             seed=self.seed,
             max_steps=self.config.max_steps,

@@ -36,7 +36,7 @@ class TrainingWatch:
         self._before, self._started = about.get("seconds", 0.0), time.monotonic()
         self.summary: dict[str, float] = about.get("figures", {})
         self._places = _load(folder / "places.npy")
-        self._paid, self._steps = 0.0, 0  # since the last update
+        self._paid, self._steps = 0.0, 0  # of the steps with a reward since the last update
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}/{task.total:,.0f}"))
         seen = (TextColumn("{task.fields[figures]}"), TimeRemainingColumn())
         self._bar = Progress(*columns, *seen, disable=not shown)

@@ -19,18 +19,27 @@ __all__ = ["get_scale", "pay", "set_scale"]
 FIELDS = ("mean", "var", "count")
 
 
-def pay(env: VecEnv, reward: str, game: str, checkpoint: str | Path | None = None, *, device: str = "auto") -> VecEnv:
+def pay(
+    env: VecEnv,
+    reward: str,
+    game: str,
+    checkpoint: str | Path | None = None,
+    *,
+    every: int = 1,
+    device: str = "auto",
+) -> VecEnv:
     """Wraps games so that they pay the reward of that name.
 
     Args:
         env: of `make_game_vec_env`.
         reward: "game", or one of `genie_gym.rewards`, with which ends count as limits (see EndsAreTruncations).
         game, checkpoint: where the world model comes from, as for VecAutoExploreReward.
+        every: an intrinsic reward is that of one step in so many.
         device: of the world model.
     """
     if reward == "game":
         return VecNormalize(env, norm_obs=False)
-    options = {"reward": reward, "device": device, "normalize": True}
+    options = {"reward": reward, "every": every, "device": device, "normalize": True}
     return EndsAreTruncations(VecAutoExploreReward(env, game, checkpoint, **options))
 
 

@@ -30,7 +30,8 @@ class Watcher(Protocol):
         Args:
             steps: taken in all.
             frames: uint8 (n, h, w, 3), those of a new episode where one ended.
-            rewards: float32 (n,), what the agent was paid before any scaling.
+            rewards: float32 (n or fewer,), what the agent was paid before any scaling; of an intrinsic reward, what
+                was scored.
         """
 
     def figures(self) -> dict[str, float]:
@@ -75,7 +76,8 @@ class _Books(BaseCallback):
     def _rewards(self) -> np.ndarray:
         infos, normalizer = self.locals["infos"], self.model.get_vec_normalize_env()
         if "intrinsic_reward" in infos[0]:
-            return np.array([info["intrinsic_reward"] for info in infos], np.float32)
+            scored = [info["intrinsic_reward"] for info in infos if info["intrinsic_reward"]]
+            return np.array(scored, np.float32)
         return self.locals["rewards"] if normalizer is None else normalizer.get_original_reward()
 
     def _on_rollout_end(self) -> None:

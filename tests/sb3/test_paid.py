@@ -31,6 +31,16 @@ def test_the_intrinsic_reward_is_that_of_its_wrapper(exploring_checkpoint):
     assert ends and all(info["TimeLimit.truncated"] for info in ends)
 
 
+def test_one_step_in_three_is_scored(exploring_checkpoint):
+    whole, some = (
+        paid(pay(make_game_vec_env("Toy-Numpy", 2), "autoexplore", "Toy-Numpy", exploring_checkpoint, every=every))[1]
+        for every in (1, 3)
+    )
+    whole, some = (np.array([[info["intrinsic_reward"] for info in step] for step in steps]) for steps in (whole, some))
+    assert 0.3 < (some != 0).sum() / (whole != 0).sum() < 0.37
+    np.testing.assert_allclose(some[some != 0], whole[some != 0], atol=1e-5)
+
+
 def test_the_games_reward_is_scaled_and_ends_are_ends():
     env = pay(make_game_vec_env("Toy-Numpy", 2), "game", "Toy-Numpy")
     mine, infos = paid(env)

@@ -69,3 +69,11 @@ def test_the_games_reward_is_told_unscaled(tmp_path, monkeypatch):
     train(trained, 32, notes, tmp_path)
     np.testing.assert_array_equal(notes.rewards, np.full((16, 2), 3.0))
     assert trained.rollout_buffer.rewards.max() < 3.0
+
+
+def test_of_an_intrinsic_reward_what_was_scored_is_told(tmp_path, exploring_checkpoint):
+    env = make_game_vec_env("Toy-Numpy", 2, max_steps=30)
+    notes = Notes()
+    train(make_explorer(pay(env, "autoexplore", "Toy", exploring_checkpoint, every=4), TINY), 64, notes, tmp_path)
+    assert {len(rewards) for rewards in notes.rewards} == {0, 1}  # the environments take turns
+    assert all((rewards > 0).all() and (rewards <= 2).all() for rewards in notes.rewards)
