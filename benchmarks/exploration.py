@@ -1,20 +1,26 @@
-"""Explorers beside random play: `python benchmarks/exploration.py Kangaroo-Atari2600 Hero-Atari2600 --work FOLDER`.
+"""What explorers find and what it teaches: `python benchmarks/exploration.py Kangaroo-Atari2600 --work FOLDER`.
 
 For each game random play trains a world model. Explorers on AutoExplore's reward and on the baselines', and a random
 agent, are then recorded on equally many real frames: how many places they reach, and how well that model predicts their
-play (harder data teach it more: the paper's table 6). Every part is kept in --work, and the same command goes on where
-it stopped. Writes exploration.json and a table exploration.md below benchmarks/results.
+play (harder data teach it more: the paper's table 6). The model is then refitted on each play alone, with equally many
+steps, and scored on an agent's that PPO trained on the game's own reward (table 5). Every part is kept in --work, and
+the same command goes on where it stopped; games can be given to several processes with the same --work. Writes
+exploration.json, .md and .png to --out.
 """
 
 import argparse
 import json
-import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from arms import Arms, Figures, Stopped
 from machine import RESULTS, machine_facts
+from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
+from paper_tables.lab import RANDOM_SHARE
+from paper_tables.scores import SAMPLING
 
 from genie_gym import games
 from genie_gym.data import Recording
@@ -23,7 +29,13 @@ from genie_gym.pipeline.evaluate import evaluate
 from genie_gym.pipeline.explore import explore
 from genie_gym.pipeline.fit_world import fit_world
 from genie_gym.pipeline.places import compare
+from genie_gym.pipeline.refit_score import uncertainty
+from genie_gym.pipeline.tune import TuneConfig, tune
+from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import load_weights
+
+TESTER = 1000  # seed of the agent whose play tests the models, and of that play: far from all others
+PLAYED = 100  # added to seeds of play, so that it shares no episode with the model's
 
 
 def read_options() -> argparse.Namespace:
@@ -31,102 +43,235 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("games", nargs="+")
     parser.add_argument("--work", type=Path, required=True, help="folder of recordings, weights and agents")
     parser.add_argument("--rewards", nargs="+", default=["autoexplore", "vae_features", "random_features"])
+    parser.add_argument("--refits", nargs="*", default=["random", "autoexplore"], help="plays to refit the model on")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--base", type=int, default=40_000, help="frames of random play that the model is trained on")
-    parser.add_argument("--minutes", type=float, default=30, help="of that training")
-    parser.add_argument("--steps", type=int, default=50_000, help="real steps that an explorer learns from")
+    parser.add_argument("--base", type=int, default=30_000, help="frames of random play that the model is trained on")
+    parser.add_argument("--minutes", type=float, default=22, help="of that training")
+    parser.add_argument("--steps", type=int, default=20_000, help="real steps that an explorer learns from")
+    parser.add_argument(
+        "--agent-steps", type=int, default=60_000, help="that the agent on the game's reward learns from"
+    )
     parser.add_argument("--frames", type=int, default=10_000, help="recorded of each agent, and counted")
+    parser.add_argument("--decoder-steps", type=int, default=200, help="optimiser steps of a refit")
+    parser.add_argument("--dynamics-steps", type=int, default=400)
+    parser.add_argument("--clips", type=int, default=96, help="pieces of play that a model is scored on")
     parser.add_argument("--envs", type=int, default=8)
-    parser.add_argument("--random-share", type=float, default=0.0, help="of the recorded explorers' actions")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()
 
 
-def main() -> None:
-    options = read_options()
-    torch.set_num_threads(options.threads)
-    started, found = time.time(), {}
-    for name in options.games:
-        game = games.find(name).name
-        folder = options.work / game
-        checkpoint = train_base(game, folder, options)
-        plays = {f"random-{seed}": random_play(game, folder, seed, options) for seed in range(options.seeds)}
-        for reward in options.rewards:
-            for seed in range(options.seeds):
-                plays[f"{reward}-{seed}"] = explorer_play(game, folder, checkpoint, reward, seed, options)
-        found[game] = {play: score(checkpoint, place, options.frames) for play, place in plays.items()}
-        print(table({game: found[game]}), flush=True)
-    settings = {k: v for k, v in vars(options).items() if k not in ("work", "out")}
-    kept = {"settings": settings, "hours": round((time.time() - started) / 3600, 2), "games": found}
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / "exploration.json"
-    path.write_text(json.dumps({**kept, "machine": machine_facts()}, indent=1) + "\n")
-    (options.out / "exploration.md").write_text(table(found))
-    print(f"kept in {path}")
+@dataclass
+class Study:
+    """One game's arms."""
 
+    game: str
+    arms: Arms
+    options: argparse.Namespace
 
-def train_base(game: str, folder: Path, options: argparse.Namespace) -> Path:
-    """A world model of random play."""
-    collect(game, steps=options.base, policy="random", out=folder / "base")
-    weights = folder / "weights"
-    if not (weights / "config.json").exists():
-        fit_world(game, minutes=options.minutes, data=folder / "base", out=weights, run=folder / "run")
-    return weights
+    def model(self) -> Path:
+        """A world model of random play; the folder of its recording and checkpoint."""
 
+        def make(folder: Path) -> Figures:
+            self._collect("random", self.options.base, 0, folder / "data")
+            out = folder / "checkpoint"
+            if not (out / "config.json").exists():
+                fitting = {"minutes": self.options.minutes, "data": folder / "data", "run": folder / "run"}
+                if not fit_world(self.game, out=out, **fitting).finished:
+                    raise Stopped(f"{self.game}, model")
+            return {}
 
-def random_play(game: str, folder: Path, seed: int, options: argparse.Namespace) -> Path:
-    """Random play of other seeds than the model's."""
-    collect(game, steps=options.frames, policy="random", seed=100 + seed, out=folder / "play" / f"random-{seed}")
-    return folder / "play" / f"random-{seed}"
+        return self.arms.arm(f"{self.game}/model", make)[0]
 
+    def agent(self, reward: str, seed: int, steps: int) -> tuple[Path, Figures]:
+        """An agent trained on a reward, and how its training ended."""
 
-def explorer_play(
-    game: str, folder: Path, checkpoint: Path, reward: str, seed: int, options: argparse.Namespace
-) -> Path:
-    """Play of an explorer trained on a reward."""
-    agent, play = folder / "agents" / f"{reward}-{seed}", folder / "play" / f"{reward}-{seed}"
-    if not (agent / "found.gif").exists():  # the last thing a training writes
-        how = {"envs": options.envs, "threads": options.threads}
-        explore(game, steps=options.steps, reward=reward, checkpoint=checkpoint, seed=seed, out=agent, **how)
-    share = options.random_share
-    collect(game, steps=options.frames, policy=str(agent), random_share=share, seed=100 + seed, out=play)
-    return play
+        checkpoint = self.model() / "checkpoint"
 
-
-def score(checkpoint: Path, play: Path, frames: int) -> dict[str, Any]:
-    """Places reached, and how well the model predicts this play."""
-    recording, loaded = Recording(play), load_weights(str(checkpoint), "auto", "auto")
-    (reached,) = compare([play], frames)
-    figures = evaluate(loaded, recording, episodes=np.arange(len(recording)), clips=96, horizon=4, long_steps=0)
-    return {
-        "frames": reached.frames,
-        "pictures": reached.pictures,
-        "positions": reached.positions,
-        "psnr_t4": figures["prediction"]["psnr"][3],
-        "moving_psnr_t4": figures["prediction"]["moving_psnr"][3],
-        "reconstruction": figures["reconstruction"]["psnr"],
-    }
-
-
-def table(found: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """Markdown: a row for each game and kind of agent, mean and standard deviation over seeds."""
-    keys = ["pictures", "positions", "psnr_t4", "moving_psnr_t4", "reconstruction"]
-    lines = ["| game | agent | " + " | ".join(keys) + " |", "|" + "---|" * (len(keys) + 2)]
-    for game, plays in found.items():
-        for kind in dict.fromkeys(name.rpartition("-")[0] for name in plays):
-            rows = [row for name, row in plays.items() if name.rpartition("-")[0] == kind]
-            lines.append(
-                f"| {game} | {kind} | " + " | ".join(_spread([row[key] for row in rows]) for key in keys) + " |"
+        def make(folder: Path) -> Figures:
+            how = {"envs": self.options.envs, "threads": self.options.threads, "progress": self.arms.shown}
+            report = explore(
+                self.game, steps=steps, reward=reward, checkpoint=checkpoint, seed=seed, out=folder / "agent", **how
             )
-    return "\n".join(lines) + "\n"
+            if not report.finished:
+                raise Stopped(f"{self.game}, {reward}-{seed}")
+            return {"steps": report.steps, "minutes": report.seconds / 60, **report.figures}
+
+        folder, figures = self.arms.arm(f"{self.game}/agents/{reward}-{seed}", make)
+        return folder / "agent", figures
+
+    def play(self, kind: str, seed: int) -> tuple[Path, Figures]:
+        """Recorded play: random, or of the explorer on the reward `kind`; and places reached in it."""
+
+        policy, share = "random", 0.0
+        if kind != "random":
+            policy, share = str(self.agent(kind, seed, self.options.steps)[0]), RANDOM_SHARE
+
+        def make(folder: Path) -> Figures:
+            self._collect(policy, self.options.frames, PLAYED + seed, folder / "data", share)
+            (reached,) = compare([folder / "data"], self.options.frames)
+            return {"frames": reached.frames, "pictures": reached.pictures, "positions": reached.positions}
+
+        folder, figures = self.arms.arm(f"{self.game}/plays/{kind}-{seed}", make)
+        return folder / "data", figures
+
+    def test(self) -> tuple[Path, Figures]:
+        """Play that no model is trained on, of an agent on the game's own reward; and the returns of its training."""
+
+        agent, learned = self.agent("game", TESTER, self.options.agent_steps)
+
+        def make(folder: Path) -> Figures:
+            self._collect(str(agent), self.options.frames, TESTER, folder / "data")
+            (reached,) = compare([folder / "data"], self.options.frames)
+            return learned | {"pictures": reached.pictures, "positions": reached.positions}
+
+        folder, figures = self.arms.arm(f"{self.game}/plays/test", make)
+        return folder / "data", figures
+
+    def refitted(self, kind: str, seed: int) -> Path:
+        """The model tuned on a play; its checkpoint."""
+
+        o, model, play = self.options, self.model(), self.play(kind, seed)[0]
+
+        def make(folder: Path) -> Figures:
+            config = TuneConfig(o.decoder_steps, o.dynamics_steps, new_share=1.0, seed=seed)
+            recordings = [Recording(model / "data"), Recording(play)]
+            report = tune(Checkpoint.load(model / "checkpoint"), recordings, config, folder)
+            if report.checkpoint is None or report.dynamics is None:
+                raise Stopped(f"{self.game}, refit on {kind}-{seed}")
+            report.checkpoint.save(folder / "checkpoint")
+            return {"decoder": report.decoder.metrics, "dynamics": report.dynamics.metrics}
+
+        return self.arms.arm(f"{self.game}/refits/{kind}-{seed}", make)[0] / "checkpoint"
+
+    def score(self, name: str, checkpoint: Path, play: Path) -> Figures:
+        """How well a model predicts a play, in a single pass and autoregressively, and how unsure of it it is."""
+
+        def make(folder: Path) -> Figures:
+            loaded, recording = load_weights(str(checkpoint), "auto", "auto"), Recording(play)
+            episodes, clips = np.arange(len(recording)), self.options.clips
+            figures = evaluate(
+                loaded, recording, episodes=episodes, clips=clips, sampling=SAMPLING, long_steps=0, out=folder
+            )
+            return {
+                "reconstruction": figures["reconstruction"]["psnr"],
+                "uncertainty": uncertainty(loaded.model, recording, episodes, clips, seed=0),
+                "single_pass": _short(figures["single_pass"], figures["single_pass"]["control"]),
+                "autoregressive": _short(figures["prediction"], figures["control"]),
+            }
+
+        return self.arms.arm(f"{self.game}/scores/{name}", make)[1]
+
+    def found(self) -> Figures:
+        """Everything about the game."""
+        base, (test, tester), seeds = self.model() / "checkpoint", self.test(), range(self.options.seeds)
+        plays, refits = {}, {"not refitted": [self.score("test/not-refitted", base, test)]}
+        for kind in ("random", *self.options.rewards):
+            played = [self.play(kind, seed) for seed in seeds]
+            scores = [self.score(f"base/{kind}-{seed}", base, play) for seed, (play, _) in enumerate(played)]
+            plays[kind] = [places | score for (_, places), score in zip(played, scores, strict=True)]
+        for kind in self.options.refits:
+            refits[kind] = [self.score(f"test/{kind}-{seed}", self.refitted(kind, seed), test) for seed in seeds]
+        return {"plays": plays, "refits": refits, "test": tester}
+
+    def _collect(self, policy: str, steps: int, seed: int, out: Path, random_share: float = 0.0) -> None:
+        how: dict[str, Any] = {"random_share": random_share, "progress": self.arms.shown}
+        if collect(self.game, steps=steps, policy=policy, seed=seed, out=out, workers=1, **how).interrupted:
+            raise Stopped(f"{self.game}, play of {policy}")
+
+
+def _short(ahead: Figures, control: Figures) -> Figures:
+    """Of a prediction at t = 4: PSNR, SSIM, PSNR of moving pixels, and what wrong actions cost."""
+    own = {"psnr": ahead["psnr"][3], "ssim": ahead["ssim"][3], "moving_psnr": ahead["moving_psnr"][3]}
+    return own | {"delta_psnr": control["delta_psnr"]}
+
+
+PLAYS = {
+    "pictures": lambda row: row["pictures"],
+    "positions": lambda row: row["positions"],
+    "PSNR t = 4, dB": lambda row: row["autoregressive"]["psnr"],
+    "moving pixels, dB": lambda row: row["autoregressive"]["moving_psnr"],
+    "reconstruction, dB": lambda row: row["reconstruction"],
+    "uncertainty": lambda row: row["uncertainty"],
+}
+REFITS = {
+    f"{name} t = 4, {'single pass' if way == 'single_pass' else way}": lambda row, way=way, key=key: row[way][key]
+    for way in ("single_pass", "autoregressive")
+    for name, key in (("PSNR", "psnr"), ("SSIM", "ssim"), ("delta-PSNR", "delta_psnr"))
+}
+
+
+def write(found: dict[str, Figures], facts: Figures, out: Path) -> None:
+    """exploration.json, .md and .png."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "exploration.json").write_text(json.dumps({**facts, "games": found}, indent=1) + "\n")
+    text = [
+        "# What explorers find, and what it teaches",
+        "Play of each agent on equally many real frames, and how well a world model of random play predicts it: the "
+        "lower, the more it could learn from it. Mean and standard deviation over seeds.",
+        table({game: figures["plays"] for game, figures in found.items()}, PLAYS, "play"),
+        "The model refitted on each of these plays alone, scored on play of an agent that was trained on the game's "
+        "own reward.",
+        table({game: figures["refits"] for game, figures in found.items()}, REFITS, "refitted on"),
+        "![places reached, error of the model, and gain of the refit](exploration.png)",
+    ]
+    (out / "exploration.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    plot(found, out / "exploration.png")
+
+
+def table(rows: dict[str, dict[str, list[Figures]]], columns: dict[str, Any], kind: str) -> str:
+    """Markdown: a row for each game and kind of play."""
+    lines = [f"| game | {kind} | " + " | ".join(columns) + " |", "|---|---|" + "---:|" * len(columns)]
+    for game, kinds in rows.items():
+        for name, seeds in kinds.items():
+            cells = [_spread([read(row) for row in seeds]) for read in columns.values()]
+            lines.append(f"| {game} | {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def _spread(values: list[float | None]) -> str:
     known = [value for value in values if value is not None]
     if not known:
         return ""
-    return f"{np.mean(known):.2f} +- {np.std(known, ddof=1) if len(known) > 1 else 0:.2f}"
+    digits = 0 if np.mean(known) > 100 else 2 if np.mean(known) > 2 else 3
+    return f"{np.mean(known):.{digits}f}" + (f" ± {np.std(known, ddof=1):.{digits}f}" if len(known) > 1 else "")
+
+
+def plot(found: dict[str, Figures], path: Path) -> None:
+    """A line of pictures for each game: places, PSNR on the plays, PSNR on the test's after the refits."""
+    shown = (
+        ("plays", "different pictures", PLAYS["pictures"]),
+        ("plays", "PSNR t = 4 of the model on the play, dB", PLAYS["PSNR t = 4, dB"]),
+        ("refits", "PSNR t = 4 on the test after a refit, dB", REFITS["PSNR t = 4, autoregressive"]),
+    )
+    figure = Figure(figsize=(13, 2.6 * len(found)), layout="constrained")
+    panels = figure.subplots(len(found), len(shown), squeeze=False)
+    for (game, figures), line in zip(found.items(), panels, strict=True):
+        for (part, label, read), axes in zip(shown, line, strict=True):
+            kinds = figures[part]
+            for place, seeds in enumerate(kinds.values()):
+                axes.plot([read(row) for row in seeds], [place] * len(seeds), "o", alpha=0.5)
+                axes.plot(np.mean([read(row) for row in seeds]), place, "k|", markersize=18)
+            axes.set_yticks(range(len(kinds)), list(kinds))
+            axes.invert_yaxis()
+            axes.set(xlabel=label, title=game if part == "plays" else "")
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    options = read_options()
+    torch.set_num_threads(options.threads)
+    free = ("work", "out", "games", "threads", "seeds", "rewards", "refits")  # may change from call to call
+    settings = {name: value for name, value in vars(options).items() if name not in free}
+    arms = Arms(options.work, settings)
+    try:
+        found = {game: Study(game, arms, options).found() for game in (games.find(name).name for name in options.games)}
+    except (KeyboardInterrupt, Stopped) as stopped:
+        raise SystemExit(f"stopped in {stopped}; the same command goes on from here") from None
+    hours = round(sum(arms.used.values()) / 3600, 2)
+    facts = {"settings": settings | {"seeds": options.seeds}, "hours": hours, "machine": machine_facts()}
+    write(found, facts, options.out)
+    print(f"kept in {options.out / 'exploration.json'}")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def read_options() -> argparse.Namespace:
 
 def main() -> int:
     options = read_options()
-    from paper_tables.lab import Stopped
+    from arms import Stopped
 
     try:
         _check(options)

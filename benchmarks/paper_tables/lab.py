@@ -1,45 +1,34 @@
 """Where the arms of all tables are made: recordings, agents, fits and scores, each kept as soon as it is done."""
 
 import hashlib
-import json
 import shutil
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arms import Arms, Figures, Stopped
 
 from genie_gym.data import Recording, RecordingWriter
 from genie_gym.errors import ConfigError
-from genie_gym.files import write_aside
 from genie_gym.pipeline.collect import collect
 from genie_gym.pipeline.evaluate import evaluate
 from genie_gym.pipeline.explore import explore
-from genie_gym.pipeline.figures import plain
 from genie_gym.pipeline.fit_world import fit_world
-from genie_gym.pipeline.settings import read_notes, same_settings
 from genie_gym.pipeline.tune import TuneConfig, tune
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import load_weights
 from paper_tables.scales import Scale
 from paper_tables.scores import SAMPLING, next_frame_figures
 
-__all__ = ["Lab", "Stopped", "label"]
-
-Figures = dict[str, Any]
+__all__ = ["Lab", "label"]
 
 RANDOM_SHARE = 0.15  # of an explorer's recorded actions, as in the paper's published code
 
 
-class Stopped(Exception):
-    """Ctrl-C; says during what."""
-
-
-class Lab:
-    """Makes arms, each once: it lies in a folder of its own below `work`, with arm.json when it is done.
+class Lab(Arms):
+    """Makes the tables' arms.
 
     Args:
         work: folder of everything; it belongs to one scale.
@@ -49,8 +38,6 @@ class Lab:
         perceptual: whether models are scored by FID too, for which Inception's weights must be at hand.
 
     Attributes:
-        used: names of the arms asked for so far, with the seconds that each took.
-        shown: whether bars are drawn.
         workers: processes that collect; None for as many as there are cores.
 
     Raises:
@@ -60,29 +47,11 @@ class Lab:
     def __init__(
         self, work: Path, scale: Scale, games: Sequence[str], many: Sequence[str] = (), perceptual: bool = False
     ):
-        self.work, self.scale, self.games, self.many = work, scale, list(games), list(many or games)
-        self.used: dict[str, float] = {}
-        self.perceptual = perceptual
-        self.shown = sys.stderr.isatty()
-        self.workers = 1 if scale.toy else None  # processes that collect; starting one takes longer than its play
         sizes = {name: value for name, value in asdict(scale).items() if name not in ("about", "seeds")}
-        same_settings(work / "settings.json", sizes | {"perceptual": perceptual})
-
-    def arm(self, name: str, make: Callable[[Path], Figures]) -> tuple[Path, Figures]:
-        """The arm's folder and what it found; `make` is given the folder, and goes on with what is in it."""
-        folder = self.work / name
-        notes = folder / "arm.json"
-        known: dict[str, Any] = read_notes(notes) if notes.is_file() else {"seconds": 0.0}
-        if "found" not in known:
-            print(name, flush=True)
-            started = time.monotonic()
-            try:
-                known["found"] = plain(make(folder))
-            finally:
-                known["seconds"] = round(known["seconds"] + time.monotonic() - started, 1)
-                write_aside(notes, json.dumps(known, indent=1).encode())
-        self.used[name] = known["seconds"]
-        return folder, known["found"]
+        super().__init__(work, sizes | {"perceptual": perceptual})
+        self.scale, self.games, self.many = scale, list(games), list(many or games)
+        self.perceptual = perceptual
+        self.workers = 1 if scale.toy else None  # processes that collect; starting one takes longer than its play
 
     def play(
         self,
