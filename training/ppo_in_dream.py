@@ -1,10 +1,11 @@
 """Trains PPO inside a dream alone, then scores it in the real game beside a random agent.
 
-python training/ppo_in_dream.py --game Airstriker-Genesis --steps 100000 --seed 0
+python training/ppo_in_dream.py --game Airstriker-Genesis --steps 100000 --seeds 0 1 2
 """
 
 import argparse
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecMonitor, VecTransposeImage
 
 from genie_gym import games
+from genie_gym.pipeline.provenance import code_version
 from genie_gym.sb3 import DreamVecEnv
 
 STACK = 4  # frames the agent sees: one frame does not show which way things move
@@ -68,22 +70,26 @@ def main() -> None:
     parser.add_argument("--game", default="Airstriker-Genesis")
     parser.add_argument("--steps", type=int, default=100_000, help="steps in the dream")
     parser.add_argument("--episodes", type=int, default=30, help="real episodes to score on")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="an agent for each")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true", help="compile the step: worth its minute in long runs")
     parser.add_argument("--checkpoint", help="folder or hub id; the game's own weights by default")
     parser.add_argument("--out", type=Path, help="writes the returns as JSON")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    agent = train(given.game, given.steps, given.seed, compile=given.compile, checkpoint=given.checkpoint)
-    torch.manual_seed(given.seed)
-    trained = play(given.game, agent, given.episodes, seed=10_000)
-    random = play(given.game, None, given.episodes, seed=10_000)
-    for name, returns in (("trained in the dream", trained), ("random", random)):
-        error = np.std(returns) / np.sqrt(len(returns))
-        print(f"{name}: {np.mean(returns):.1f} +- {error:.1f} in {len(returns)} real episodes")
+    started, returns = time.monotonic(), {}
+    for seed in given.seeds:
+        agent = train(given.game, given.steps, seed, compile=given.compile, checkpoint=given.checkpoint)
+        torch.manual_seed(seed)
+        returns[f"trained in the dream, seed {seed}"] = play(given.game, agent, given.episodes, seed=10_000)
+    returns["random"] = play(given.game, None, given.episodes, seed=10_000)
+    for name, values in returns.items():
+        error = np.std(values) / np.sqrt(len(values))
+        print(f"{name}: {np.mean(values):.1f} +- {error:.1f} in {len(values)} real episodes")
     if given.out:
-        given.out.write_text(json.dumps({"seed": given.seed, "trained": trained, "random": random}))
+        settings = {name: value for name, value in vars(given).items() if name != "out"}
+        made = {"code": code_version(), "torch": torch.__version__, "minutes": (time.monotonic() - started) / 60}
+        given.out.write_text(json.dumps({"settings": settings, **made, "returns": returns}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
