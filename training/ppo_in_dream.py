@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecMonitor, VecTransposeImage
+from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTransposeImage
 
 from genie_gym import games
 from genie_gym.pipeline.provenance import code_version
@@ -24,7 +24,7 @@ def dream(game: str, count: int, length: int, seed: int, **options: object) -> V
     """A batch of dreams, prepared for a convolutional policy."""
     env = DreamVecEnv(game, count, max_episode_steps=length, **options)
     env.seed(seed)
-    return VecTransposeImage(VecFrameStack(VecMonitor(env), STACK))
+    return VecTransposeImage(VecFrameStack(env, STACK))
 
 
 def train(game: str, steps: int, seed: int, envs: int = 16, length: int = 200, **options: object) -> PPO:

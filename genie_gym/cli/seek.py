@@ -20,11 +20,13 @@ def explore(
     envs: int = 8,
     seed: int = 0,
     max_steps: int = 1000,
+    dream: bool = False,
+    begin_with: str | None = None,
     out: Path | None = None,
     device: str = "auto",
     threads: int | None = None,
 ) -> int:
-    """Train an explorer in the real game; the same command goes on where it stopped.
+    """Train an explorer in the real game, or in a dream; the same command goes on where it stopped.
 
     Args:
         game: Name, such as Airstriker-Genesis, the model of which ships with genie_gym.
@@ -33,9 +35,11 @@ def explore(
             or to compare with: random_features, vae_features, rnd, none.
         checkpoint: A checkpoint folder or the id of a model on the hub, in place of the game's own weights.
         every: Score one step in so many; 1 is the paper's, and costs two CPU cores half of their steps a second.
-        envs: Copies of the game, each in its own process.
+        envs: Copies of the game, each in its own process; or dreams.
         seed: Of everything random.
         max_steps: Longest episode, in steps.
+        dream: Train in the world model's dreams and never start the game; reward is autoexplore or game.
+        begin_with: An agent whose weights a new one begins with: a name such as autoexplore-dream-0, or a path.
         out: Folder of the agent, its curves and pictures; below the data folder by default.
         device: auto, cpu or cuda.
         threads: CPU threads.
@@ -53,6 +57,8 @@ def explore(
         envs=envs,
         seed=seed,
         max_steps=max_steps,
+        dream=dream,
+        begin_with=begin_with,
         out=out,
         device=device,
         threads=threads,

@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from genie_gym import games, paths
 from genie_gym.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:  # a process that plays at random needs no torch
     from genie_gym.sb3 import AgentPlayer
 
-__all__ = ["AGENT", "AgentPolicy"]
+__all__ = ["AGENT", "AgentPolicy", "own_agent"]
 
 AGENT = "agent.zip"  # in the folder of a training
+
+
+def own_agent(game: str, name: str | Path) -> Path:
+    """The folder of an agent trained on this game where there is one of that name ("autoexplore-0"), or the path it is.
+
+    Raises:
+        GameError: the game is unknown.
+    """
+    folder = paths.agents_dir(games.find(game).name) / name
+    return folder if folder.is_dir() else Path(name)
 
 
 class AgentPolicy:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from genie_gym import data, games, paths
 from genie_gym.errors import ConfigError
+from genie_gym.pipeline.agent_policy import own_agent
 from genie_gym.pipeline.policies import POLICIES, Policy, make_policy
 from genie_gym.pipeline.workers import Crew, Job
 
@@ -96,7 +97,9 @@ def collect(
     _check_options(steps=steps, episodes=episodes, workers=workers, max_steps=max_steps)
     if (steps is None) == (episodes is None):
         raise ConfigError(f"give either steps or episodes as the target, got steps={steps} and episodes={episodes}")
-    job = _make_job(game, out, seed, make_policy(_own_agent(game, policy), random_share), max_steps, large)
+    if isinstance(policy, str) and policy and policy not in POLICIES:
+        policy = str(own_agent(game, policy))
+    job = _make_job(game, out, seed, make_policy(policy, random_share), max_steps, large)
     data.RecordingWriter(job.folder, job.header).close()  # complains about the folder before any emulator starts
     data.pack(job.folder)
     count = _Count(job, steps, episodes)
@@ -110,14 +113,6 @@ def _check_options(**options: int | None) -> None:
     for name, value in options.items():
         if value is not None and value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
-
-
-def _own_agent(game: str, policy: str | Policy) -> str | Policy:
-    """The folder of an agent trained on this game, where the policy is its name."""
-    if isinstance(policy, str) and policy and policy not in POLICIES:
-        folder = paths.agents_dir(games.find(game).name) / policy
-        return str(folder) if folder.is_dir() else policy
-    return policy
 
 
 def _make_job(

@@ -1,20 +1,22 @@
-"""Training an explorer in a real game on the world model's uncertainty, or an agent on the game's own reward."""
+"""Training an explorer on the world model's uncertainty, or an agent on the game's reward, in the game or in dreams."""
 
 import io
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import gymnasium as gym
 from rich import box
 from rich.table import Table
 
 from genie_gym import games, paths
 from genie_gym.data import Episode
+from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import ConfigError, GameError
 from genie_gym.files import sweep, write_aside
 from genie_gym.frames import enlarge, write_gif
-from genie_gym.pipeline.agent_policy import AGENT, AgentPolicy
+from genie_gym.pipeline.agent_policy import AGENT, AgentPolicy, own_agent
 from genie_gym.pipeline.places import Places
 from genie_gym.pipeline.rollout import episode_seed, play_episode
 from genie_gym.pipeline.settings import same_settings
@@ -28,6 +30,7 @@ if TYPE_CHECKING:  # the command line's help needs neither torch nor Stable-Base
 __all__ = ["REWARDS", "ExploreReport", "explore"]
 
 REWARDS = (*INTRINSIC, "game")
+DREAMED = ("autoexplore", "game")  # that a dream pays
 FILMED = 5  # episodes played at the end, of which the one with most places is shown
 SHOWN = 300  # steps of each
 
@@ -39,7 +42,7 @@ class ExploreReport:
     Attributes:
         game, reward: what was trained, and on what.
         agent: the saved agent.
-        steps: of the real game, in all.
+        steps: in all.
         seconds: of training, in all.
         figures: "reward" (mean of the last update's steps that were scored), "episode_length" and "game_return" (means
             of the last 100 episodes), "places" (different pictures seen, see `genie_gym.pipeline.places`).
@@ -59,7 +62,7 @@ class ExploreReport:
     def __rich__(self) -> Table:
         title = f"{self.game}: trained on {self.reward}"
         table = Table(title=title, box=box.SIMPLE_HEAD, show_header=False, min_width=len(title))
-        table.add_row("steps of the real game", f"{self.steps:,}")
+        table.add_row("steps", f"{self.steps:,}")
         table.add_row("training time", f"{self.seconds / 60:.1f} min")
         for name, value in self.figures.items():
             table.add_row(name.replace("_", " "), f"{value:,.4g}" if value % 1 else f"{value:,.0f}")
@@ -76,31 +79,38 @@ def explore(
     envs: int = 8,
     seed: int = 0,
     max_steps: int = 1000,
+    dream: bool = False,
+    begin_with: str | Path | None = None,
     out: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
     progress: bool = True,
     config: "ExplorerConfig | None" = None,
 ) -> ExploreReport:
-    """Trains an agent in the real game; the same call goes on where an interrupted one stopped.
+    """Trains an agent in the real game, or in a dream; the same call goes on where an interrupted one stopped.
 
     On an intrinsic reward the explorer never sees the game's own (paper section 3.4), and the end of an episode counts
     as a limit, not as a loss: see `genie_gym.sb3.EndsAreTruncations`. Trained on the game's reward, the same network is
     the agent whose play makes test sets the world model has never seen (the paper's Agent57).
 
+    In a dream the same reward is free, as its logits are what the frames are drawn from; it is that of one frame ahead.
+
     Args:
-        game: canonical name; its emulator has to be installed.
-        steps: of the real game, over all environments and earlier calls.
+        game: canonical name; its emulator has to be installed, except for a dream.
+        steps: over all environments and earlier calls.
         reward: "autoexplore", the world model's uncertainty; a baseline of `genie_gym.rewards`, which begins to learn
             anew when the training is resumed; or "game".
         checkpoint: the world model for the reward, a folder or hub id; the game's own weights by default.
         every: an intrinsic reward is that of one step in so many, and 0 for the others. The paper's is that of every
             step (1), which costs two CPU cores half of their steps a second; 4 costs a fifth.
-        envs: copies of the game.
+        envs: copies of the game, or dreams.
         seed: of everything random.
         max_steps: longest episode.
-        out: folder; `paths.agents_dir(game) / "<reward>-<seed>"` by default. It holds agent.zip, settings.json,
-            places.npy, found.gif and TensorBoard's curves.
+        dream: never starts the game, but trains in dreams of the world model, on "autoexplore" or "game".
+        begin_with: an agent whose weights a new one begins with, one trained in a dream, say: a name below
+            `paths.agents_dir(game)`, a folder, or a file.
+        out: folder; `paths.agents_dir(game) / "<reward>-<seed>"`, or "<reward>-dream-<seed>", by default. It holds
+            agent.zip, settings.json, places.npy, found.gif and TensorBoard's curves.
         device: of agent and world model: "auto", "cpu" or "cuda".
         threads: CPU threads; torch's choice by default.
         progress: shows a bar with the time left.
@@ -109,24 +119,27 @@ def explore(
     Raises:
         ConfigError: an option out of range, or the folder was begun with other settings.
         GameError, MissingExtraError: the game does not start or its process ends, or the extra `sb3` is missing.
-        CheckpointError: the reward needs a world model and the game has none.
+        CheckpointError: the reward or the dream needs a world model and the game has none; there is no such agent to
+            begin with, or it has another size or other actions.
 
     Scripts must call it under `if __name__ == "__main__":`, because the emulators' processes import the script.
     """
     from genie_gym.sb3.explorer import resume_explorer
     from genie_gym.sb3.training import train
 
-    _check_options(reward, steps=steps, every=every, envs=envs, max_steps=max_steps, threads=threads)
+    _check_options(reward, dream, steps=steps, every=every, envs=envs, max_steps=max_steps, threads=threads)
     _use_threads(threads)
     name = games.find(game).name
-    folder = Path(out or paths.agents_dir(name) / f"{reward}-{seed}")
-    settings = {"game": name, "reward": reward, "seed": seed, "max_steps": max_steps}
+    folder = Path(out or paths.agents_dir(name) / (f"{reward}-dream-{seed}" if dream else f"{reward}-{seed}"))
+    first = AgentPolicy(own_agent(name, begin_with)).path if begin_with else None
+    settings = {"game": name, "reward": reward, "seed": seed, "max_steps": max_steps, "dream": dream}
     settings |= {"checkpoint": checkpoint and str(checkpoint), "every": every, "envs": envs}
-    env = _paid(name, reward, checkpoint, every, envs, max_steps, device)
+    settings |= {"begin_with": first and str(first)}
+    env = _paid(name, reward, checkpoint, dream, every, envs, max_steps, device)
     try:
         same_settings(folder / "settings.json", settings)  # once it is clear that the training can start
         sweep(folder)
-        agent, about = resume_explorer(folder / AGENT, env, config, seed=seed, device=device)
+        agent, about = resume_explorer(folder / AGENT, env, config, seed=seed, device=device, begin_with=first)
         with stop_signal() as stop, TrainingWatch(agent, about | settings, folder, steps, stop, progress) as watch:
             finished = train(agent, steps, watch, folder / "tensorboard")
     except (EOFError, ConnectionError) as error:
@@ -135,13 +148,17 @@ def explore(
     finally:
         with suppress(EOFError, ConnectionError):  # closing asks every process, also one that is gone
             env.close()
-    gif = _film(name, folder, seed, max_steps) if finished else None
-    return ExploreReport(name, reward, folder / AGENT, agent.num_timesteps, watch.seconds, watch.summary, finished, gif)
+    report = ExploreReport(name, reward, folder / AGENT, agent.num_timesteps, watch.seconds, watch.summary, finished)
+    if not finished:
+        return report
+    played: gym.Env = WorldModelEnv(name, checkpoint, device=device) if dream else games.make(name)
+    return replace(report, gif=_film(played, folder, seed, max_steps))
 
 
-def _check_options(reward: str, **options: int | None) -> None:
-    if reward not in REWARDS:
-        raise ConfigError(f"unknown reward {reward!r}; choose one of: {', '.join(REWARDS)}")
+def _check_options(reward: str, dream: bool, **options: int | None) -> None:
+    known = DREAMED if dream else REWARDS
+    if reward not in known:
+        raise ConfigError(f"unknown reward {reward!r}{' of a dream' * dream}; choose one of: {', '.join(known)}")
     for name, value in options.items():
         if value is not None and value < 1:
             raise ConfigError(f"{name} must be 1 or more, got {value}")
@@ -155,11 +172,20 @@ def _use_threads(threads: int | None) -> None:
 
 
 def _paid(
-    game: str, reward: str, checkpoint: str | Path | None, every: int, envs: int, max_steps: int, device: str
+    game: str,
+    reward: str,
+    checkpoint: str | Path | None,
+    dream: bool,
+    every: int,
+    envs: int,
+    max_steps: int,
+    device: str,
 ) -> Any:
-    """The games as a VecEnv that pays the chosen reward, scaled to a deviation of about 1."""
-    from genie_gym.sb3 import make_game_vec_env, pay
+    """Games or dreams as a VecEnv that pays the chosen reward, scaled to a deviation of about 1."""
+    from genie_gym.sb3 import make_game_vec_env, pay, paying_dreams
 
+    if dream:
+        return paying_dreams(game, reward, checkpoint, num_envs=envs, max_steps=max_steps, device=device)
     env = make_game_vec_env(game, envs, max_steps=max_steps)
     try:
         return pay(env, reward, game, checkpoint, every=every, device=device)
@@ -168,9 +194,8 @@ def _paid(
         raise
 
 
-def _film(game: str, folder: Path, seed: int, max_steps: int) -> Path:
-    """The trained agent's episode with most places, of a few, as a GIF."""
-    env = games.make(game)
+def _film(env: gym.Env, folder: Path, seed: int, max_steps: int) -> Path:
+    """The trained agent's episode with most places, of a few, as a GIF; closes the environment."""
     try:
         policy = AgentPolicy(folder / AGENT)
         played = [play_episode(env, policy, episode_seed(seed, i), min(max_steps, SHOWN)) for i in range(FILMED)]
@@ -178,7 +203,7 @@ def _film(game: str, folder: Path, seed: int, max_steps: int) -> Path:
         env.close()
     best = max(played, key=_places)
     buffer = io.BytesIO()
-    write_gif(buffer, enlarge(best.frames, 3), fps=env.game.fps)
+    write_gif(buffer, enlarge(best.frames, 3), fps=env.metadata["render_fps"])
     write_aside(folder / "found.gif", buffer.getvalue())
     return folder / "found.gif"
 

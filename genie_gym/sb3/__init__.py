@@ -4,7 +4,7 @@ from genie_gym.sb3.agents import AgentPlayer, save_agent
 from genie_gym.sb3.dream_vec_env import DreamVecEnv
 from genie_gym.sb3.explorer import ExplorerCNN, ExplorerConfig, ExplorerPolicy, make_explorer, resume_explorer
 from genie_gym.sb3.game_vec_env import EndsAreTruncations, make_game_vec_env
-from genie_gym.sb3.paid import get_scale, pay, set_scale
+from genie_gym.sb3.paid import get_scale, pay, paying_dreams, set_scale
 from genie_gym.sb3.training import Watcher, train
 from genie_gym.sb3.vec_autoexplore_reward import VecAutoExploreReward
 
@@ -21,6 +21,7 @@ __all__ = [
     "make_explorer",
     "make_game_vec_env",
     "pay",
+    "paying_dreams",
     "resume_explorer",
     "save_agent",
     "set_scale",

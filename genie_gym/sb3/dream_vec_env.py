@@ -32,7 +32,8 @@ class DreamVecEnv(VecEnv):
 
     Observations are uint8 (N, 64, 64, 3), rewards float32 (N,); `infos[i]` holds "terminal_observation" and
     "TimeLimit.truncated" where dream i ended, and always "end_probability" and "game_reward", also where the reward is
-    another (`reward="autoexplore"`).
+    another (`reward="autoexplore"`). At each end "episode" holds the return "r" of the game's reward and the length
+    "l", as VecMonitor would have it.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class DreamVecEnv(VecEnv):
         )
         super().__init__(num_envs, self.dreams.single_observation_space, self.dreams.single_action_space)
         self._chosen = np.zeros(num_envs, np.int64)
+        self._returns, self._lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)
 
     def reset(self) -> np.ndarray:
         """Begins all dreams, with the seeds of the last `seed` call."""
         frames, _ = self.dreams.reset(seed=self._seeds, options=self._options[0])
         self._reset_seeds()
         self._reset_options()
+        self._returns[:], self._lengths[:] = 0, 0
         return frames
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -58,9 +61,13 @@ class DreamVecEnv(VecEnv):
         frames, rewards, ended, truncated, batch = self.dreams.step(self._chosen)
         told = ("end_probability", "game_reward")
         infos: list[dict[str, Any]] = [{name: float(batch[name][i]) for name in told} for i in range(self.num_envs)]
+        self._returns += batch["game_reward"]
+        self._lengths += 1
         for row in np.flatnonzero(ended | truncated):
             infos[row]["terminal_observation"] = batch["final_obs"][row]
             infos[row]["TimeLimit.truncated"] = bool(truncated[row])
+            infos[row]["episode"] = {"r": float(self._returns[row]), "l": int(self._lengths[row])}
+            self._returns[row], self._lengths[row] = 0, 0
         return frames, rewards.astype(np.float32), ended | truncated, infos
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from genie_gym.sb3.paid import set_scale
 try:
     from sb3_contrib import RecurrentPPO
     from sb3_contrib.common.recurrent.policies import RecurrentActorCriticCnnPolicy
+    from stable_baselines3.common.save_util import load_from_zip_file
     from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
     from stable_baselines3.common.vec_env import VecEnv
 except ImportError as error:
@@ -143,9 +144,15 @@ def make_explorer(
 
 
 def resume_explorer(
-    path: Path, env: VecEnv, config: ExplorerConfig | None = None, *, seed: int = 0, device: str = "auto"
+    path: Path,
+    env: VecEnv,
+    config: ExplorerConfig | None = None,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    begin_with: Path | None = None,
 ) -> tuple[RecurrentPPO, dict[str, Any]]:
-    """The explorer saved at `path`, or a new one where there is none.
+    """The explorer saved at `path`, or a new one where there is none, with the weights of the one at `begin_with`.
 
     It goes on with the weights, the optimiser, the step counter and the scale of the reward; the games start anew, from
     places that depend on the step. The settings are those it began with, `config` is for a new one.
@@ -154,12 +161,15 @@ def resume_explorer(
         The explorer and what `save_agent` noted with it; nothing for a new one.
 
     Raises:
-        CheckpointError: the file is damaged or does not fit the environment.
+        CheckpointError: a file is damaged or does not fit the environment.
 
-    The file is read with pickle: load only those that you saved.
+    The files are read with pickle: load only those that you saved.
     """
     if not path.exists():
-        return make_explorer(env, config, seed=seed, device=device), {}
+        agent = make_explorer(env, config, seed=seed, device=device)
+        if begin_with is not None:
+            _take_weights(agent, begin_with)
+        return agent, {}
     try:
         agent = RecurrentPPO.load(path, env=env, device=device)
     except (ValueError, BadZipFile, EOFError, RuntimeError, KeyError) as error:
@@ -170,3 +180,14 @@ def resume_explorer(
     about = getattr(agent, "about", {})
     set_scale(env, about.get("scale", {}))
     return agent, about
+
+
+def _take_weights(agent: RecurrentPPO, path: Path) -> None:
+    """Those of the policy alone: the optimiser's moments belong to another reward."""
+    try:
+        weights = load_from_zip_file(path, load_data=False, device=agent.device)[1]["policy"]
+        agent.policy.load_state_dict(weights)
+    except (ValueError, BadZipFile, EOFError, OSError, RuntimeError, KeyError) as error:
+        raise CheckpointError(
+            f"{path} holds no explorer of this game and size to begin with ({str(error).splitlines()[0]})"
+        ) from error

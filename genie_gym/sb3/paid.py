@@ -1,9 +1,10 @@
-"""What a vector of games pays its agent: an intrinsic reward or the game's own, scaled to a deviation of about 1."""
+"""What games and dreams pay their agent: an intrinsic reward or the game's own, scaled to a deviation of about 1."""
 
 from pathlib import Path
 from typing import Any
 
 from genie_gym.errors import MissingExtraError
+from genie_gym.sb3.dream_vec_env import DreamVecEnv
 from genie_gym.sb3.game_vec_env import EndsAreTruncations
 from genie_gym.sb3.vec_autoexplore_reward import VecAutoExploreReward
 
@@ -14,7 +15,7 @@ except ImportError as error:
         "Stable-Baselines3 is not installed; install it with: pip install 'genie_gym[sb3]'"
     ) from error
 
-__all__ = ["get_scale", "pay", "set_scale"]
+__all__ = ["get_scale", "pay", "paying_dreams", "set_scale"]
 
 FIELDS = ("mean", "var", "count")
 
@@ -41,6 +42,29 @@ def pay(
         return VecNormalize(env, norm_obs=False)
     options = {"reward": reward, "every": every, "device": device, "normalize": True}
     return EndsAreTruncations(VecAutoExploreReward(env, game, checkpoint, **options))
+
+
+def paying_dreams(
+    game: str,
+    reward: str,
+    checkpoint: str | Path | None = None,
+    *,
+    num_envs: int = 8,
+    max_steps: int = 1000,
+    device: str = "auto",
+) -> VecEnv:
+    """Dreams that pay as `pay` makes games pay; on the model's uncertainty ends count as limits here, too.
+
+    Args:
+        game, checkpoint, num_envs, device: as of DreamVecEnv.
+        reward: "game" or "autoexplore", what the model is unsure of one frame ahead.
+        max_steps: longest episode.
+    """
+    dreams = DreamVecEnv(
+        game, num_envs, checkpoint=checkpoint, reward=reward, max_episode_steps=max_steps, device=device
+    )
+    scaled = VecNormalize(dreams, norm_obs=False)
+    return scaled if reward == "game" else EndsAreTruncations(scaled)
 
 
 def get_scale(env: VecEnv) -> dict[str, float]:

@@ -56,6 +56,24 @@ def test_goes_on_where_it_stopped(tmp_path):
     assert third.steps == 96 and third.figures == second.figures
 
 
+def test_explores_in_a_dream_then_in_the_game(exploring_checkpoint, monkeypatch):
+    own = {"checkpoint": exploring_checkpoint, **OPTIONS}
+    with monkeypatch.context() as patched:
+        patched.setattr("genie_gym.games.make", None)  # a dream needs no game
+        dreamed = explore("Toy-Numpy", steps=64, dream=True, **own)
+    assert dreamed.agent.parent == paths.agents_dir("Toy-Numpy") / "autoexplore-dream-0"
+    assert dreamed.finished and dreamed.gif.is_file() and 0 < dreamed.figures["reward"] <= 2
+    going_on = explore("Toy-Numpy", steps=32, begin_with="autoexplore-dream-0", **own)
+    assert going_on.steps == 32
+    with pytest.raises(CheckpointError, match="holds no explorer of this game and size"):
+        other = own | {"config": ExplorerConfig(steps=16, batch=32, epochs=1, lstm=16)}
+        explore("Toy-Numpy", steps=32, begin_with="autoexplore-dream-0", seed=1, **other)
+    with pytest.raises(CheckpointError, match="there is no agent at nobody"):
+        explore("Toy-Numpy", steps=32, begin_with="nobody", seed=2, **own)
+    with pytest.raises(ConfigError, match="unknown reward 'rnd' of a dream; choose one of: autoexplore, game"):
+        explore("Toy-Numpy", reward="rnd", dream=True)
+
+
 def test_other_settings_need_another_folder(tmp_path):
     explore("Toy-Numpy", steps=32, reward="none", out=tmp_path, **OPTIONS)
     with pytest.raises(ConfigError, match="begun with"):

@@ -34,6 +34,29 @@ def test_an_end_carries_the_last_frame_and_how_it_came(make, toy_checkpoint):
         assert not np.array_equal(frames[i], last[i])
 
 
+def test_an_end_tells_what_vec_monitor_would(make):
+    plain, monitored = make(max_episode_steps=4), VecMonitor(make(max_episode_steps=4))
+    for env in (plain, monitored):
+        env.seed(0)
+        env.reset()
+    ends = 0
+    for _ in range(12):
+        steps = [env.step(np.array([0, 1, 2])) for env in (plain, monitored)]
+        for row in np.flatnonzero(steps[0][2]):
+            mine, theirs = (infos[row]["episode"] for *_, infos in steps)
+            assert mine["l"] == theirs["l"] and mine["r"] == pytest.approx(theirs["r"], abs=1e-5)
+            ends += 1
+    assert ends >= 9
+
+
+def test_of_another_reward_the_return_is_still_the_games(make):
+    env = make(max_episode_steps=4, reward="autoexplore", ends=False)
+    env.seed(0)
+    env.reset()
+    infos = [env.step(np.array([0, 1, 2]))[3][0] for _ in range(4)]
+    assert infos[-1]["episode"]["r"] == pytest.approx(sum(info["game_reward"] for info in infos), abs=1e-5)
+
+
 def test_the_seed_is_used_once(make):
     env = make()
     env.seed(1)

@@ -103,3 +103,14 @@ def test_a_damaged_agent_is_said_in_a_line(env, tmp_path):
     (tmp_path / "agent.zip").write_bytes(b"PK no agent")
     with pytest.raises(CheckpointError, match=r"remove .* to start again"):
         resume_explorer(tmp_path / "agent.zip", env, device="cpu")
+
+
+def test_a_new_explorer_begins_with_anothers_weights(env, tmp_path):
+    other = make_explorer(env, TINY, seed=1, device="cpu")
+    save_agent(other, tmp_path / "other.zip", {})
+    agent, about = resume_explorer(tmp_path / "agent.zip", env, TINY, device="cpu", begin_with=tmp_path / "other.zip")
+    assert about == {} and agent.num_timesteps == 0
+    mine, theirs = (one.policy.state_dict() for one in (agent, other))
+    assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+    fresh = make_explorer(env, TINY, device="cpu").policy.state_dict()
+    assert not all(torch.equal(fresh[name], theirs[name]) for name in theirs)
