@@ -21,6 +21,8 @@ from machine import RESULTS, machine_facts
 from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
 from paper_tables.lab import RANDOM_SHARE
 from paper_tables.scores import SAMPLING
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
 from genie_gym import games
 from genie_gym.data import Recording
@@ -31,6 +33,7 @@ from genie_gym.pipeline.fit_world import fit_world
 from genie_gym.pipeline.places import compare
 from genie_gym.pipeline.refit_score import uncertainty
 from genie_gym.pipeline.tune import TuneConfig, tune
+from genie_gym.sb3 import make_game_vec_env
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import load_weights
 
@@ -49,7 +52,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=22, help="of that training")
     parser.add_argument("--steps", type=int, default=20_000, help="real steps that an explorer learns from")
     parser.add_argument(
-        "--agent-steps", type=int, default=60_000, help="that the agent on the game's reward learns from"
+        "--agent-steps", type=int, default=400_000, help="that the agent on the game's reward learns from"
     )
     parser.add_argument("--frames", type=int, default=10_000, help="recorded of each agent, and counted")
     parser.add_argument("--decoder-steps", type=int, default=200, help="optimiser steps of a refit")
@@ -83,29 +86,27 @@ class Study:
 
         return self.arms.arm(f"{self.game}/model", make)[0]
 
-    def agent(self, reward: str, seed: int, steps: int) -> tuple[Path, Figures]:
-        """An agent trained on a reward, and how its training ended."""
+    def explorer(self, reward: str, seed: int) -> Path:
+        """An explorer trained on a reward; its folder."""
 
         checkpoint = self.model() / "checkpoint"
 
         def make(folder: Path) -> Figures:
             how = {"envs": self.options.envs, "threads": self.options.threads, "progress": self.arms.shown}
-            report = explore(
-                self.game, steps=steps, reward=reward, checkpoint=checkpoint, seed=seed, out=folder / "agent", **how
-            )
+            options = {"steps": self.options.steps, "reward": reward, "checkpoint": checkpoint, "seed": seed}
+            report = explore(self.game, out=folder / "agent", **options, **how)
             if not report.finished:
                 raise Stopped(f"{self.game}, {reward}-{seed}")
             return {"steps": report.steps, "minutes": report.seconds / 60, **report.figures}
 
-        folder, figures = self.arms.arm(f"{self.game}/agents/{reward}-{seed}", make)
-        return folder / "agent", figures
+        return self.arms.arm(f"{self.game}/agents/{reward}-{seed}", make)[0] / "agent"
 
     def play(self, kind: str, seed: int) -> tuple[Path, Figures]:
         """Recorded play: random, or of the explorer on the reward `kind`; and places reached in it."""
 
         policy, share = "random", 0.0
         if kind != "random":
-            policy, share = str(self.agent(kind, seed, self.options.steps)[0]), RANDOM_SHARE
+            policy, share = str(self.explorer(kind, seed)), RANDOM_SHARE
 
         def make(folder: Path) -> Figures:
             self._collect(policy, self.options.frames, PLAYED + seed, folder / "data", share)
@@ -117,11 +118,12 @@ class Study:
 
     def test(self) -> tuple[Path, Figures]:
         """Play that no model is trained on, of an agent on the game's own reward; and the returns of its training."""
-
-        agent, learned = self.agent("game", TESTER, self.options.agent_steps)
+        agent, learned = self.arms.arm(
+            f"{self.game}/agents/game", lambda folder: train_tester(self.game, self.options, folder)
+        )
 
         def make(folder: Path) -> Figures:
-            self._collect(str(agent), self.options.frames, TESTER, folder / "data")
+            self._collect(str(agent / "agent.zip"), self.options.frames, TESTER, folder / "data")
             (reached,) = compare([folder / "data"], self.options.frames)
             return learned | {"pictures": reached.pictures, "positions": reached.positions}
 
@@ -178,6 +180,26 @@ class Study:
         how: dict[str, Any] = {"random_share": random_share, "progress": self.arms.shown}
         if collect(self.game, steps=steps, policy=policy, seed=seed, out=out, workers=1, **how).interrupted:
             raise Stopped(f"{self.game}, play of {policy}")
+
+
+def train_tester(game: str, options: argparse.Namespace, folder: Path) -> Figures:
+    """Stable-Baselines3's PPO with its usual network for pictures, four of them stacked, on the game's own reward.
+
+    It takes several times as many steps a minute as the explorers' network, and play far from random needs many steps.
+    """
+    played = make_game_vec_env(game, options.envs, seed=TESTER)
+    env = VecFrameStack(VecNormalize(played, norm_obs=False), 4)
+    how: dict[str, Any] = {"n_steps": 128, "batch_size": 256, "n_epochs": 3, "learning_rate": 5e-4, "ent_coef": 0.01}
+    agent = PPO("CnnPolicy", env, **how, seed=TESTER, device="cpu")
+    returns = []
+    for _ in range(10):
+        agent.learn(options.agent_steps // 10, reset_num_timesteps=False)
+        returns.append(float(np.mean([end["r"] for end in agent.ep_info_buffer or []])))
+        print(f"{game}: {agent.num_timesteps} steps, mean return {returns[-1]:.1f}", flush=True)
+    env.close()
+    folder.mkdir(parents=True, exist_ok=True)
+    agent.save(folder / "agent.zip")
+    return {"returns": returns}
 
 
 def _short(ahead: Figures, control: Figures) -> Figures:

@@ -5,7 +5,7 @@ from genie_gym.rewards.baselines import FeatureError, RandomNetworkDistillation
 from genie_gym.rewards.context import FrameMemory
 from genie_gym.rewards.options import RewardOptions, make_reward
 from genie_gym.rewards.rlexplore import RolloutReward
-from genie_gym.rewards.scale import ReturnScale
+from genie_gym.rewards.scale import ReturnScale, RewardLevel
 from genie_gym.rewards.score import IntrinsicReward, NoReward, Score
 from genie_gym.rewards.stream import Rewards, RewardStream
 
@@ -17,6 +17,7 @@ __all__ = [
     "NoReward",
     "RandomNetworkDistillation",
     "ReturnScale",
+    "RewardLevel",
     "RewardOptions",
     "RewardStream",
     "Rewards",

@@ -29,6 +29,7 @@ class RewardOptions:
             "none". Baselines need neither game nor checkpoint and learn while they are used.
         mode: "replace" gives the agent the intrinsic reward alone, "add" the sum of it and the game's.
         coefficient: factor of the intrinsic reward.
+        center: take the running mean off the intrinsic reward, see RewardLevel for when that is right.
         normalize: divide the intrinsic reward by the running deviation of its discounted sum, before the coefficient.
         gamma: discount of that sum.
         every: score one step in so many of each environment, in turn; the others are paid 0. The rewards that are paid
@@ -45,6 +46,7 @@ class RewardOptions:
     reward: str = "autoexplore"
     mode: str = "replace"
     coefficient: float = 1.0
+    center: bool = False
     normalize: bool = False
     gamma: float = 0.99
     every: int = 1

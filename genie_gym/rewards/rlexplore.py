@@ -17,7 +17,7 @@ from torch import Tensor
 
 from genie_gym.errors import ConfigError
 from genie_gym.rewards.options import RewardOptions, make_reward
-from genie_gym.rewards.scale import ReturnScale
+from genie_gym.rewards.scale import ReturnScale, RewardLevel
 
 __all__ = ["RolloutReward"]
 
@@ -66,7 +66,7 @@ class RolloutReward:
         self.reward = make_reward(observation_space, action_space, game, checkpoint, options=self.options)
         self.n_envs, self.beta, self.kappa, self.calls = n_envs, beta, kappa, 0
         self.autoreset_mode = AutoresetMode(autoreset_mode)
-        self._running = ReturnScale(n_envs, self.options.gamma)
+        self._level, self._running = RewardLevel(), ReturnScale(n_envs, self.options.gamma)
         self._before: _Steps | None = None
 
     @property
@@ -115,7 +115,13 @@ class RolloutReward:
             self.reward.update(*steps.window(part, self.reward.window))
 
     def scale(self, rewards: Tensor, move: bool = True) -> Tensor:
-        """Rewards (T, N) divided by their running scale, where that is asked for, times the weight."""
+        """Rewards (T, N), 0 where not scored, less their running mean and divided by their running scale, where that is
+        asked for, times the weight."""
+        if self.options.center:
+            scored = rewards.numpy() != 0
+            if move:
+                self._level.update(rewards.numpy(), scored)
+            rewards = torch.from_numpy(self._level(rewards.numpy(), scored)).float()
         if self.options.normalize:
             if move:
                 for row in rewards.numpy():

@@ -1,18 +1,40 @@
-"""Running scale of a reward, so that an agent's learning rate fits any game (Burda et al. 2019, section 2.4)."""
+"""Running level and scale of a reward, so that an agent learns from it at once, and with the same rate in any game."""
 
 import numpy as np
 from gymnasium.wrappers.utils import RunningMeanStd
 
 from genie_gym.errors import ConfigError
 
-__all__ = ["ReturnScale"]
+__all__ = ["ReturnScale", "RewardLevel"]
+
+
+class RewardLevel:
+    """Takes the running mean off rewards.
+
+    Uncertainty is never zero: an agent is paid much wherever it is, and a little more where it has not been. Until its
+    critic knows that level, which takes a hundred updates or more, the level hides the difference; and where only some
+    steps are scored, these stand out by it. Off it comes, where the end of an episode counts as a limit: a constant
+    then changes nothing about what is best. Where ends are worth nothing, it would pay to die.
+    """
+
+    def __init__(self) -> None:
+        self.statistics = RunningMeanStd(shape=())
+
+    def update(self, rewards: np.ndarray, scored: np.ndarray) -> None:
+        """Takes in rewards, of those that `scored` (bool, the same shape) names."""
+        if scored.any():
+            self.statistics.update(rewards[scored])
+
+    def __call__(self, rewards: np.ndarray, scored: np.ndarray) -> np.ndarray:
+        """The rewards less their mean; 0 where nothing was scored."""
+        return np.where(scored, rewards - self.statistics.mean, 0.0)
 
 
 class ReturnScale:
-    """Divides rewards by the running standard deviation of their discounted sum.
+    """Divides rewards by the running standard deviation of their discounted sum (Burda et al. 2019, section 2.4).
 
     As in random network distillation the sum goes on through the ends of episodes: what is learned about a game is
-    not forgotten when it ends. Rewards are not centred, so they keep their sign.
+    not forgotten when it ends. The mean stays where it is, so rewards keep their sign.
 
     Args:
         count: environments that step together.

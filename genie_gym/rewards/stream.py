@@ -10,7 +10,7 @@ import torch
 
 from genie_gym.rewards.context import FrameMemory
 from genie_gym.rewards.options import RewardOptions
-from genie_gym.rewards.scale import ReturnScale
+from genie_gym.rewards.scale import ReturnScale, RewardLevel
 from genie_gym.rewards.score import IntrinsicReward, Score
 
 __all__ = ["RewardStream", "Rewards"]
@@ -23,7 +23,7 @@ class Rewards:
     """Of one step.
 
     Attributes:
-        total: float64 (N,), for the agent: normalised, weighted and mixed as the options say.
+        total: float64 (N,), for the agent: centred, normalised, weighted and mixed as the options say.
         intrinsic: float32 (N,), as scored; 0 while an episode is younger than a window, where nothing was stepped, and
             where `every` leaves a step out.
     """
@@ -46,7 +46,7 @@ class RewardStream:
         reward: what to score with.
         count: N.
         size: s.
-        options: mode, coefficient and normalisation.
+        options: mode, coefficient, centring and normalisation.
 
     Attributes:
         score: the Score of the last step's scored rows, and `scored` which rows these are (bool (N,)): for plots.
@@ -55,7 +55,7 @@ class RewardStream:
     def __init__(self, reward: IntrinsicReward, count: int, size: int, options: RewardOptions):
         self.reward, self.options = reward, options
         self.memory = FrameMemory(count, reward.window, (size, size, 3))
-        self.scale = ReturnScale(count, options.gamma)
+        self.level, self.scale = RewardLevel(), ReturnScale(count, options.gamma)
         self.score, self.scored = Score(torch.zeros(0)), np.zeros(count, bool)
         self._live = np.ones(count, bool)
         self._lessons: list[tuple[np.ndarray, np.ndarray]] = []
@@ -98,6 +98,9 @@ class RewardStream:
 
     def _mixed(self, intrinsic: np.ndarray, game_rewards: np.ndarray) -> np.ndarray:
         paid = intrinsic.astype(np.float64)
+        if self.options.center:
+            self.level.update(paid, self.scored)
+            paid = self.level(paid, self.scored)
         if self.options.normalize:
             self.scale.update(paid, self._live)
             paid = self.scale(paid)

@@ -3,13 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from genie_gym.errors import MissingExtraError
+from genie_gym.rewards.scale import ReturnScale, RewardLevel
 from genie_gym.sb3.dream_vec_env import DreamVecEnv
 from genie_gym.sb3.game_vec_env import EndsAreTruncations
 from genie_gym.sb3.vec_autoexplore_reward import VecAutoExploreReward
 
 try:
     from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
+    from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 except ImportError as error:
     raise MissingExtraError(
         "Stable-Baselines3 is not installed; install it with: pip install 'genie_gym[sb3]'"
@@ -40,7 +44,7 @@ def pay(
     """
     if reward == "game":
         return VecNormalize(env, norm_obs=False)
-    options = {"reward": reward, "every": every, "device": device, "normalize": True}
+    options = {"reward": reward, "every": every, "device": device, "center": True, "normalize": True}
     return EndsAreTruncations(VecAutoExploreReward(env, game, checkpoint, **options))
 
 
@@ -63,28 +67,54 @@ def paying_dreams(
     dreams = DreamVecEnv(
         game, num_envs, checkpoint=checkpoint, reward=reward, max_episode_steps=max_steps, device=device
     )
-    scaled = VecNormalize(dreams, norm_obs=False)
-    return scaled if reward == "game" else EndsAreTruncations(scaled)
+    return VecNormalize(dreams, norm_obs=False) if reward == "game" else EndsAreTruncations(CentredReward(dreams))
+
+
+class CentredReward(VecEnvWrapper):
+    """Takes the running mean off the rewards and scales what is left, as VecAutoExploreReward can.
+
+    `infos[i]["intrinsic_reward"]` keeps the reward as it was paid.
+    """
+
+    def __init__(self, venv: VecEnv):
+        super().__init__(venv)
+        self.level, self.scale, self._all = RewardLevel(), ReturnScale(venv.num_envs), np.ones(venv.num_envs, bool)
+
+    def reset(self):  # type: ignore[no-untyped-def]
+        return self.venv.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        frames, rewards, dones, infos = self.venv.step_wait()
+        for info, paid in zip(infos, rewards, strict=True):
+            info["intrinsic_reward"] = float(paid)
+        self.level.update(rewards, self._all)
+        centred = self.level(rewards, self._all)
+        self.scale.update(centred, self._all)
+        return frames, self.scale(centred).astype(np.float32), dones, infos
 
 
 def get_scale(env: VecEnv) -> dict[str, float]:
-    """Mean, variance and count of the discounted rewards so far; empty where no wrapper scales them."""
-    statistics = _statistics(env)
-    return {} if statistics is None else {name: float(getattr(statistics, name)) for name in FIELDS}
+    """Mean, variance and count of the rewards and of their discounted sums so far; empty where no wrapper scales."""
+    found = _statistics(env)
+    return {f"{what} {field}": float(getattr(one, field)) for what, one in found.items() for field in FIELDS}
 
 
 def set_scale(env: VecEnv, scale: dict[str, float]) -> None:
     """Puts back what `get_scale` gave, so that a training can go on; an empty scale changes nothing."""
-    statistics = _statistics(env)
+    found = _statistics(env)
     for name, value in scale.items():
-        setattr(statistics, name, value)
+        what, field = name.split()
+        setattr(found[what], field, value)
 
 
-def _statistics(env: VecEnv) -> Any:
+def _statistics(env: VecEnv) -> dict[str, Any]:
+    """Running statistics of the wrapper that scales, by what they are of."""
     while isinstance(env, VecEnvWrapper):
         if isinstance(env, VecNormalize):
-            return env.ret_rms
+            return {"returns": env.ret_rms}
         if isinstance(env, VecAutoExploreReward):
-            return env.reward_stream.scale.statistics
+            return {"returns": env.reward_stream.scale.statistics, "rewards": env.reward_stream.level.statistics}
+        if isinstance(env, CentredReward):
+            return {"returns": env.scale.statistics, "rewards": env.level.statistics}
         env = env.venv
-    return None
+    return {}

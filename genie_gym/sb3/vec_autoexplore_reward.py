@@ -35,8 +35,9 @@ class VecAutoExploreReward(VecEnvWrapper):
             VecFrameStack and VecTransposeImage.
         game: name of a game; its weights are looked for in the user's folder, then in the package.
         checkpoint: a checkpoint folder or the id of a model on the Hugging Face hub; overrules `game`.
-        options: of `genie_gym.rewards.RewardOptions`: mode="replace" or "add", coefficient, normalize, gamma, every,
-            context, horizon, quantile, steps, device, precision, reward (for a baseline in AutoExplore's place), seed.
+        options: of `genie_gym.rewards.RewardOptions`: mode="replace" or "add", coefficient, center, normalize, gamma,
+            every, context, horizon, quantile, steps, device, precision, reward (for a baseline in AutoExplore's place),
+            seed.
 
     `infos[i]["game_reward"]` keeps the game's own reward, `infos[i]["intrinsic_reward"]` the intrinsic one as it was
     scored, before normalisation and coefficient.

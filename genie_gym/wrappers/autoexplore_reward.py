@@ -21,8 +21,9 @@ class AutoExploreReward(gym.Wrapper[np.ndarray, np.int64, np.ndarray, np.int64],
         env: observations uint8 (s, s, 3) and the world model's Discrete actions, as `genie_gym.games.make` gives.
         game: name of a game; its weights are looked for in the user's folder, then in the package.
         checkpoint: a checkpoint folder or the id of a model on the Hugging Face hub; overrules `game`.
-        options: of `genie_gym.rewards.RewardOptions`: mode="replace" or "add", coefficient, normalize, gamma, every,
-            context, horizon, quantile, steps, device, precision, reward (for a baseline in AutoExplore's place), seed.
+        options: of `genie_gym.rewards.RewardOptions`: mode="replace" or "add", coefficient, center, normalize, gamma,
+            every, context, horizon, quantile, steps, device, precision, reward (for a baseline in AutoExplore's place),
+            seed.
 
     `info["game_reward"]` keeps the game's own reward, `info["intrinsic_reward"]` the intrinsic one as it was scored,
     before normalisation and coefficient.

@@ -29,8 +29,9 @@ class AutoExploreReward(
         env: observations uint8 (N, s, s, 3) and the world model's Discrete actions.
         game: name of a game; its weights are looked for in the user's folder, then in the package.
         checkpoint: a checkpoint folder or the id of a model on the Hugging Face hub; overrules `game`.
-        options: of `genie_gym.rewards.RewardOptions`: mode="replace" or "add", coefficient, normalize, gamma, every,
-            context, horizon, quantile, steps, device, precision, reward (for a baseline in AutoExplore's place), seed.
+        options: of `genie_gym.rewards.RewardOptions`: mode="replace" or "add", coefficient, center, normalize, gamma,
+            every, context, horizon, quantile, steps, device, precision, reward (for a baseline in AutoExplore's place),
+            seed.
 
     `infos["game_reward"]`, float64 (N,), keeps the game's own rewards; `infos["intrinsic_reward"]`, float32 (N,), the
     intrinsic ones as they were scored, before normalisation and coefficient.

@@ -1,4 +1,4 @@
-"""The running scale against Gymnasium's own reward normalisation."""
+"""The running scale against Gymnasium's own reward normalisation, the running level against numpy's mean."""
 
 import gymnasium as gym
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from gymnasium.wrappers.vector import NormalizeReward
 
 from genie_gym.errors import ConfigError
-from genie_gym.rewards import ReturnScale
+from genie_gym.rewards import ReturnScale, RewardLevel
 
 
 class Paying(gym.vector.VectorEnv):
@@ -46,6 +46,16 @@ def test_scaling_alone_moves_nothing():
     scale.update(np.array([2.0]), np.array([True]))
     before = float(scale.statistics.var)
     assert np.array_equal(scale(np.ones(1)), scale(np.ones(1))) and scale.statistics.var == before
+
+
+def test_the_level_is_the_mean_of_what_was_scored():
+    rng, level, seen = np.random.default_rng(0), RewardLevel(), []
+    for _ in range(30):
+        rewards, scored = rng.random(4), rng.random(4) < 0.3
+        level.update(rewards, scored)
+        seen.extend(rewards[scored])
+    centred = level(np.array([0.7, 0.7]), np.array([True, False]))
+    assert centred[0] == pytest.approx(0.7 - np.mean(seen), abs=1e-3) and centred[1] == 0
 
 
 def test_gamma_out_of_range():

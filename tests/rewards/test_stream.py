@@ -125,6 +125,19 @@ def test_normalised_rewards_have_the_discounted_sums_deviation():
     assert rewards.total[0] == pytest.approx(colour / np.std(returns), rel=1e-3)
 
 
+def test_centred_rewards_stand_around_zero_and_what_is_not_scored_is_zero():
+    stream = RewardStream(Telling(1, 1), 1, 4, RewardOptions(center=True, every=2))
+    stream.begin(picture(0))
+    paid, scored = [], []
+    for colour in np.random.default_rng(0).integers(100, 110, 400):
+        stream.act(np.zeros(1))
+        paid.append(stream.see(picture(colour), np.zeros(1)).total[0])
+        scored.append(bool(stream.scored[0]))
+    paid, scored = np.array(paid), np.array(scored)
+    assert sum(scored) == 200 and not paid[~scored].any()
+    assert abs(paid[scored][50:].mean()) < 0.5 and paid.min() < -3 and paid.max() > 3
+
+
 def test_no_reward_is_none():
     stream = RewardStream(NoReward(), 2, 4, RewardOptions(reward="none", mode="add"))
     stream.begin(np.zeros((2, 4, 4, 3), np.uint8))

@@ -87,7 +87,9 @@ def test_a_resumed_explorer_goes_on(env, tmp_path):
     agent, about = resume_explorer(path, env, TINY, seed=3, device="cpu")
     assert about == {}
     agent.learn(16)
-    save_agent(agent, path, {"game": "Toy-Numpy", "scale": {"mean": 1.0, "var": 4.0, "count": 9.0}})
+    save_agent(
+        agent, path, {"game": "Toy-Numpy", "scale": {"returns mean": 1.0, "returns var": 4.0, "returns count": 9.0}}
+    )
     again, about = resume_explorer(path, env, device="cpu")
     assert again.num_timesteps == 16 and about["game"] == "Toy-Numpy"
     for mine, theirs in zip(agent.policy.parameters(), again.policy.parameters(), strict=True):

@@ -5,7 +5,15 @@ import pytest
 
 pytest.importorskip("stable_baselines3", reason="needs Stable-Baselines3: pip install genie_gym[sb3]")
 
-from genie_gym.sb3 import VecAutoExploreReward, get_scale, make_game_vec_env, pay, set_scale
+from genie_gym.sb3 import (
+    DreamVecEnv,
+    VecAutoExploreReward,
+    get_scale,
+    make_game_vec_env,
+    pay,
+    paying_dreams,
+    set_scale,
+)
 
 ACTIONS = np.random.default_rng(0).choice(4, (200, 2), p=[0.05, 0.7, 0.05, 0.2])  # to the right, jumping
 
@@ -27,6 +35,26 @@ def test_the_intrinsic_reward_is_that_of_its_wrapper(exploring_checkpoint):
     raw = np.array([[info["intrinsic_reward"] for info in step] for step in infos])
     np.testing.assert_allclose(raw, own, atol=1e-5)
     assert raw.max() > 0 and not np.allclose(mine, raw)
+    ends = [info for step in infos for info in step if "terminal_observation" in info]
+    assert ends and all(info["TimeLimit.truncated"] for info in ends)
+
+
+def test_it_is_centred(exploring_checkpoint):
+    env = pay(make_game_vec_env("Toy-Numpy", 2), "autoexplore", "Toy-Numpy", exploring_checkpoint, device="cpu")
+    mine, infos = paid(env)
+    scored = np.array([[info["intrinsic_reward"] != 0 for info in step] for step in infos])
+    assert abs(mine[scored].mean()) < mine[scored].std() and mine[scored].min() < 0 < mine[scored].max()
+    assert not mine[~scored].any()
+
+
+def test_dreams_pay_the_same_way(exploring_checkpoint):
+    options = {"num_envs": 2, "max_steps": 9, "device": "cpu"}
+    mine, infos = paid(paying_dreams("Toy-Numpy", "autoexplore", exploring_checkpoint, **options))
+    raw, _ = paid(DreamVecEnv(num_envs=2, checkpoint=exploring_checkpoint, max_episode_steps=9, reward="autoexplore"))
+    told = np.array([[info["intrinsic_reward"] for info in step] for step in infos])
+    np.testing.assert_allclose(told, raw, atol=1e-5)
+    last = mine[100:]  # once the running figures have settled
+    assert np.corrcoef(last.ravel(), raw[100:].ravel())[0, 1] > 0.9 and abs(last.mean()) < 0.2 * last.std() + 0.05
     ends = [info for step in infos for info in step if "terminal_observation" in info]
     assert ends and all(info["TimeLimit.truncated"] for info in ends)
 
