@@ -10,7 +10,7 @@ exploration.json, .md and .png to --out.
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
 from genie_gym import games
 from genie_gym.data import Recording
+from genie_gym.fit import FitConfig, preset
 from genie_gym.pipeline.collect import collect
 from genie_gym.pipeline.evaluate import evaluate
 from genie_gym.pipeline.explore import explore
@@ -49,7 +50,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--refits", nargs="*", default=["random", "autoexplore"], help="plays to refit the model on")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--base", type=int, default=30_000, help="frames of random play that the model is trained on")
-    parser.add_argument("--minutes", type=float, default=22, help="of that training")
+    parser.add_argument("--fit-steps", type=int, nargs=2, default=[1600, 2000], help="of its tokenizer and dynamics")
     parser.add_argument("--steps", type=int, default=20_000, help="real steps that an explorer learns from")
     parser.add_argument(
         "--agent-steps", type=int, default=400_000, help="that the agent on the game's reward learns from"
@@ -79,7 +80,7 @@ class Study:
             self._collect("random", self.options.base, 0, folder / "data")
             out = folder / "checkpoint"
             if not (out / "config.json").exists():
-                fitting = {"minutes": self.options.minutes, "data": folder / "data", "run": folder / "run"}
+                fitting = {"changes": shorter(*self.options.fit_steps), "data": folder / "data", "run": folder / "run"}
                 if not fit_world(self.game, out=out, **fitting).finished:
                     raise Stopped(f"{self.game}, model")
             return {}
@@ -180,6 +181,15 @@ class Study:
         how: dict[str, Any] = {"random_share": random_share, "progress": self.arms.shown}
         if collect(self.game, steps=steps, policy=policy, seed=seed, out=out, workers=1, **how).interrupted:
             raise Stopped(f"{self.game}, play of {policy}")
+
+
+def shorter(tokenizer: int, dynamics: int) -> dict[str, FitConfig]:
+    """The preset's recipes with other numbers of steps."""
+    tiny = preset("tiny")
+    return {
+        "fit_tokenizer": replace(tiny.fit_tokenizer, steps=tokenizer),
+        "fit_dynamics": replace(tiny.fit_dynamics, steps=dynamics),
+    }
 
 
 def train_tester(game: str, options: argparse.Namespace, folder: Path) -> Figures:
