@@ -1,0 +1,55 @@
+"""What benchmarks/exploration.py writes: means and deviations over seeds, as numpy has them."""
+
+import json
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
+
+from exploration import shorter, write
+
+
+def prediction(psnr: float) -> dict[str, float]:
+    return {"psnr": psnr, "ssim": 0.9, "moving_psnr": psnr - 10, "delta_psnr": 0.5}
+
+
+def score(psnr: float) -> dict:
+    ways = {"single_pass": prediction(psnr - 1), "autoregressive": prediction(psnr)}
+    return {"reconstruction": 40.0, "uncertainty": 0.4, **ways}
+
+
+def play(pictures: int, psnr: float) -> dict:
+    return {"frames": 100, "pictures": pictures, "positions": None, **score(psnr)}
+
+
+@pytest.fixture
+def found() -> dict:
+    plays = {
+        "random": [play(10, 30.0), play(14, 31.0), play(12, 33.0)],
+        "autoexplore": [play(50, 25.0), play(70, 26.0), play(90, 27.5)],
+    }
+    refits = {
+        "not refitted": [score(20.0)],
+        "random": [score(21.0), score(22.5)],
+        "autoexplore": [score(24), score(25)],
+    }
+    return {"Toy-Numpy": {"plays": plays, "refits": refits, "test": {"returns": [1.0]}}}
+
+
+def test_the_table_has_means_and_deviations(found, tmp_path):
+    write(found, {"settings": {"seeds": 3}}, tmp_path)
+    text = (tmp_path / "exploration.md").read_text()
+    rows = {line.split("|")[2].strip(): line for line in text.splitlines() if line.startswith("| Toy-Numpy")}
+    psnr = np.array([25.0, 26.0, 27.5])
+    assert f"| 70.00 ± 20.00 |  | {psnr.mean():.2f} ± {psnr.std(ddof=1):.2f} |" in text
+    assert rows["not refitted"].split("|")[3].strip() == "19.00"  # a single one has no deviation
+    assert json.loads((tmp_path / "exploration.json").read_text())["games"] == found
+    assert imageio.imread(tmp_path / "exploration.png").shape[1] > 1000
+
+
+def test_shorter_recipes_are_the_presets_but_for_their_steps():
+    recipes = shorter(16, 20)
+    assert (recipes["fit_tokenizer"].steps, recipes["fit_dynamics"].steps) == (16, 20)
+    assert recipes["fit_tokenizer"].lr == 2e-3 and recipes["fit_dynamics"].lr == 1.5e-3
