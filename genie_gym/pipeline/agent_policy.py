@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genie_gym import games, paths
+from genie_gym import paths
 from genie_gym.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:  # a process that plays at random needs no torch
@@ -19,12 +19,8 @@ AGENT = "agent.zip"  # in the folder of a training
 
 
 def own_agent(game: str, name: str | Path) -> Path:
-    """The folder of an agent trained on this game where there is one of that name ("autoexplore-0"), or the path it is.
-
-    Raises:
-        GameError: the game is unknown.
-    """
-    folder = paths.agents_dir(games.find(game).name) / name
+    """The folder of a game's agent where there is one of that name ("autoexplore-0"), or the path that it is."""
+    folder = paths.agents_dir(game) / name
     return folder if folder.is_dir() else Path(name)
 
 

@@ -98,7 +98,7 @@ def collect(
     if (steps is None) == (episodes is None):
         raise ConfigError(f"give either steps or episodes as the target, got steps={steps} and episodes={episodes}")
     if isinstance(policy, str) and policy and policy not in POLICIES:
-        policy = str(own_agent(game, policy))
+        policy = str(own_agent(games.find(game).name, policy))
     job = _make_job(game, out, seed, make_policy(policy, random_share), max_steps, large)
     data.RecordingWriter(job.folder, job.header).close()  # complains about the folder before any emulator starts
     data.pack(job.folder)

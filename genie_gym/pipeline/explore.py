@@ -23,6 +23,7 @@ from genie_gym.pipeline.settings import same_settings
 from genie_gym.pipeline.watch import TrainingWatch
 from genie_gym.rewards.options import REWARDS as INTRINSIC
 from genie_gym.stopping import stop_signal
+from genie_gym.world_model.weights import find_weights
 
 if TYPE_CHECKING:  # the command line's help needs neither torch nor Stable-Baselines3
     from genie_gym.sb3 import ExplorerConfig
@@ -96,7 +97,7 @@ def explore(
     In a dream the same reward is free, as its logits are what the frames are drawn from; it is that of one frame ahead.
 
     Args:
-        game: canonical name; its emulator has to be installed, except for a dream.
+        game: canonical name; its emulator has to be installed. For a dream, anything that has weights.
         steps: over all environments and earlier calls.
         reward: "autoexplore", the world model's uncertainty; a baseline of `genie_gym.rewards`, which begins to learn
             anew when the training is resumed; or "game".
@@ -129,7 +130,8 @@ def explore(
 
     _check_options(reward, dream, steps=steps, every=every, envs=envs, max_steps=max_steps, threads=threads)
     _use_threads(threads)
-    name = games.find(game).name
+    spec = find_weights(game, checkpoint)[1] if dream else games.find(game)
+    name = spec.name if spec else game  # a world from one's own video is no known game
     folder = Path(out or paths.agents_dir(name) / (f"{reward}-dream-{seed}" if dream else f"{reward}-{seed}"))
     first = AgentPolicy(own_agent(name, begin_with)).path if begin_with else None
     settings = {"game": name, "reward": reward, "seed": seed, "max_steps": max_steps, "dream": dream}

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,6 +73,14 @@ def test_explores_in_a_dream_then_in_the_game(exploring_checkpoint, monkeypatch)
         explore("Toy-Numpy", steps=32, begin_with="nobody", seed=2, **own)
     with pytest.raises(ConfigError, match="unknown reward 'rnd' of a dream; choose one of: autoexplore, game"):
         explore("Toy-Numpy", reward="rnd", dream=True)
+
+
+def test_explores_in_the_dream_of_a_video(exploring_checkpoint):
+    shutil.copytree(exploring_checkpoint, paths.weights_dir("my-video"))
+    report = explore("my-video", steps=32, dream=True, **OPTIONS)
+    assert report.game == "my-video" and report.steps == 32 and report.gif.is_file()
+    with pytest.raises(GameError, match="my-video"):
+        explore("my-video", steps=32, **OPTIONS)
 
 
 def test_other_settings_need_another_folder(tmp_path):
