@@ -1,11 +1,11 @@
 """What explorers find and what it teaches: `python benchmarks/exploration.py Kangaroo-Atari2600 --work FOLDER`.
 
-For each game random play trains a world model. Explorers on AutoExplore's reward and on the baselines', and a random
-agent, are then recorded on equally many real frames: how many places they reach, and how well that model predicts their
-play (harder data teach it more: the paper's table 6). The model is then refitted on each play alone, with equally many
-steps, and scored on an agent's that PPO trained on the game's own reward (table 5). Every part is kept in --work, and
-the same command goes on where it stopped; games can be given to several processes with the same --work. Writes
-exploration.json, .md and .png to --out.
+For each game random play trains a world model. Explorers on AutoExplore's reward and on the baselines', one taught by
+dreams alone, and a random agent are then recorded on equally many real frames: how many places they reach, and how
+well that model predicts their play (harder data teach it more: the paper's table 6). The model is then refitted on each
+play alone, with equally many steps, and scored on an agent's that PPO trained on the game's own reward (table 5). Every
+part is kept in --work, and the same command goes on where it stopped; games can be given to several processes with the
+same --work. Writes exploration.json, .md and .png to --out.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("games", nargs="+")
     parser.add_argument("--work", type=Path, required=True, help="folder of recordings, weights and agents")
-    parser.add_argument("--rewards", nargs="+", default=["autoexplore", "vae_features", "random_features"])
+    parser.add_argument("--rewards", nargs="+", default=["autoexplore", "dreamed", "vae_features", "random_features"])
     parser.add_argument("--refits", nargs="*", default=["random", "autoexplore"], help="plays to refit the model on")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--base", type=int, default=30_000, help="frames of random play that the model is trained on")
@@ -88,13 +88,15 @@ class Study:
         return self.arms.arm(f"{self.game}/model", make)[0]
 
     def explorer(self, reward: str, seed: int) -> Path:
-        """An explorer trained on a reward; its folder."""
+        """An explorer trained on a reward; "dreamed" on AutoExplore's, in dreams alone. Its folder."""
 
         checkpoint = self.model() / "checkpoint"
 
         def make(folder: Path) -> Figures:
             how = {"envs": self.options.envs, "threads": self.options.threads, "progress": self.arms.shown}
             options = {"steps": self.options.steps, "reward": reward, "checkpoint": checkpoint, "seed": seed}
+            if reward == "dreamed":
+                options |= {"reward": "autoexplore", "dream": True}
             report = explore(self.game, out=folder / "agent", **options, **how)
             if not report.finished:
                 raise Stopped(f"{self.game}, {reward}-{seed}")
