@@ -53,11 +53,11 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--fit-steps", type=int, nargs=2, default=[1600, 2000], help="of its tokenizer and dynamics")
     parser.add_argument("--steps", type=int, default=20_000, help="real steps that an explorer learns from")
     parser.add_argument(
-        "--agent-steps", type=int, default=400_000, help="that the agent on the game's reward learns from"
+        "--agent-steps", type=int, default=200_000, help="that the agent on the game's reward learns from"
     )
     parser.add_argument("--frames", type=int, default=10_000, help="recorded of each agent, and counted")
-    parser.add_argument("--decoder-steps", type=int, default=200, help="optimiser steps of a refit")
-    parser.add_argument("--dynamics-steps", type=int, default=400)
+    parser.add_argument("--decoder-steps", type=int, default=150, help="optimiser steps of a refit")
+    parser.add_argument("--dynamics-steps", type=int, default=300)
     parser.add_argument("--clips", type=int, default=96, help="pieces of play that a model is scored on")
     parser.add_argument("--envs", type=int, default=8)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
