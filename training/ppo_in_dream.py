@@ -5,6 +5,8 @@ python training/ppo_in_dream.py --game Airstriker-Genesis --steps 100000 --seeds
 
 import argparse
 import json
+import os
+import platform
 import time
 from pathlib import Path
 
@@ -88,7 +90,8 @@ def main() -> None:
         print(f"{name}: {np.mean(values):.1f} +- {error:.1f} in {len(values)} real episodes")
     if given.out:
         settings = {name: value for name, value in vars(given).items() if name != "out"}
-        made = {"code": code_version(), "torch": torch.__version__, "minutes": (time.monotonic() - started) / 60}
+        made: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores"}
+        made |= {"code": code_version(), "torch": torch.__version__, "minutes": (time.monotonic() - started) / 60}
         given.out.write_text(json.dumps({"settings": settings, **made, "returns": returns}, indent=1) + "\n")
 
 
