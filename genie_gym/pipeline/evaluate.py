@@ -23,6 +23,7 @@ from genie_gym.pipeline.figures import plain, write_strip
 from genie_gym.pipeline.latent_play import compare_actions, found_and_true, with_latent_actions
 from genie_gym.pipeline.long_dreams import long_dreams, thumbnails
 from genie_gym.pipeline.perceptual_score import PerceptualScore
+from genie_gym.pipeline.reward_score import score_rewards
 from genie_gym.pipeline.sprites import SpriteDetector, cut_sprite, sprite_scores
 from genie_gym.pipeline.tokens import decode, encode
 from genie_gym.world_model import Checkpoint, Sampling
@@ -87,7 +88,7 @@ def evaluate(
             "lpips" by step and "fid" over all steps; None unless asked for.
         latent: for a model of latent actions, how well those it finds in the chosen episodes match the recorded ones,
             see `compare_actions`; None for other models, or where no actions were recorded.
-        long: see `long_dreams`; None without them.
+        long, rewards: see `long_dreams` and `score_rewards`; None without long dreams.
         speed: "frames_per_second" of a batch of "batch".
 
     Raises:
@@ -114,8 +115,10 @@ def evaluate(
         **_short_term(play, clip, sprite, measure, out),
         "latent": latent,
         "long": None,
+        "rewards": None,
     }
     if long_steps:
+        figures["rewards"] = score_rewards(checkpoint, recording, chosen, sampling=sampling, seed=seed)
         figures["long"] = long_dreams(checkpoint, recording, chosen, long_steps, dreams, sampling, seed, sprite, out)
     return plain(figures)
 

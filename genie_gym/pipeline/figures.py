@@ -32,7 +32,7 @@ def plain(value: Any) -> Any:
 
 def summary(figures: dict[str, Any]) -> Table:
     """The main figures of `evaluate` as a table for the terminal."""
-    prediction, control, sprite, long = (figures[name] for name in ("prediction", "control", "sprite", "long"))
+    prediction, control, sprite = (figures[name] for name in ("prediction", "control", "sprite"))
     table = Table(title=f"{figures['game']}: on held-out play", box=box.SIMPLE_HEAD)
     table.add_column("")
     for name in ("whole frame", "moving pixels"):
@@ -55,15 +55,22 @@ def summary(figures: dict[str, Any]) -> Table:
         table.add_row(f"{who.replace('_', ' ')}: LPIPS of the fourth frame, FID", shown)
     if sprite:
         table.add_row(f"player kept after {len(sprite['kept'])} true actions", f"{sprite['kept'][-1]:.0%}")
-    if long and long["sprite"]:
-        shares = long["sprite"]["recently_seen"].items()
-        table.add_row("player there after " + ", ".join(k for k, _ in shares), ", ".join(f"{v:.0%}" for _, v in shares))
-    if long:
-        distance = long["frechet"]
-        table.add_row("Frechet distance late in dreams (real, black)", f"{distance['late']:.0f}")
-        table.add_row("", f"({distance['real']:.0f}, {distance['black']:.0f})")
+    if figures["long"]:
+        _add_long(table, figures["long"], figures["rewards"])
     table.add_row(f"frames/s in a batch of {figures['speed']['batch']}", f"{figures['speed']['frames_per_second']:.0f}")
     return table
+
+
+def _add_long(table: Table, long: dict[str, Any], rewards: dict[str, Any]) -> None:
+    """Rows of long dreams."""
+    if long["sprite"]:
+        shares = long["sprite"]["recently_seen"].items()
+        table.add_row("player there after " + ", ".join(k for k, _ in shares), ", ".join(f"{v:.0%}" for _, v in shares))
+    distance = long["frechet"]
+    table.add_row("Frechet distance late in dreams (real, black)", f"{distance['late']:.0f}")
+    table.add_row("", f"({distance['real']:.0f}, {distance['black']:.0f})")
+    name = f"reward in {rewards['steps']} steps, dreamed (real)"
+    table.add_row(name, f"{rewards['dreamed']:.3g} ({rewards['real']:.3g})")
 
 
 def _dB(value: float | None) -> str:
