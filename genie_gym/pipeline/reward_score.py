@@ -37,7 +37,7 @@ def score_rewards(
         "dreamed_error"; "correlation" of the two over clips, nan where one of them never varies.
     """
     steps = min(steps, int(recording.lengths[episodes].max()) - CONTEXT)
-    clip = Clips(recording, CONTEXT + steps, episodes, ends=False).sample(np.random.default_rng(seed), clips)
+    clip = Clips(recording, CONTEXT + steps, episodes).sample(np.random.default_rng(seed), clips)
     frames, actions = clip["frames"][:, :CONTEXT], clip["actions"]
     seeds = np.random.default_rng([seed, 1]).integers(2**63, size=clips)
     dreamed = np.zeros(clips)
