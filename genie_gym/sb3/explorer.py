@@ -185,7 +185,7 @@ def resume_explorer(
 def _take_weights(agent: RecurrentPPO, path: Path) -> None:
     """Those of the policy alone: the optimiser's moments belong to another reward."""
     try:
-        weights = load_from_zip_file(path, load_data=False, device=agent.device)[1]["policy"]
+        weights: Any = load_from_zip_file(path, load_data=False, device=agent.device)[1]["policy"]
         agent.policy.load_state_dict(weights)
     except (ValueError, BadZipFile, EOFError, OSError, RuntimeError, KeyError) as error:
         raise CheckpointError(
