@@ -10,6 +10,7 @@ same --work. Writes exploration.json, .md and .png to --out.
 
 import argparse
 import json
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
 from genie_gym import games
 from genie_gym.data import Recording
+from genie_gym.errors import GenieGymError
 from genie_gym.fit import FitConfig, preset
 from genie_gym.pipeline.collect import collect
 from genie_gym.pipeline.evaluate import evaluate
@@ -292,21 +294,26 @@ def plot(found: dict[str, Figures], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main() -> None:
+def main() -> int:
     options = read_options()
     torch.set_num_threads(options.threads)
     free = ("work", "out", "games", "threads", "seeds", "rewards", "refits")  # may change from call to call
     settings = {name: value for name, value in vars(options).items() if name not in free}
-    arms = Arms(options.work, settings)
     try:
+        arms = Arms(options.work, settings)
         found = {game: Study(game, arms, options).found() for game in (games.find(name).name for name in options.games)}
     except (KeyboardInterrupt, Stopped) as stopped:
-        raise SystemExit(f"stopped in {stopped}; the same command goes on from here") from None
+        print(f"stopped ({stopped}); the same command goes on from here", file=sys.stderr)
+        return 130
+    except GenieGymError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     hours = round(sum(arms.used.values()) / 3600, 2)
     facts = {"settings": settings | {"seeds": options.seeds}, "hours": hours, "machine": machine_facts()}
     write(found, facts, options.out)
     print(f"kept in {options.out / 'exploration.json'}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="writes the returns as JSON")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    started, returns = time.monotonic(), {}
+    started, returns, code = time.monotonic(), {}, code_version()  # the code may change during a long run
     for seed in given.seeds:
         agent = train(given.game, given.steps, seed, compile=given.compile, checkpoint=given.checkpoint)
         torch.manual_seed(seed)
@@ -91,7 +91,7 @@ def main() -> None:
     if given.out:
         settings = {name: value for name, value in vars(given).items() if name != "out"}
         made: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores"}
-        made |= {"code": code_version(), "torch": torch.__version__, "minutes": (time.monotonic() - started) / 60}
+        made |= {"code": code, "torch": torch.__version__, "minutes": (time.monotonic() - started) / 60}
         given.out.write_text(json.dumps({"settings": settings, **made, "returns": returns}, indent=1) + "\n")
 
 

@@ -127,7 +127,7 @@ def evaluate(
         checkpoint: A game's name, a checkpoint folder, or the id of a model on the hub.
         data: Folder of the recording; the game's own below the data folder by default.
         clips: Pieces of play to predict.
-        long_steps: Length of the long dreams; 0 leaves them out.
+        long_steps: Length of the long dreams; 0 leaves them and the comparison of rewards out.
         steps: Passes in which a frame's tokens are drawn; this and the next three by default as the checkpoint says.
         temperature: Of the draw; 0 takes the likeliest token.
         order: Which tokens are settled first: random, or by confidence.

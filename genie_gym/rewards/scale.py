@@ -12,9 +12,9 @@ class RewardLevel:
     """Takes the running mean off rewards.
 
     Uncertainty is never zero: an agent is paid much wherever it is, and a little more where it has not been. Until its
-    critic knows that level, which takes a hundred updates or more, the level hides the difference; and where only some
-    steps are scored, these stand out by it. Off it comes, where the end of an episode counts as a limit: a constant
-    then changes nothing about what is best. Where ends are worth nothing, it would pay to die.
+    critic knows that level it hides the difference, and where only some steps are scored, these stand out by it. Take
+    it off where the end of an episode counts as a limit, so that a constant changes nothing about what is best; where
+    ends are worth nothing, it would pay to die.
     """
 
     def __init__(self) -> None:

@@ -131,6 +131,7 @@ def check_the_same_command_makes_nothing_anew(smoke, monkeypatch):
 def test_all_tables_at_the_smallest_scale(tmp_path, monkeypatch):
     """One test, as it is one run: tests of a file may be spread over several processes."""
     run_smoke(tmp_path)
+    assert all(results(tmp_path, number)["scale"] == "smoke" for number in TABLES)
     for number in TABLES:
         check_every_row_of_the_paper_is_measured(tmp_path, number)
     check_tokenizer_and_lam_are_scored_on_the_test_clips(tmp_path)

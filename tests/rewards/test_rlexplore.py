@@ -75,6 +75,14 @@ def test_weight_decay_and_scale(exploring_checkpoint):
     assert ratio[0] != pytest.approx(1, abs=0.01)
 
 
+def test_centred_rewards_are_less_their_mean(exploring_checkpoint):
+    samples, expected = collect(exploring_checkpoint, AutoresetMode.SAME_STEP)
+    centred = RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint, center=True).compute(samples).numpy()
+    scored = expected > 0
+    np.testing.assert_allclose(centred[scored], expected[scored] - expected[scored].mean(), atol=1e-3)
+    assert scored.any() and not scored.all() and not centred[~scored].any()
+
+
 def test_tensors_with_channels_first_as_floats_are_read_too(exploring_checkpoint):
     samples, expected = collect(exploring_checkpoint, AutoresetMode.SAME_STEP)
     given = {key: torch.from_numpy(value) for key, value in samples.items()}
