@@ -53,7 +53,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--base", type=int, default=30_000, help="frames of random play that the model is trained on")
     parser.add_argument("--fit-steps", type=int, nargs=2, default=[1600, 2000], help="of its tokenizer and dynamics")
-    parser.add_argument("--steps", type=int, default=20_000, help="real steps that an explorer learns from")
+    parser.add_argument("--steps", type=int, default=60_000, help="real steps that an explorer learns from")
     parser.add_argument(
         "--agent-steps", type=int, default=200_000, help="that the agent on the game's reward learns from"
     )
