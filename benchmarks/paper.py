@@ -37,7 +37,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("table", choices=(*TABLES, "all"))
     parser.add_argument("--scale", choices=SCALES, default="cpu")
     parser.add_argument("--game", nargs="+", dest="games", help="what the table is made of")
-    parser.add_argument("--many", nargs="+", help="tables 4 to 6: games to train on before those (the paper's 200)")
+    parser.add_argument("--many", nargs="+", help="tables 4 to 6: games to learn before those (the paper's 200)")
     parser.add_argument("--perceptual", action="store_true", help="FID too; says which weights it needs")
     parser.add_argument("--seeds", type=int, help="how many; the scale's own by default")
     parser.add_argument("--work", type=Path, help="folder of all parts; below the data folder by default")

@@ -34,7 +34,7 @@ class Lab(Arms):
         work: folder of everything; it belongs to one scale.
         scale: sizes of all arms.
         games: canonical names of those that tables are made of.
-        many: those that a model of many games is trained on first (the paper's 200); the same as `games` by default.
+        many: those that a model of many games is trained on first (the paper's 200); none by default.
         perceptual: whether models are scored by FID too, for which Inception's weights must be at hand.
 
     Attributes:
@@ -49,7 +49,7 @@ class Lab(Arms):
     ):
         sizes = {name: value for name, value in asdict(scale).items() if name not in ("about", "seeds")}
         super().__init__(work, sizes | {"perceptual": perceptual})
-        self.scale, self.games, self.many = scale, list(games), list(many or games)
+        self.scale, self.games, self.many = scale, list(games), list(many)
         self.perceptual = perceptual
         self.workers = 1 if scale.toy else None  # processes that collect; starting one takes longer than its play
 

@@ -37,7 +37,8 @@ def write(table: Table, found: Found, facts: dict[str, Any], out: Path, name: st
     out.mkdir(parents=True, exist_ok=True)
     claims = {}
     for subject, rows in found.items():
-        claims[subject] = [_claim(one, rows, table.paper_for(subject)[1]) for one in table.claims]
+        held = [one for one in table.claims if {one.above, one.below} <= rows.keys()]
+        claims[subject] = [_claim(one, rows, table.paper_for(subject)[1]) for one in held]
     kept = {"table": table.number, "title": table.title, **facts, "found": found}
     kept |= {"paper": table.paper, "claims": claims}
     (out / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n")

@@ -1,8 +1,8 @@
 """Table 2: tokenizer, LAM, GenieRedux and GenieRedux-G of CoinRun, trained and tested on random play."""
 
 from paper_tables import scores
-from paper_tables.case_study import models
 from paper_tables.lab import Lab
+from paper_tables.models import guided, latent
 from paper_tables.plays import basic_test
 from paper_tables.table import COINRUN, Claim, Rows, Table
 
@@ -24,9 +24,8 @@ def measure(lab: Lab, seed: int) -> dict[str, Rows]:
 def rows(lab: Lab, game: str, seed: int) -> Rows:
     """GenieRedux acts by the latent actions that its LAM finds in the test clips, GenieRedux-G by the true ones."""
     test = basic_test(lab, game)
-    guided, latent = models(lab, game, "random", seed)
-    with_actions = lab.score(f"{game}/scores/basic/guided-on-random-{seed}", guided, test)
-    with_codes = lab.score(f"{game}/scores/basic/latent-on-random-{seed}", latent, test)
+    with_actions = lab.score(f"{game}/scores/basic/guided-on-random-{seed}", guided(lab, [game], seed), test)
+    with_codes = lab.score(f"{game}/scores/basic/latent-on-random-{seed}", latent(lab, game, seed), test)
     return {
         "Tokenizer": scores.tokenizer(with_actions),
         "LAM": scores.latent_actions(with_codes),

@@ -1,8 +1,8 @@
 """Table 3: the same models on a trained agent's play, beside those that were trained on such play (-TA)."""
 
 from paper_tables import scores
-from paper_tables.case_study import models
 from paper_tables.lab import Lab
+from paper_tables.models import guided, latent
 from paper_tables.plays import diverse_test
 from paper_tables.table import COINRUN, Claim, Rows, Table
 
@@ -27,9 +27,11 @@ def rows(lab: Lab, game: str, seed: int) -> Rows:
     """The models of table 2, and those of the trained agent's play."""
     test, found = diverse_test(lab, game), {}
     for play, suffix in (("random", ""), ("agent", "-TA")):
-        guided, latent = models(lab, game, play, seed)
-        with_actions = lab.score(f"{game}/scores/diverse/guided-on-{play}-{seed}", guided, test)
-        with_codes = lab.score(f"{game}/scores/diverse/latent-on-{play}-{seed}", latent, test)
+        checkpoints = {"guided": guided(lab, [game], seed, play), "latent": latent(lab, game, seed, play)}
+        with_actions, with_codes = (
+            lab.score(f"{game}/scores/diverse/{name}-on-{play}-{seed}", checkpoint, test)
+            for name, checkpoint in checkpoints.items()
+        )
         found |= {
             f"Tokenizer{suffix}": scores.tokenizer(with_actions),
             f"GenieRedux{suffix}": scores.single_pass(with_codes),

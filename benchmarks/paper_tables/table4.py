@@ -8,10 +8,11 @@ import numpy as np
 
 from paper_tables import scores
 from paper_tables.lab import Lab, label
-from paper_tables.plays import basic_test, more_random_play, random_play
+from paper_tables.models import FULL, PLAIN, TOKEN_INPUT, guided
+from paper_tables.plays import basic_test, more_random_play
 from paper_tables.table import PLATFORMERS, Claim, Row, Rows, Table
 
-__all__ = ["FULL", "TABLE", "lineage", "model"]
+__all__ = ["TABLE", "lineage", "model"]
 
 PAPER: Rows = {
     "GenieRedux-G-200": {"fid": 22.31, "psnr": 25.11, "ssim": 0.80},
@@ -21,47 +22,37 @@ PAPER: Rows = {
     "Autoregressive": {"fid": 22.11, "psnr": 28.07, "ssim": 0.88},
 }
 
-PLAIN, FULL = "plain", "token-input-tdce"
-VARIANTS = {  # of the dynamics; each has what those before it have
-    PLAIN: {"token_input": False, "tdce": 0.0},
-    "token-input": {"token_input": True, "tdce": 0.0},
-    FULL: {"token_input": True, "tdce": 1.0},
-}
-
 
 def lineage(lab: Lab) -> str:
     """Which games a model comes from, for the names of what is made with it."""
-    return f"{label(lab.games)}-after-{label(lab.many)}"
-
-
-def large(lab: Lab, variant: str, seed: int) -> Path:
-    """The model of many games (-200); all variants have the same tokenizer."""
-    data = lab.merged(f"{label(lab.many)}/play/random", [random_play(lab, game) for game in lab.many])
-    like = None if variant == PLAIN else large(lab, PLAIN, seed)
-    return lab.fit(f"{label(lab.many)}/fits/many-{variant}", data, seed, like=like, **VARIANTS[variant])
+    return label(lab.games) + (f"-after-{label(lab.many)}" if lab.many else "")
 
 
 def model(lab: Lab, variant: str, seed: int) -> Path:
-    """The one that went on with the games chosen (-50)."""
-    base = large(lab, variant, seed)
+    """A model of the games chosen, after one of many games (-200) where there are many."""
+    if not lab.many:
+        return guided(lab, lab.games, seed, variant=variant)
+    base = guided(lab, lab.many, seed, variant=variant)
     play = [more_random_play(lab, game) for game in lab.games]
     return lab.tuned(f"{label(lab.games)}/fits/{variant}-of-{lineage(lab)}", base, play, seed, lab.scale.more_steps)
 
 
 def measure(lab: Lab, seed: int) -> dict[str, Rows]:
     """All rows, means over the games."""
-    plain, token_input, full = (model(lab, variant, seed) for variant in VARIANTS)
-    return {
-        label(lab.games): {
-            "GenieRedux-G-200": score(lab, large(lab, PLAIN, seed), f"many-{PLAIN}-{seed}"),
-            "GenieRedux-G-50": score(lab, plain, f"{PLAIN}-{seed}"),
-            "+ Token Input": score(lab, token_input, f"token-input-{seed}"),
-            "+ TDCE Loss": score(lab, full, f"{FULL}-{seed}"),
-            "GenieRedux-G-50, autoregressive": score(lab, plain, f"{PLAIN}-{seed}", scores.autoregressive),
-            "+ Token Input, autoregressive": score(lab, token_input, f"token-input-{seed}", scores.autoregressive),
-            "Autoregressive": score(lab, full, f"{FULL}-{seed}", scores.autoregressive),
-        }
-    }
+    rows: Rows = {}
+    if lab.many:
+        rows["GenieRedux-G-200"] = score(lab, guided(lab, lab.many, seed, variant=PLAIN), f"many-{PLAIN}-{seed}")
+    models = {variant: model(lab, variant, seed) for variant in (PLAIN, TOKEN_INPUT, FULL)}
+    for figures_of, names in (
+        (scores.single_pass, ("GenieRedux-G-50", "+ Token Input", "+ TDCE Loss")),
+        (
+            scores.autoregressive,
+            ("GenieRedux-G-50, autoregressive", "+ Token Input, autoregressive", "Autoregressive"),
+        ),
+    ):
+        for name, (variant, checkpoint) in zip(names, models.items(), strict=True):
+            rows[name] = score(lab, checkpoint, f"{variant}-{seed}", figures_of)
+    return {label(lab.games): rows}
 
 
 def score(
@@ -78,9 +69,9 @@ def score(
 TABLE = Table(
     4,
     "Ablation study on improvements in GenieRedux-G",
-    "Models are trained on random play of many games (-200) and go on with new random play of the games chosen (-50): "
-    "without token input and token distance loss, with the former, and with both; equal steps, one tokenizer. Scored "
-    "on other random play of the games chosen. Without `--many`, both stages have the same games.",
+    "Models are trained on random play: without token input and token distance loss, with the former, and with both; "
+    "equal steps, one tokenizer. With `--many` they learn those games first (-200) and go on with new random play of "
+    "the games chosen (-50). Scored on other random play of the games chosen.",
     PLATFORMERS,
     {"Platformers-50": PAPER},
     (

@@ -10,9 +10,10 @@ from genie_gym.pipeline.refit_config import RefitConfig
 from genie_gym.pipeline.tune import TuneConfig
 from paper_tables import scores
 from paper_tables.lab import RANDOM_SHARE, Lab
+from paper_tables.models import FULL
 from paper_tables.plays import diverse_test, random_play
 from paper_tables.table import PLATFORMERS, Claim, Rows, Table
-from paper_tables.table4 import FULL, lineage, model
+from paper_tables.table4 import lineage, model
 
 __all__ = ["TABLE", "refitted"]
 

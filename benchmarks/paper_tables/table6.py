@@ -2,9 +2,10 @@
 
 from paper_tables import scores
 from paper_tables.lab import RANDOM_SHARE, Lab
+from paper_tables.models import FULL
 from paper_tables.plays import basic_test
 from paper_tables.table import PLATFORMERS, Claim, Rows, Table
-from paper_tables.table4 import FULL, lineage, model
+from paper_tables.table4 import lineage, model
 from paper_tables.table5 import refitted
 
 __all__ = ["TABLE"]

@@ -20,7 +20,9 @@ pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_
 
 import paper
 from paper_tables import lab as lab_module
+from paper_tables import table4
 from paper_tables.lab import Lab, label, merge
+from paper_tables.models import FULL, PLAIN, TOKEN_INPUT, guided
 from paper_tables.page import markdown, write
 from paper_tables.scales import SCALES
 from paper_tables.table import Claim, Table
@@ -33,7 +35,7 @@ TABLES = {number: import_module(f"paper_tables.table{number}").TABLE for number 
 
 def run_smoke(folder: Path) -> None:
     """Fills a folder with the parts (work) and the results (out) of all tables at the smallest scale."""
-    command = [sys.executable, paper.__file__, "all", "--scale", "smoke", "--threads", "1"]
+    command = [sys.executable, paper.__file__, "all", "--scale", "smoke", "--many", "Toy", "--threads", "1"]
     command += ["--work", str(folder / "work"), "--out", str(folder / "out")]
     environment = os.environ | {"GENIE_GYM_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -44,8 +46,12 @@ def results(smoke: Path, number: int) -> dict:
     return json.loads((smoke / "out" / f"table{number}-smoke-{TOY}.json").read_text())
 
 
+def checkpoint(smoke: Path, arm: str) -> Path:
+    return smoke / "work" / TOY / "fits" / arm / "checkpoint"
+
+
 def fitted(smoke: Path, arm: str) -> Checkpoint:
-    return Checkpoint.load(smoke / "work" / TOY / "fits" / arm / "checkpoint")
+    return Checkpoint.load(checkpoint(smoke, arm))
 
 
 def basic_clips(smoke: Path) -> np.ndarray:
@@ -82,7 +88,7 @@ def check_tokenizer_and_lam_are_scored_on_the_test_clips(smoke):
     frames, rows = basic_clips(smoke), results(smoke, 2)["found"][TOY]
     pictures = torch.from_numpy(frames).permute(0, 1, 4, 2, 3) / 255
     with torch.no_grad():
-        tokenizer = fitted(smoke, "guided-on-random-0").model.tokenizer
+        tokenizer = fitted(smoke, f"guided-{FULL}-on-random-0").model.tokenizer
         with autocast(resolve("auto", "cpu"), "cpu"):
             seen = tokenizer.decode(tokenizer.encode(pictures)).float()
         lam = fitted(smoke, "latent-on-random-0").model.latent_actions
@@ -92,11 +98,11 @@ def check_tokenizer_and_lam_are_scored_on_the_test_clips(smoke):
 
 
 def check_arms_differ_in_what_their_rows_say_alone(smoke):
-    ablated = [fitted(smoke, f"many-{variant}-0") for variant in ("plain", "token-input", "token-input-tdce")]
+    ablated = [fitted(smoke, f"guided-{variant}-on-random-0") for variant in (PLAIN, TOKEN_INPUT, FULL)]
     switches = [(one.model.dynamics.config.token_input, one.model.dynamics.config.tdce) for one in ablated]
     assert switches == [(False, 0), (True, 0), (True, 1)]
     assert {one.provenance["dynamics"].split(",")[0] for one in ablated} == {"12 steps"}
-    case_study = [fitted(smoke, f"{name}-on-random-0") for name in ("guided", "latent")]
+    case_study = [fitted(smoke, f"{name}-on-random-0") for name in (f"guided-{FULL}", "latent")]
     assert case_study[1].model.latent_actions.config.codes == case_study[1].model.dynamics.config.actions == 4
     for arms in (ablated, case_study):
         first, *others = (one.model.tokenizer.state_dict() for one in arms)
@@ -115,12 +121,14 @@ def check_no_recording_to_train_on_shares_an_episode_with_a_test(smoke):
 def check_the_same_command_makes_nothing_anew(smoke, monkeypatch):
     for name in ("collect", "evaluate", "explore", "fit_world", "tune"):
         monkeypatch.setattr(lab_module, name, None)
-    again = Lab(smoke / "work", SCALES["smoke"], [TOY])
+    again = Lab(smoke / "work", SCALES["smoke"], [TOY], [TOY])
     for number in (2, 4, 6):
         rows = TABLES[number].measure(again, 0)[TOY]
         assert {row: {name: [value] for name, value in figures.items()} for row, figures in rows.items()} == results(
             smoke, number
         )["found"][TOY]
+    alone = Lab(smoke / "work", SCALES["smoke"], [TOY])  # without a stage of many games: those of tables 2 and 3
+    assert table4.model(alone, FULL, 0) == guided(alone, [TOY], 0) == checkpoint(smoke, f"guided-{FULL}-on-random-0")
     with pytest.raises(TypeError):  # another seed has to be fitted
         TABLES[2].measure(again, 1)
     with pytest.raises(ConfigError, match="was begun with preset tiny"):
