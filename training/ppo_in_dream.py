@@ -76,12 +76,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true", help="compile the step: worth its minute in long runs")
     parser.add_argument("--checkpoint", help="folder or hub id; the game's own weights by default")
+    parser.add_argument("--agents", type=Path, help="folder to keep the agents in")
     parser.add_argument("--out", type=Path, help="writes the returns as JSON")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     started, returns, code = time.monotonic(), {}, code_version()  # the code may change during a long run
     for seed in given.seeds:
         agent = train(given.game, given.steps, seed, compile=given.compile, checkpoint=given.checkpoint)
+        if given.agents:
+            agent.save(given.agents / f"ppo-in-dream-{seed}")
         torch.manual_seed(seed)
         returns[f"trained in the dream, seed {seed}"] = play(given.game, agent, given.episodes, seed=10_000)
     returns["random"] = play(given.game, None, given.episodes, seed=10_000)
@@ -89,7 +92,7 @@ def main() -> None:
         error = np.std(values) / np.sqrt(len(values))
         print(f"{name}: {np.mean(values):.1f} +- {error:.1f} in {len(values)} real episodes")
     if given.out:
-        settings = {name: value for name, value in vars(given).items() if name != "out"}
+        settings = {name: value for name, value in vars(given).items() if name not in ("agents", "out")}
         made: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores"}
         made |= {"code": code, "torch": torch.__version__, "minutes": (time.monotonic() - started) / 60}
         given.out.write_text(json.dumps({"settings": settings, **made, "returns": returns}, indent=1) + "\n")
