@@ -285,8 +285,9 @@ def plot(found: dict[str, Figures], path: Path) -> None:
     for (game, figures), line in zip(found.items(), panels, strict=True):
         for (part, label, read), axes in zip(shown, line, strict=True):
             kinds = figures[part]
-            for place, seeds in enumerate(kinds.values()):
-                axes.plot([read(row) for row in seeds], [place] * len(seeds), "o", alpha=0.5)
+            for place, (kind, seeds) in enumerate(kinds.items()):
+                colour = f"C{list(figures['plays']).index(kind)}" if kind in figures["plays"] else "grey"
+                axes.plot([read(row) for row in seeds], [place] * len(seeds), "o", color=colour, alpha=0.5)
                 axes.plot(np.mean([read(row) for row in seeds]), place, "k|", markersize=18)
             axes.set_yticks(range(len(kinds)), list(kinds))
             axes.invert_yaxis()
