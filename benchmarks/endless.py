@@ -43,7 +43,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     checkpoint = load_weights(find_checkpoint(options.checkpoint), "auto", "auto")
     recording = Recording(options.data or paths.data_dir(checkpoint.game["name"]))
-    figures = {"game": checkpoint.game["name"], "threads": options.threads}
+    figures = {"game": checkpoint.game["name"], "threads": options.threads, "checkpoint": checkpoint.provenance}
     figures["long"] = long_dream(checkpoint, recording, options.steps, options.dreams, options.out)
     figures["compared"] = {
         name: compared(checkpoint, recording, options.compared, options.compared_dreams, every)

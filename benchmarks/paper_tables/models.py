@@ -23,14 +23,17 @@ def guided(lab: Lab, games: Sequence[str], seed: int, play: str = "random", vari
     Args:
         play: what it is trained on, "random" or "agent".
     """
-    record = random_play if play == "random" else agent_play
-    data = lab.merged(f"{label(games)}/play/{play}", [record(lab, game) for game in games])
+    data = _data(lab, games, play)
     like = None if variant == FULL else guided(lab, games, seed, play)
     return lab.fit(f"{label(games)}/fits/guided-{variant}-on-{play}", data, seed, like=like, **VARIANTS[variant])
 
 
 def latent(lab: Lab, game: str, seed: int, play: str = "random") -> Path:
     """GenieRedux, with the tokenizer and the recording of that game's `guided`."""
-    data = random_play(lab, game) if play == "random" else agent_play(lab, game)
     like = guided(lab, [game], seed, play)
-    return lab.fit(f"{game}/fits/latent-on-{play}", data, seed, latent=True, like=like)
+    return lab.fit(f"{game}/fits/latent-on-{play}", _data(lab, [game], play), seed, latent=True, like=like)
+
+
+def _data(lab: Lab, games: Sequence[str], play: str) -> Path:
+    record = random_play if play == "random" else agent_play
+    return lab.merged(f"{label(games)}/play/{play}", [record(lab, game) for game in games])

@@ -120,7 +120,7 @@ SCALES = {
     # On two cores the preset trains on 18 clips a second of the tokenizer's, 9 of the dynamics' (results/speed.md):
     # 6 minutes a tokenizer, 18 a dynamics.
     "cpu": Scale(
-        about="two CPU cores, by reckoning: 3 hours for table 2, as much for 3, 6 for 4, 4 a game for 5, 2 for 6",
+        about="two CPU cores, by reckoning: 3 hours for table 2, as much for 3 and 4, 4 a game for 5, 2 for 6",
         preset="tiny",
         frames=20_000,
         test_frames=5_000,

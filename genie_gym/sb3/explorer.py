@@ -89,7 +89,7 @@ class ExplorerConfig:
     """How the explorer learns; the defaults are for some 10^5 steps on a few cores.
 
     Attributes:
-        lr: of Adam; the paper's 1e-4 is for many more updates. At 2.5e-4 a policy is still uniform after 20,000 steps.
+        lr: of Adam; the paper's 1e-4 is for many more updates.
         steps: of each environment between two updates.
         batch: steps in one minibatch; the LSTM walks through it time by time whatever its width, so small ones cost.
         epochs: passes over the steps of an update.
