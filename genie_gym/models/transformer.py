@@ -156,8 +156,13 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(e) + bias) v: q (b, h, t, e), k and v (b, h, keys, e), bias (b or 1, h, t, keys)."""
     if q.device.type == "cpu" and q.shape[2] <= 4:
         # The fused CPU kernel pads its queries: with the two of a dream's step it is nine times slower than this.
-        scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2)) + bias
-        return torch.matmul(scores.softmax(-1), v)
+        # baddbmm hands torch.compile scores in plain order; an addition of its own choice left the heads innermost,
+        # and the softmax over a few frames then opened a parallel region at every token.
+        heads = q.shape[1]
+        bias = rearrange(bias.expand(len(q), -1, -1, -1), "b h t k -> (b h) t k")
+        q, k, v = (rearrange(z, "b h t e -> (b h) t e") for z in (q, k, v))
+        scores = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=q.shape[-1] ** -0.5)
+        return rearrange(torch.bmm(scores.softmax(-1), v), "(b h) t e -> b h t e", h=heads)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 

@@ -213,11 +213,15 @@ def test_roms_import(tmp_path, capsys):
     assert "1 already there" in capsys.readouterr().out
 
 
-def test_waiting_threads_do_not_spin_unless_the_user_says_so(monkeypatch):
+def test_waiting_threads_spin_only_briefly_unless_the_user_says_otherwise(monkeypatch):
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
-    assert main(["games"]) == 0 and os.environ["OMP_WAIT_POLICY"] == "active"
+    assert main(["games"]) == 0 and "GOMP_SPINCOUNT" not in os.environ
     monkeypatch.delenv("OMP_WAIT_POLICY")
-    assert main(["games"]) == 0 and os.environ["OMP_WAIT_POLICY"] == "passive"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert main(["games"]) == 0 and os.environ["GOMP_SPINCOUNT"] == "7"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    assert main(["games"]) == 0 and os.environ["GOMP_SPINCOUNT"] == "2000"
 
 
 def test_interrupt_is_one_line(capsys, monkeypatch):
