@@ -2,10 +2,11 @@
 
 For each game random play trains a world model. Explorers on AutoExplore's reward and on the baselines', one taught by
 dreams alone, and a random agent are then recorded on equally many real frames: how many places they reach, and how
-well that model predicts their play (harder data teach it more: the paper's table 6). The model is then refitted on each
-play alone, with equally many steps, and scored on an agent's that PPO trained on the game's own reward (table 5). Every
-part is kept in --work, and the same command goes on where it stopped; games can be given to several processes with the
-same --work. Writes exploration.json, .md and .png to --out.
+well that model predicts their play (harder data teach it more: the paper's table 6). What an explorer saw on the frames
+it learned from is counted too, beside as much random play. The model is then refitted on each play alone, with equally
+many steps, and scored on an agent's that PPO trained on the game's own reward (table 5). Every part is kept in --work,
+and the same command goes on where it stopped; games can be given to several processes with the same --work. Writes
+exploration.json, .md and .png to --out.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from genie_gym.pipeline.collect import collect
 from genie_gym.pipeline.evaluate import evaluate
 from genie_gym.pipeline.explore import explore
 from genie_gym.pipeline.fit_world import fit_world
-from genie_gym.pipeline.places import compare
+from genie_gym.pipeline.places import Places, compare
 from genie_gym.pipeline.refit_score import uncertainty
 from genie_gym.pipeline.tune import TuneConfig, tune
 from genie_gym.sb3 import make_game_vec_env
@@ -41,6 +42,7 @@ from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import load_weights
 
 TESTER = 1000  # seed of the agent whose play tests the models, and of that play: far from all others
+LEARNED = 200  # added to seeds of random play that is counted beside what explorers learned from
 PLAYED = 100  # added to seeds of play, so that it shares no episode with the model's
 
 
@@ -89,8 +91,8 @@ class Study:
 
         return self.arms.arm(f"{self.game}/model", make)[0]
 
-    def explorer(self, reward: str, seed: int) -> Path:
-        """An explorer trained on a reward; "dreamed" on AutoExplore's, in dreams alone. Its folder."""
+    def explorer(self, reward: str, seed: int) -> tuple[Path, Figures]:
+        """An explorer trained on a reward; "dreamed" on AutoExplore's, in dreams alone. Its folder, what it found."""
 
         checkpoint = self.model() / "checkpoint"
 
@@ -104,14 +106,31 @@ class Study:
                 raise Stopped(f"{self.game}, {reward}-{seed}")
             return {"steps": report.steps, "minutes": report.seconds / 60, **report.figures}
 
-        return self.arms.arm(f"{self.game}/agents/{reward}-{seed}", make)[0] / "agent"
+        folder, figures = self.arms.arm(f"{self.game}/agents/{reward}-{seed}", make)
+        return folder / "agent", figures
+
+    def seen(self, kind: str, seed: int) -> int | None:
+        """Different pictures on the real frames that an explorer learned from; in as much random play for "random"."""
+        if kind == "dreamed":
+            return None
+        if kind != "random":
+            return int(self.explorer(kind, seed)[1]["places"])
+
+        def make(folder: Path) -> Figures:
+            self._collect("random", self.options.steps, LEARNED + seed, folder / "data")
+            places, recording = Places(), Recording(folder / "data")
+            for index in range(len(recording)):
+                places.add(recording[index].frames)
+            return {"places": len(places)}
+
+        return int(self.arms.arm(f"{self.game}/seen/random-{seed}", make)[1]["places"])
 
     def play(self, kind: str, seed: int) -> tuple[Path, Figures]:
         """Recorded play: random, or of the explorer on the reward `kind`; and places reached in it."""
 
         policy, share = "random", 0.0
         if kind != "random":
-            policy, share = str(self.explorer(kind, seed)), RANDOM_SHARE
+            policy, share = str(self.explorer(kind, seed)[0]), RANDOM_SHARE
 
         def make(folder: Path) -> Figures:
             self._collect(policy, self.options.frames, PLAYED + seed, folder / "data", share)
@@ -176,7 +195,8 @@ class Study:
         for kind in ("random", *self.options.rewards):
             played = [self.play(kind, seed) for seed in seeds]
             scores = [self.score(f"base/{kind}-{seed}", base, play) for seed, (play, _) in enumerate(played)]
-            plays[kind] = [places | score for (_, places), score in zip(played, scores, strict=True)]
+            learned = [{"seen": self.seen(kind, seed)} for seed in seeds]
+            plays[kind] = [a | b | c for a, (_, b), c in zip(learned, played, scores, strict=True)]
         for kind in self.options.refits:
             refits[kind] = [self.score(f"test/{kind}-{seed}", self.refitted(kind, seed), test) for seed in seeds]
         return {"plays": plays, "refits": refits, "test": tester}
@@ -223,6 +243,7 @@ def _short(ahead: Figures, control: Figures) -> Figures:
 
 
 PLAYS = {
+    "pictures while learning": lambda row: row["seen"],
     "pictures": lambda row: row["pictures"],
     "positions": lambda row: row["positions"],
     "PSNR t = 4, dB": lambda row: row["autoregressive"]["psnr"],
@@ -243,16 +264,27 @@ def write(found: dict[str, Figures], facts: Figures, out: Path) -> None:
     (out / "exploration.json").write_text(json.dumps({**facts, "games": found}, indent=1) + "\n")
     text = [
         "# What explorers find, and what it teaches",
-        "Play of each agent on equally many real frames, and how well a world model of random play predicts it: the "
-        "lower, the more it could learn from it. Mean and standard deviation over seeds.",
+        "Different pictures on the real frames that each explorer learned from, and in as much random play. Then play "
+        "of each agent on equally many real frames, and how well a world model of random play predicts it: the lower, "
+        "the more it could learn from it. Mean and standard deviation over seeds.",
         table({game: figures["plays"] for game, figures in found.items()}, PLAYS, "play"),
         "The model refitted on each of these plays alone, scored on play of an agent that was trained on the game's "
         "own reward.",
         table({game: figures["refits"] for game, figures in found.items()}, REFITS, "refitted on"),
         "![places reached, error of the model, and gain of the refit](exploration.png)",
+        provenance(facts),
     ]
     (out / "exploration.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
     plot(found, out / "exploration.png")
+
+
+def provenance(facts: Figures) -> str:
+    """What it was made with, in a line."""
+    machine, settings = facts["machine"], ", ".join(f"{name} {value}" for name, value in facts["settings"].items())
+    return (
+        f"Made with `{facts['command']}` ({settings}) in {facts['hours']} hours, on {machine['gpu'] or machine['cpu']} "
+        f"({machine['cores']} cores); {machine['code']}, torch {machine['torch']}, {machine['date']}."
+    )
 
 
 def table(rows: dict[str, dict[str, list[Figures]]], columns: dict[str, Any], kind: str) -> str:
@@ -274,24 +306,25 @@ def _spread(values: list[float | None]) -> str:
 
 
 def plot(found: dict[str, Figures], path: Path) -> None:
-    """A line of pictures for each game: places, PSNR on the plays, PSNR on the test's after the refits."""
+    """A line of panels for each game: places, PSNR on the plays, PSNR on the test's after the refits."""
     shown = (
+        ("plays", "different pictures while learning", PLAYS["pictures while learning"]),
         ("plays", "different pictures", PLAYS["pictures"]),
         ("plays", "PSNR t = 4 of the model on the play, dB", PLAYS["PSNR t = 4, dB"]),
         ("refits", "PSNR t = 4 on the test after a refit, dB", REFITS["PSNR t = 4, autoregressive"]),
     )
-    figure = Figure(figsize=(13, 2.6 * len(found)), layout="constrained")
+    figure = Figure(figsize=(17, 2.6 * len(found)), layout="constrained")
     panels = figure.subplots(len(found), len(shown), squeeze=False)
     for (game, figures), line in zip(found.items(), panels, strict=True):
         for (part, label, read), axes in zip(shown, line, strict=True):
-            kinds = figures[part]
+            kinds = {kind: seeds for kind, seeds in figures[part].items() if None not in map(read, seeds)}
             for place, (kind, seeds) in enumerate(kinds.items()):
                 colour = f"C{list(figures['plays']).index(kind)}" if kind in figures["plays"] else "grey"
                 axes.plot([read(row) for row in seeds], [place] * len(seeds), "o", color=colour, alpha=0.5)
                 axes.plot(np.mean([read(row) for row in seeds]), place, "k|", markersize=18)
             axes.set_yticks(range(len(kinds)), list(kinds))
             axes.invert_yaxis()
-            axes.set(xlabel=label, title=game if part == "plays" else "")
+            axes.set(xlabel=label, title=game if label == shown[0][1] else "")
     figure.savefig(path, dpi=110)
 
 
@@ -310,7 +343,9 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     hours = round(sum(arms.used.values()) / 3600, 2)
-    facts = {"settings": settings | {"seeds": options.seeds}, "hours": hours, "machine": machine_facts()}
+    command = " ".join(["python benchmarks/exploration.py", *found, "--work FOLDER"])
+    how = settings | {"seeds": options.seeds}
+    facts = {"command": command, "settings": how, "hours": hours, "machine": machine_facts()}
     write(found, facts, options.out)
     print(f"kept in {options.out / 'exploration.json'}")
     return 0

@@ -20,15 +20,16 @@ def score(psnr: float) -> dict:
     return {"reconstruction": 40.0, "uncertainty": 0.4, **ways}
 
 
-def play(pictures: int, psnr: float) -> dict:
-    return {"frames": 100, "pictures": pictures, "positions": None, **score(psnr)}
+def play(pictures: int, psnr: float, seen: int | None = None) -> dict:
+    return {"seen": seen, "frames": 100, "pictures": pictures, "positions": None, **score(psnr)}
 
 
 @pytest.fixture
 def found() -> dict:
     plays = {
-        "random": [play(10, 30.0), play(14, 31.0), play(12, 33.0)],
-        "autoexplore": [play(50, 25.0), play(70, 26.0), play(90, 27.5)],
+        "random": [play(10, 30.0, 200), play(14, 31.0, 210), play(12, 33.0, 250)],
+        "autoexplore": [play(50, 25.0, 300), play(70, 26.0, 310), play(90, 27.5, 335)],
+        "dreamed": [play(20, 28.0), play(22, 28.0), play(24, 28.0)],  # it saw no real frame while it learned
     }
     refits = {
         "not refitted": [score(20.0)],
@@ -38,12 +39,22 @@ def found() -> dict:
     return {"Toy-Numpy": {"plays": plays, "refits": refits, "test": {"returns": [1.0]}}}
 
 
+FACTS = {
+    "command": "python benchmarks/exploration.py Toy-Numpy --work FOLDER",
+    "settings": {"steps": 60000, "seeds": 3},
+    "hours": 1.5,
+    "machine": {"cpu": "a processor", "gpu": None, "cores": 2, "code": "0.1.0", "torch": "2.13.0", "date": "2026"},
+}
+
+
 def test_the_table_has_means_and_deviations(found, tmp_path):
-    write(found, {"settings": {"seeds": 3}}, tmp_path)
+    write(found, FACTS, tmp_path)
     text = (tmp_path / "exploration.md").read_text()
     rows = {line.split("|")[2].strip(): line for line in text.splitlines() if line.startswith("| Toy-Numpy")}
     psnr = np.array([25.0, 26.0, 27.5])
-    assert f"| 70.00 ± 20.00 |  | {psnr.mean():.2f} ± {psnr.std(ddof=1):.2f} |" in text
+    assert f"| 315 ± 18 | 70.00 ± 20.00 |  | {psnr.mean():.2f} ± {psnr.std(ddof=1):.2f} |" in text
+    assert "| dreamed |  | 22.00 ± 2.00 |" in text
+    assert "steps 60000, seeds 3) in 1.5 hours, on a processor (2 cores)" in text
     assert rows["not refitted"].split("|")[3].strip() == "19.00"  # a single one has no deviation
     assert json.loads((tmp_path / "exploration.json").read_text())["games"] == found
     assert imageio.imread(tmp_path / "exploration.png").shape[1] > 1000
