@@ -37,11 +37,12 @@ from genie_gym.pipeline.fit_world import fit_world
 from genie_gym.pipeline.places import Places, compare
 from genie_gym.pipeline.refit_score import uncertainty
 from genie_gym.pipeline.tune import TuneConfig, tune
-from genie_gym.sb3 import make_game_vec_env
+from genie_gym.sb3 import get_scale, make_game_vec_env, save_agent, set_scale
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import load_weights
 
 TESTER = 1000  # seed of the agent whose play tests the models, and of that play: far from all others
+PIECES = 10  # of that agent's training, which goes on after the last whole one
 LEARNED = 200  # added to seeds of random play that is counted beside what explorers learned from
 PLAYED = 100  # added to seeds of play, so that it shares no episode with the model's
 
@@ -221,18 +222,21 @@ def train_tester(game: str, options: argparse.Namespace, folder: Path) -> Figure
 
     It takes several times as many steps a minute as the explorers' network, and play far from random needs many steps.
     """
-    played = make_game_vec_env(game, options.envs, seed=TESTER)
-    env = VecFrameStack(VecNormalize(played, norm_obs=False), 4)
-    how: dict[str, Any] = {"n_steps": 128, "batch_size": 256, "n_epochs": 3, "learning_rate": 5e-4, "ent_coef": 0.01}
-    agent = PPO("CnnPolicy", env, **how, seed=TESTER, device="cpu")
-    returns = []
-    for _ in range(10):
-        agent.learn(options.agent_steps // 10, reset_num_timesteps=False)
+    env = VecFrameStack(VecNormalize(make_game_vec_env(game, options.envs, seed=TESTER), norm_obs=False), 4)
+    saved, returns = folder / "agent.zip", []
+    if saved.exists():
+        agent = PPO.load(saved, env=env, device="cpu")
+        set_scale(env, agent.about["scale"])  # type: ignore[attr-defined]
+        returns = agent.about["returns"]  # type: ignore[attr-defined]
+    else:
+        how: dict[str, Any] = {"n_steps": 128, "batch_size": 256, "n_epochs": 3, "learning_rate": 5e-4}
+        agent = PPO("CnnPolicy", env, **how, ent_coef=0.01, seed=TESTER, device="cpu")
+    while len(returns) < PIECES:
+        agent.learn(options.agent_steps // PIECES, reset_num_timesteps=False)
         returns.append(float(np.mean([end["r"] for end in agent.ep_info_buffer or []])))
+        save_agent(agent, saved, {"returns": returns, "scale": get_scale(env)})
         print(f"{game}: {agent.num_timesteps} steps, mean return {returns[-1]:.1f}", flush=True)
     env.close()
-    folder.mkdir(parents=True, exist_ok=True)
-    agent.save(folder / "agent.zip")
     return {"returns": returns}
 
 

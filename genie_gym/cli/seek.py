@@ -131,8 +131,18 @@ def refit(
     from genie_gym.pipeline.refit_config import RefitConfig
     from genie_gym.pipeline.tune import TuneConfig
 
-    tuning = TuneConfig(decoder_steps, dynamics_steps, lr, new_share)
-    config = RefitConfig(data_from, explore_steps, frames, random_share, every, envs, max_steps, tuning, clips, seed)
+    config = RefitConfig(
+        data_from=data_from,
+        explore_steps=explore_steps,
+        frames=frames,
+        random_share=random_share,
+        every=every,
+        envs=envs,
+        max_steps=max_steps,
+        tune=TuneConfig(decoder_steps, dynamics_steps, lr=lr, new_share=new_share),
+        clips=clips,
+        seed=seed,
+    )
     report = run_rounds(
         game,
         rounds=rounds,

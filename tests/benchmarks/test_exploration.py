@@ -1,5 +1,6 @@
 """What benchmarks/exploration.py writes: means and deviations over seeds, as numpy has them."""
 
+import argparse
 import json
 
 import imageio.v3 as imageio
@@ -8,7 +9,8 @@ import pytest
 
 pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
 
-from exploration import shorter, write
+import exploration
+from exploration import shorter, train_tester, write
 
 
 def prediction(psnr: float) -> dict[str, float]:
@@ -58,6 +60,26 @@ def test_the_table_has_means_and_deviations(found, tmp_path):
     assert rows["not refitted"].split("|")[3].strip() == "19.00"  # a single one has no deviation
     assert json.loads((tmp_path / "exploration.json").read_text())["games"] == found
     assert imageio.imread(tmp_path / "exploration.png").shape[1] > 1000
+
+
+def test_the_agent_on_the_games_reward_goes_on_after_the_last_whole_piece(tmp_path, monkeypatch):
+    options, saved = argparse.Namespace(envs=1, agent_steps=1280), []
+
+    def save_agent(agent, path, about):
+        keep(agent, path, about)
+        saved.append((agent.num_timesteps, about["scale"]["returns count"]))
+        if len(saved) == 3:
+            raise KeyboardInterrupt
+
+    keep = exploration.save_agent
+    monkeypatch.setattr(exploration, "save_agent", save_agent)
+    with pytest.raises(KeyboardInterrupt):
+        train_tester("Toy-Numpy", options, tmp_path)
+    returns = train_tester("Toy-Numpy", options, tmp_path)["returns"]
+    steps, counts = np.array(saved).T
+    assert len(returns) == 10 and np.isfinite(returns).all()
+    assert steps.tolist() == [128 * piece for piece in range(1, 11)]
+    assert np.ptp(np.diff(counts)) <= 1e-9  # what the scale of the reward has counted goes on, too
 
 
 def test_shorter_recipes_are_the_presets_but_for_their_steps():
