@@ -22,6 +22,7 @@ def explore(
     max_steps: int = 1000,
     dream: bool = False,
     begin_with: str | None = None,
+    record: Path | None = None,
     out: Path | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -40,6 +41,7 @@ def explore(
         max_steps: Longest episode, in steps.
         dream: Train in the world model's dreams and never start the game; reward is autoexplore or game.
         begin_with: An agent whose weights a new one begins with: a name such as autoexplore-dream-0, or a path.
+        record: Folder of a recording to which the play it learns from is added, for fit or refit.
         out: Folder of the agent, its curves and pictures; below the data folder by default.
         device: auto, cpu or cuda.
         threads: CPU threads.
@@ -59,6 +61,7 @@ def explore(
         max_steps=max_steps,
         dream=dream,
         begin_with=begin_with,
+        record=record,
         out=out,
         device=device,
         threads=threads,

@@ -1,6 +1,7 @@
 """Training an explorer on the world model's uncertainty, or an agent on the game's reward, in the game or in dreams."""
 
 import io
+import itertools
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from genie_gym import games, paths
-from genie_gym.data import Episode
+from genie_gym.data import Episode, RecordingWriter, episode_lengths, pack
 from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import ConfigError, GameError
 from genie_gym.files import sweep, write_aside
@@ -82,6 +83,7 @@ def explore(
     max_steps: int = 1000,
     dream: bool = False,
     begin_with: str | Path | None = None,
+    record: str | Path | None = None,
     out: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -110,6 +112,8 @@ def explore(
         dream: never starts the game, but trains in dreams of the world model, on "autoexplore" or "game".
         begin_with: an agent whose weights a new one begins with, one trained in a dream, say: a name below
             `paths.agents_dir(game)`, a folder, or a file.
+        record: folder of a recording that the play it learns from is added to, which is more varied than the play of
+            the agent it becomes. Not for dreams.
         out: folder; `paths.agents_dir(game) / "<reward>-<seed>"`, or "<reward>-dream-<seed>", by default. It holds
             agent.zip, settings.json, places.npy, found.gif and TensorBoard's curves.
         device: of agent and world model: "auto", "cpu" or "cuda".
@@ -125,10 +129,11 @@ def explore(
 
     Scripts must call it under `if __name__ == "__main__":`, because the emulators' processes import the script.
     """
-    from genie_gym.sb3.explorer import resume_explorer
-    from genie_gym.sb3.training import train
+    from genie_gym.sb3 import paying_dreams, resume_explorer, train
 
     _check_options(reward, dream, steps=steps, every=every, envs=envs, max_steps=max_steps, threads=threads)
+    if dream and record:
+        raise ConfigError(f"dreams are not recorded, so {record} would stay empty; leave out record or dream")
     _use_threads(threads)
     spec = find_weights(game, checkpoint)[1] if dream else games.find(game)
     name = spec.name if spec else game  # a world from one's own video is no known game
@@ -137,7 +142,11 @@ def explore(
     settings = {"game": name, "reward": reward, "seed": seed, "max_steps": max_steps, "dream": dream}
     settings |= {"checkpoint": checkpoint and str(checkpoint), "every": every, "envs": envs}
     settings |= {"begin_with": first and str(first)}
-    env = _paid(name, reward, checkpoint, dream, every, envs, max_steps, device)
+    if dream:
+        env = paying_dreams(name, reward, checkpoint, num_envs=envs, max_steps=max_steps, device=device)
+    else:
+        played = _played(games.find(name), reward, seed, envs, max_steps, record)
+        env = _paying(played, reward, name, checkpoint, every, device)
     try:
         same_settings(folder / "settings.json", settings)  # once it is clear that the training can start
         sweep(folder)
@@ -150,11 +159,13 @@ def explore(
     finally:
         with suppress(EOFError, ConnectionError):  # closing asks every process, also one that is gone
             env.close()
+    if record:
+        pack(record)
     report = ExploreReport(name, reward, folder / AGENT, agent.num_timesteps, watch.seconds, watch.summary, finished)
     if not finished:
         return report
-    played: gym.Env = WorldModelEnv(name, checkpoint, device=device) if dream else games.make(name)
-    return replace(report, gif=_film(played, folder, seed, max_steps))
+    shown: gym.Env = WorldModelEnv(name, checkpoint, device=device) if dream else games.make(name)
+    return replace(report, gif=_film(shown, folder, seed, max_steps))
 
 
 def _check_options(reward: str, dream: bool, **options: int | None) -> None:
@@ -173,22 +184,27 @@ def _use_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _paid(
-    game: str,
-    reward: str,
-    checkpoint: str | Path | None,
-    dream: bool,
-    every: int,
-    envs: int,
-    max_steps: int,
-    device: str,
-) -> Any:
-    """Games or dreams as a VecEnv that pays the chosen reward, scaled to a deviation of about 1."""
-    from genie_gym.sb3 import make_game_vec_env, pay, paying_dreams
+def _played(spec: games.GameSpec, reward: str, seed: int, envs: int, max_steps: int, record: str | Path | None) -> Any:
+    """The games, and where asked for a recording of how they are played."""
+    from genie_gym.sb3 import RecordedPlay, make_game_vec_env
 
-    if dream:
-        return paying_dreams(game, reward, checkpoint, num_envs=envs, max_steps=max_steps, device=device)
-    env = make_game_vec_env(game, envs, max_steps=max_steps)
+    if record is None:
+        return make_game_vec_env(spec.name, envs, max_steps=max_steps)
+    header = {"game": spec.to_dict(), "actions": spec.meanings, "frame_skip": spec.frame_skip}
+    run = f"{reward}-learning-{seed}"
+    writer = RecordingWriter(record, header | {"policy": f"{reward}-learning", "seed": seed, "max_steps": max_steps})
+    numbers = itertools.count(sum(name.startswith(f"{run}-") for name in episode_lengths(record)[0]))
+
+    def keep(episode: Episode) -> None:
+        writer.append(replace(episode, info={"id": f"{run}-{next(numbers):06d}"}))
+
+    return RecordedPlay(make_game_vec_env(spec.name, envs, max_steps=max_steps), keep)
+
+
+def _paying(env: Any, reward: str, game: str, checkpoint: str | Path | None, every: int, device: str) -> Any:
+    """Games that pay the chosen reward, scaled to a deviation of about 1."""
+    from genie_gym.sb3 import pay
+
     try:
         return pay(env, reward, game, checkpoint, every=every, device=device)
     except BaseException:

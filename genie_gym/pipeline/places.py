@@ -147,7 +147,8 @@ def replayed_positions(recording: Recording, indices: Sequence[int]) -> Iterator
         indices: of the episodes.
 
     Yields:
-        For each episode a list of T positions; None where the game does not tell, or is not installed here.
+        For each episode a list of T positions; None where the game does not tell, or is not installed here, or where
+        the episode began one after another without a seed of its own, as the play that an agent learns from does.
 
     Raises:
         DataError: an episode does not play again as recorded, since the game's or emulator's version has changed.
@@ -159,7 +160,8 @@ def replayed_positions(recording: Recording, indices: Sequence[int]) -> Iterator
     env = games.make(spec)
     try:
         for index in indices:
-            yield _replay(env, recording[index], recording.ids[index])
+            episode = recording[index]
+            yield _replay(env, episode, recording.ids[index]) if "seed" in episode.info else None
     finally:
         env.close()
 

@@ -5,6 +5,7 @@ from genie_gym.sb3.dream_vec_env import DreamVecEnv
 from genie_gym.sb3.explorer import ExplorerCNN, ExplorerConfig, ExplorerPolicy, make_explorer, resume_explorer
 from genie_gym.sb3.game_vec_env import EndsAreTruncations, make_game_vec_env
 from genie_gym.sb3.paid import get_scale, pay, paying_dreams, set_scale
+from genie_gym.sb3.recorded_play import RecordedPlay
 from genie_gym.sb3.training import Watcher, train
 from genie_gym.sb3.vec_autoexplore_reward import VecAutoExploreReward
 
@@ -15,6 +16,7 @@ __all__ = [
     "ExplorerCNN",
     "ExplorerConfig",
     "ExplorerPolicy",
+    "RecordedPlay",
     "VecAutoExploreReward",
     "Watcher",
     "get_scale",

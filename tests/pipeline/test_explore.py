@@ -16,9 +16,10 @@ import pytest
 pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
 
 from genie_gym import paths
+from genie_gym.data import Recording
 from genie_gym.errors import CheckpointError, ConfigError, GameError
 from genie_gym.pipeline.explore import explore
-from genie_gym.pipeline.places import Places
+from genie_gym.pipeline.places import Places, compare
 from genie_gym.sb3 import AgentPlayer, ExplorerConfig
 
 TINY = ExplorerConfig(steps=16, batch=32, epochs=1, lstm=8)
@@ -55,6 +56,22 @@ def test_goes_on_where_it_stopped(tmp_path):
     assert second.figures["places"] >= first.figures["places"]
     third = explore("Toy-Numpy", steps=96, reward="game", out=tmp_path, **OPTIONS)
     assert third.steps == 96 and third.figures == second.figures
+
+
+def test_records_the_play_it_learns_from(tmp_path):
+    options = OPTIONS | {"reward": "game", "out": tmp_path / "agent", "record": tmp_path / "play"}
+    explore("Toy-Numpy", steps=160, **options)
+    first = Recording(tmp_path / "play")
+    assert 80 < sum(first.lengths - 1) <= 160  # two copies' last episodes, of up to 40 steps, are under way
+    assert first.ids[0] == "game-learning-0-000000"
+    explore("Toy-Numpy", steps=320, **options)
+    both = Recording(tmp_path / "play")
+    assert both.ids[: len(first)] == first.ids and len(both) > len(first)
+    np.testing.assert_array_equal(both[0].frames, first[0].frames)
+    (counted,) = compare([tmp_path / "play"])
+    assert counted.pictures > 1 and counted.positions is None  # its episodes have no seeds to play them again by
+    with pytest.raises(ConfigError, match="dreams are not recorded"):
+        explore("Toy-Numpy", dream=True, record=tmp_path / "dreams")
 
 
 def test_explores_in_a_dream_then_in_the_game(exploring_checkpoint, monkeypatch):
@@ -141,6 +158,6 @@ def test_an_emulator_that_dies_is_told_of(tmp_path, monkeypatch):
         agent.env.reset()
         return True
 
-    monkeypatch.setattr("genie_gym.sb3.training.train", train)
+    monkeypatch.setattr("genie_gym.sb3.train", train)
     with pytest.raises(GameError, match="an emulator's process of Airstriker-Genesis ended; the same command goes on"):
         explore("Airstriker-Genesis", steps=64, reward="game", out=tmp_path, **OPTIONS)

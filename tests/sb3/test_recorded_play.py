@@ -1,0 +1,34 @@
+"""Play that is kept while an agent learns: what the game itself shows when it is played so again."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("stable_baselines3", reason="needs Stable-Baselines3: pip install genie_gym[sb3]")
+
+from genie_gym import games
+from genie_gym.sb3 import RecordedPlay, make_game_vec_env
+
+
+def test_episodes_are_those_of_the_game():
+    kept, rng = [], np.random.default_rng(0)
+    env = RecordedPlay(make_game_vec_env("Toy-Numpy", 2, seed=5, max_steps=60), kept.append)
+    env.reset()
+    for _ in range(250):
+        env.step(rng.choice([1, 1, 1, 2, 3], size=2))
+    firsts = [next(one for one in kept if np.array_equal(one.frames[0], start(seed))) for seed in (5, 6)]
+    for seed, episode in zip((5, 6), firsts, strict=True):
+        game = games.make("Toy-Numpy", max_steps=60)
+        frames, rewards = [game.reset(seed=seed)[0]], []
+        for action in episode.actions:
+            frame, reward, terminated, truncated, _ = game.step(action)
+            frames.append(frame)
+            rewards.append(reward)
+        np.testing.assert_array_equal(episode.frames, frames)
+        np.testing.assert_array_equal(episode.rewards, np.float32(rewards))
+        assert (episode.terminated, episode.truncated) == (terminated, truncated)
+    assert {episode.truncated for episode in kept} == {True, False}
+    assert 380 <= sum(len(episode.actions) for episode in kept) <= 500  # all but what is under way
+
+
+def start(seed: int) -> np.ndarray:
+    return games.make("Toy-Numpy").reset(seed=seed)[0]
