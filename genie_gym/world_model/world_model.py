@@ -136,9 +136,8 @@ class WorldModel(nn.Module):
         """Lets `torch.compile` turn the whole step into one graph.
 
         The first step of each batch size then takes half a minute or more. On two CPU cores a single dream of the
-        preset `tiny` then made 1.4 to 2 times the steps, but batches of 16 and 64 fewer
-        (benchmarks/results/speed.md). Where nothing can be compiled, for want of a C++ compiler say, a RuntimeWarning
-        tells so and steps go on as they are.
+        preset `tiny` then makes 1.4 to 2 times the steps, a batch of 16 about as many. Where nothing can be compiled,
+        for want of a C++ compiler say, a RuntimeWarning tells so and steps go on as they are.
         """
         # Frozen parts never change: asking them at every call whether they did takes a millisecond.
         options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_guard_on_all_nn_modules_unsafe}
