@@ -226,6 +226,7 @@ def train_tester(game: str, options: argparse.Namespace, folder: Path) -> Figure
     saved, returns = folder / "agent.zip", []
     if saved.exists():
         agent = PPO.load(saved, env=env, device="cpu")
+        agent.set_random_seed(TESTER + agent.num_timesteps)  # or it would play its first games again
         set_scale(env, agent.about["scale"])  # type: ignore[attr-defined]
         returns = agent.about["returns"]  # type: ignore[attr-defined]
     else:
@@ -348,7 +349,7 @@ def main() -> int:
         return 1
     hours = round(sum(arms.used.values()) / 3600, 2)
     command = " ".join(["python benchmarks/exploration.py", *found, "--work FOLDER"])
-    how = settings | {"seeds": options.seeds}
+    how = settings | {name: getattr(options, name) for name in ("seeds", "rewards", "refits")}
     facts = {"command": command, "settings": how, "hours": hours, "machine": machine_facts()}
     write(found, facts, options.out)
     print(f"kept in {options.out / 'exploration.json'}")

@@ -41,7 +41,7 @@ def explore(
         max_steps: Longest episode, in steps.
         dream: Train in the world model's dreams and never start the game; reward is autoexplore or game.
         begin_with: An agent whose weights a new one begins with: a name such as autoexplore-dream-0, or a path.
-        record: Folder of a recording to which the play it learns from is added, for fit or refit.
+        record: Folder of a recording to which the play it learns from is added, for fit; not of dreams.
         out: Folder of the agent, its curves and pictures; below the data folder by default.
         device: auto, cpu or cuda.
         threads: CPU threads.

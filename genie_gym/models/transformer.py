@@ -156,8 +156,8 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(e) + bias) v: q (b, h, t, e), k and v (b, h, keys, e), bias (b or 1, h, t, keys)."""
     if q.device.type == "cpu" and q.shape[2] <= 4:
         # The fused CPU kernel pads its queries: with the two of a dream's step it is nine times slower than this.
-        # baddbmm hands torch.compile scores in plain order; an addition of its own choice left the heads innermost,
-        # and the softmax over a few frames then opened a parallel region at every token.
+        # baddbmm fixes the order of the scores: where torch.compile adds the bias by itself, it lays the heads
+        # innermost, and its softmax over a few frames then opens a parallel region at every token.
         heads = q.shape[1]
         bias = rearrange(bias.expand(len(q), -1, -1, -1), "b h t k -> (b h) t k")
         q, k, v = (rearrange(z, "b h t e -> (b h) t e") for z in (q, k, v))

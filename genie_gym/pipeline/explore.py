@@ -112,8 +112,7 @@ def explore(
         dream: never starts the game, but trains in dreams of the world model, on "autoexplore" or "game".
         begin_with: an agent whose weights a new one begins with, one trained in a dream, say: a name below
             `paths.agents_dir(game)`, a folder, or a file.
-        record: folder of a recording that the play it learns from is added to, which is more varied than the play of
-            the agent it becomes. Not for dreams.
+        record: folder of a recording that the play it learns from is added to. Not for dreams.
         out: folder; `paths.agents_dir(game) / "<reward>-<seed>"`, or "<reward>-dream-<seed>", by default. It holds
             agent.zip, settings.json, places.npy, found.gif and TensorBoard's curves.
         device: of agent and world model: "auto", "cpu" or "cuda".

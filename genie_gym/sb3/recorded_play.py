@@ -9,7 +9,7 @@ from genie_gym.data import Episode
 from genie_gym.errors import MissingExtraError
 
 try:
-    from stable_baselines3.common.vec_env import VecEnvWrapper
+    from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
     from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 except ImportError as error:
     raise MissingExtraError(
@@ -36,7 +36,7 @@ class RecordedPlay(VecEnvWrapper):
         keep: called with each episode: its frames, actions, the game's own rewards, and how it ended.
     """
 
-    def __init__(self, venv, keep: Callable[[Episode], object]):  # type: ignore[no-untyped-def]
+    def __init__(self, venv: VecEnv, keep: Callable[[Episode], object]):
         super().__init__(venv)
         self._keep = keep
         self._playing: list[_Steps] = []
