@@ -3,10 +3,11 @@
 For each game random play trains a world model. Explorers on AutoExplore's reward and on the baselines', one taught by
 dreams alone, and a random agent are then recorded on equally many real frames: how many places they reach, and how
 well that model predicts their play (harder data teach it more: the paper's table 6). What an explorer saw on the frames
-it learned from is counted too, beside as much random play. The model is then refitted on each play alone, with equally
-many steps, and scored on an agent's that PPO trained on the game's own reward (table 5). Every part is kept in --work,
-and the same command goes on where it stopped; games can be given to several processes with the same --work. Writes
-exploration.json, .md and .png to --out.
+it learned from is counted too, beside as much random play. The model is then refitted on all that each agent ever
+played, half of the clips from what it learned from, half from the recording of the trained agent, with equally many
+steps, and scored on an agent's that PPO trained on the game's own reward (table 5): no agent costs more real frames
+than another. Every part is kept in --work, and the same command goes on where it stopped; games can be given to several
+processes with the same --work. Writes exploration.json, .md and .png to --out.
 """
 
 import argparse
@@ -43,7 +44,7 @@ from genie_gym.world_model.weights import load_weights
 
 TESTER = 1000  # seed of the agent whose play tests the models, and of that play: far from all others
 PIECES = 10  # of that agent's training, which goes on after the last whole one
-LEARNED = 200  # added to seeds of random play that is counted beside what explorers learned from
+LEARNED = 200  # added to seeds of random play that stands beside what explorers learned from
 PLAYED = 100  # added to seeds of play, so that it shares no episode with the model's
 
 
@@ -102,6 +103,8 @@ class Study:
             options = {"steps": self.options.steps, "reward": reward, "checkpoint": checkpoint, "seed": seed}
             if reward == "dreamed":
                 options |= {"reward": "autoexplore", "dream": True}
+            else:
+                options |= {"record": folder / "data"}
             report = explore(self.game, out=folder / "agent", **options, **how)
             if not report.finished:
                 raise Stopped(f"{self.game}, {reward}-{seed}")
@@ -110,12 +113,13 @@ class Study:
         folder, figures = self.arms.arm(f"{self.game}/agents/{reward}-{seed}", make)
         return folder / "agent", figures
 
-    def seen(self, kind: str, seed: int) -> int | None:
-        """Different pictures on the real frames that an explorer learned from; in as much random play for "random"."""
+    def learning_play(self, kind: str, seed: int) -> tuple[Path | None, int | None]:
+        """Recording of all real frames that an explorer learned from, or of as much random play; its pictures."""
         if kind == "dreamed":
-            return None
+            return None, None
         if kind != "random":
-            return int(self.explorer(kind, seed)[1]["places"])
+            agent, figures = self.explorer(kind, seed)
+            return agent.parent / "data", int(figures["places"])
 
         def make(folder: Path) -> Figures:
             self._collect("random", self.options.steps, LEARNED + seed, folder / "data")
@@ -124,7 +128,8 @@ class Study:
                 places.add(recording[index].frames)
             return {"places": len(places)}
 
-        return int(self.arms.arm(f"{self.game}/seen/random-{seed}", make)[1]["places"])
+        folder, figures = self.arms.arm(f"{self.game}/learning/random-{seed}", make)
+        return folder / "data", int(figures["places"])
 
     def play(self, kind: str, seed: int) -> tuple[Path, Figures]:
         """Recorded play: random, or of the explorer on the reward `kind`; and places reached in it."""
@@ -156,14 +161,13 @@ class Study:
         return folder / "data", figures
 
     def refitted(self, kind: str, seed: int) -> Path:
-        """The model tuned on a play; its checkpoint."""
-
-        o, model, play = self.options, self.model(), self.play(kind, seed)[0]
+        """The model tuned on all that an agent played; its checkpoint."""
+        o, base = self.options, self.model() / "checkpoint"
+        plays = [play for play in (self.learning_play(kind, seed)[0], self.play(kind, seed)[0]) if play]
 
         def make(folder: Path) -> Figures:
-            config = TuneConfig(o.decoder_steps, o.dynamics_steps, new_share=1.0, seed=seed)
-            recordings = [Recording(model / "data"), Recording(play)]
-            report = tune(Checkpoint.load(model / "checkpoint"), recordings, config, folder)
+            config = TuneConfig(o.decoder_steps, o.dynamics_steps, new_share=0.5, seed=seed)
+            report = tune(Checkpoint.load(base), [Recording(play) for play in plays], config, folder)
             if report.checkpoint is None or report.dynamics is None:
                 raise Stopped(f"{self.game}, refit on {kind}-{seed}")
             report.checkpoint.save(folder / "checkpoint")
@@ -196,7 +200,7 @@ class Study:
         for kind in ("random", *self.options.rewards):
             played = [self.play(kind, seed) for seed in seeds]
             scores = [self.score(f"base/{kind}-{seed}", base, play) for seed, (play, _) in enumerate(played)]
-            learned = [{"seen": self.seen(kind, seed)} for seed in seeds]
+            learned = [{"seen": self.learning_play(kind, seed)[1]} for seed in seeds]
             plays[kind] = [a | b | c for a, (_, b), c in zip(learned, played, scores, strict=True)]
         for kind in self.options.refits:
             refits[kind] = [self.score(f"test/{kind}-{seed}", self.refitted(kind, seed), test) for seed in seeds]
@@ -273,8 +277,8 @@ def write(found: dict[str, Figures], facts: Figures, out: Path) -> None:
         "of each agent on equally many real frames, and how well a world model of random play predicts it: the lower, "
         "the more it could learn from it. Mean and standard deviation over seeds.",
         table({game: figures["plays"] for game, figures in found.items()}, PLAYS, "play"),
-        "The model refitted on each of these plays alone, scored on play of an agent that was trained on the game's "
-        "own reward.",
+        "The model refitted on all that each agent played, half of the clips from the frames it learned from and half "
+        "from its play afterwards, scored on play of an agent that was trained on the game's own reward.",
         table({game: figures["refits"] for game, figures in found.items()}, REFITS, "refitted on"),
         "![places reached, error of the model, and gain of the refit](exploration.png)",
         provenance(facts),

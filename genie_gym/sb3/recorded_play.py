@@ -29,7 +29,7 @@ class _Steps:
 
 
 class RecordedPlay(VecEnvWrapper):
-    """Hands over every whole episode of some games, as it is played; what is under way at the end is lost.
+    """Hands over the episodes of some games as they are played; `close` and `reset` cut short what is under way.
 
     Args:
         venv: of `make_game_vec_env`, not yet wrapped by anything that changes pictures or rewards.
@@ -43,6 +43,7 @@ class RecordedPlay(VecEnvWrapper):
         self._actions = np.empty(0, np.int64)
 
     def reset(self) -> VecEnvObs:
+        self._cut_short()
         frames = self.venv.reset()
         self._playing = [_Steps([frame.copy()]) for frame in frames]  # type: ignore[union-attr]
         return frames
@@ -61,6 +62,16 @@ class RecordedPlay(VecEnvWrapper):
                 self._keep(_episode(steps, truncated=infos[i]["TimeLimit.truncated"]))
                 self._playing[i] = _Steps([frames[i].copy()])  # type: ignore[index]
         return frames, rewards, dones, infos
+
+    def close(self) -> None:
+        self._cut_short()
+        super().close()
+
+    def _cut_short(self) -> None:
+        for steps in self._playing:
+            if steps.actions:
+                self._keep(_episode(steps, truncated=True))
+        self._playing = []
 
 
 def _episode(steps: _Steps, truncated: bool) -> Episode:

@@ -15,6 +15,9 @@ def test_episodes_are_those_of_the_game():
     env.reset()
     for _ in range(250):
         env.step(rng.choice([1, 1, 1, 2, 3], size=2))
+    env.reset()  # cuts two episodes short
+    env.step(np.array([1, 1]))
+    env.close()  # and two more
     firsts = [next(one for one in kept if np.array_equal(one.frames[0], start(seed))) for seed in (5, 6)]
     for seed, episode in zip((5, 6), firsts, strict=True):
         game = games.make("Toy-Numpy", max_steps=60)
@@ -27,7 +30,8 @@ def test_episodes_are_those_of_the_game():
         np.testing.assert_array_equal(episode.rewards, np.float32(rewards))
         assert (episode.terminated, episode.truncated) == (terminated, truncated)
     assert {episode.truncated for episode in kept} == {True, False}
-    assert 380 <= sum(len(episode.actions) for episode in kept) <= 500  # all but what is under way
+    assert sum(len(episode.actions) for episode in kept) == 502  # nothing is lost
+    assert [(len(episode.actions), episode.truncated) for episode in kept[-2:]] == [(1, True)] * 2
 
 
 def start(seed: int) -> np.ndarray:
