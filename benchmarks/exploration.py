@@ -166,7 +166,7 @@ class Study:
         plays = [play for play in (self.learning_play(kind, seed)[0], self.play(kind, seed)[0]) if play]
 
         def make(folder: Path) -> Figures:
-            config = TuneConfig(o.decoder_steps, o.dynamics_steps, new_share=0.5, seed=seed)
+            config = TuneConfig(o.decoder_steps, o.dynamics_steps, seed=seed)
             report = tune(Checkpoint.load(base), [Recording(play) for play in plays], config, folder)
             if report.checkpoint is None or report.dynamics is None:
                 raise Stopped(f"{self.game}, refit on {kind}-{seed}")

@@ -139,7 +139,7 @@ class Lab(Arms):
         """A world model that went on with other recordings, each as often as the others; the checkpoint's folder."""
 
         def make(folder: Path) -> Figures:
-            config = TuneConfig(self.scale.decoder_steps, steps, new_share=1 / len(data), seed=seed)
+            config = TuneConfig(self.scale.decoder_steps, steps, seed=seed)
             report = tune(Checkpoint.load(checkpoint), [Recording(place) for place in data], config, folder)
             if report.checkpoint is None or report.dynamics is None:
                 raise Stopped(name)

@@ -114,7 +114,7 @@ def refit(
         decoder_steps: Optimiser steps of the tokenizer's decoder in each round.
         dynamics_steps: Of the dynamics.
         lr: Peak learning rate, as a share of the one that fit trains with.
-        new_share: Share of the clips trained on, from 0 to 1, that comes from the round's own recording.
+        new_share: Share of the clips trained on, from 0 to 1, that comes from the round's own play.
         checkpoint: A checkpoint folder or the id of a model on the hub, in place of the game's own weights.
         data: Folder of the recording the model was fitted to; the game's own below the data folder by default.
         test: Folder of a recording to score on and never to train on.

@@ -18,7 +18,8 @@ class RefitConfig:
 
     Attributes:
         data_from: "autoexplore", or another reward of `explore`, on which an agent is trained anew in each round to
-            collect with; or "random" or "sticky", to compare with play that costs no training.
+            collect with; or "random" or "sticky", to compare with play that costs no training (of which
+            `explore_steps + frames` frames are as many real ones).
         explore_steps: of the real game, to train that agent.
         frames: to collect.
         random_share: of the agent's actions replaced by random ones, for variety; the paper's published code has 0.15.

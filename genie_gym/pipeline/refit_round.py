@@ -59,7 +59,8 @@ class Round:
         self.game, self.run, self.number, self.config, self.options = game, run, number, config, options
         self.old, self.unseen = old, unseen
         self.folder = run / f"round-{number}"
-        self.data, self.checkpoint = self.folder / "data", self.folder / "checkpoint"
+        self.data, self.learning = self.folder / "data", self.folder / "learning"
+        self.checkpoint = self.folder / "checkpoint"
         self.before = run / f"round-{number - 1}" / "checkpoint"
         # Far from those of other rounds, and of recordings made with seeds that people choose.
         self.seed = episode_seed(config.seed, number)
@@ -104,6 +105,7 @@ class Round:
             envs=self.config.envs,
             seed=self.seed,
             max_steps=self.config.max_steps,
+            record=self.learning,
             out=self.folder / "explorer",
             device=self.options["device"],
             progress=self.options["progress"],
@@ -134,18 +136,22 @@ class Round:
         return {"episodes": report.total_episodes, "steps": report.total_steps}
 
     def _tune(self) -> dict[str, Any] | None:
-        earlier = (Recording(self.run / f"round-{i}" / "data") for i in range(1, self.number))
-        recordings = [self.old, *earlier, Recording(self.data)]
+        earlier = (one for i in range(1, self.number) for one in self._recordings(self.run / f"round-{i}"))
         about = f"play from {self.config.data_from}"
         if self.config.trains:
             about += f" (agent trained for {self.figures['explore']['steps']} steps)"
         config = replace(self.config.tune, seed=self.seed)
-        report = tune(Checkpoint.load(self.before), recordings, config, self.folder, about)
+        new, old = self._recordings(self.folder), [self.old, *earlier]
+        report = tune(Checkpoint.load(self.before), new, config, self.folder, old=old, about=about)
         if report.checkpoint is None or report.dynamics is None:
             return None
         report.checkpoint.save(self.checkpoint)
         seconds = report.decoder.seconds + report.dynamics.seconds
         return {"seconds": seconds, "decoder": report.decoder.metrics, "dynamics": report.dynamics.metrics}
+
+    def _recordings(self, folder: Path) -> list[Recording]:
+        """A round's play: what the explorer learned from, where there was one, and what was collected."""
+        return [Recording(folder / name) for name in (["learning"] if self.config.trains else []) + ["data"]]
 
     def _held_out(self) -> dict[str, tuple[Recording, np.ndarray]]:
         """Play that no model was trained on."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from genie_gym.data import Clips, JoinedClips, Recording, split
-from genie_gym.errors import ConfigError
+from genie_gym.errors import ConfigError, DataError
 from genie_gym.fit import FitConfig, FitReport, fit_decoder, fit_dynamics, preset
 from genie_gym.pipeline.provenance import code_version
 from genie_gym.pipeline.windows import STARTS, draw_starts, fits_in_memory, usable_lengths
@@ -27,7 +27,7 @@ class TuneConfig:
         decoder_steps: optimiser steps of the tokenizer's decoder; the paper's 1,000.
         dynamics_steps: of the dynamics; the paper takes 10,000 with larger models and batches.
         lr: peak learning rate as a share of the one the preset trains with from scratch: the weights are good already.
-        new_share: of the clips trained on, the share that comes from the newest recording.
+        new_share: of the clips trained on, the share that comes from new recordings, if there are old ones.
         seed: of everything random.
 
     Raises:
@@ -59,7 +59,13 @@ class TuneReport:
 
 
 def tune(
-    checkpoint: Checkpoint, recordings: Sequence[Recording], config: TuneConfig, folder: Path, about: str = ""
+    checkpoint: Checkpoint,
+    new: Sequence[Recording],
+    config: TuneConfig,
+    folder: Path,
+    *,
+    old: Sequence[Recording] = (),
+    about: str = "",
 ) -> TuneReport:
     """Tunes a checkpoint's model in place; the same call goes on where an interrupted one stopped.
 
@@ -68,16 +74,18 @@ def tune(
 
     Args:
         checkpoint: loaded for this alone; of its pieces of real play, half make room for new ones.
-        recordings: of the same game, the newest last. Held-out episodes (`data.split`) are validated on only.
+        new: recordings of the same game, each of which is drawn from as often as the others; the last one gives new
+            pieces of real play. Held-out episodes (`data.split`) are validated on only.
         config: how long and how fast.
         folder: for the state and TensorBoard's events.
-        about: where the newest recording comes from, for the provenance.
+        old: recordings that the model knows, drawn from by their numbers of frames.
+        about: where the new recordings come from, for the provenance.
 
     Raises:
-        DataError: a recording has too short episodes, or other actions than the others.
+        DataError: a recording has too few or too short episodes, or other actions than the others.
     """
     recipe, model = preset(checkpoint.provenance.get("preset", "tiny")), checkpoint.model
-    play = _Play(recordings, config.new_share)
+    play = _Play(new, old, config.new_share)
     pictures, length = _gently(recipe.fit_tokenizer, config, config.decoder_steps), recipe.clip_tokenizer
     first = fit_decoder(model.tokenizer, play.train(length), play.held_out(length), pictures, folder / "decoder")
     if not first.finished:
@@ -91,29 +99,32 @@ def tune(
     if not second.finished:
         return TuneReport(None, first, second)
 
-    starts = _starts(checkpoint, recordings[-1], play.sides[-1][0], config.seed)
-    provenance = _provenance(checkpoint.provenance, recordings[-1], about, config, first, second)
+    starts = _starts(checkpoint, new[-1], split(new[-1])[0], config.seed)
+    drawn = replace(config, new_share=play.new_share)
+    provenance = _provenance(checkpoint.provenance, new, about, drawn, first, second)
     frozen = model.cpu().eval().requires_grad_(False)
     return TuneReport(replace(checkpoint, model=frozen, starts=starts, provenance=provenance), first, second)
 
 
 class _Play:
-    """Recordings as training and validation sets, the newest with its own share of what is trained on.
+    """Recordings as training and validation sets.
 
     Attributes:
-        sides: training and held-out episodes of each recording.
         longest: frames that an episode of every recording has at least.
+        new_share: of the clips trained on, the share that comes from new recordings.
     """
 
-    def __init__(self, recordings: Sequence[Recording], new_share: float):
-        self._recordings = recordings
-        self.sides = [split(one) for one in recordings]
-        lengths = [one.lengths[train] for one, (train, _) in zip(recordings, self.sides, strict=True)]
+    def __init__(self, new: Sequence[Recording], old: Sequence[Recording], new_share: float):
+        self._recordings = [*new, *old]
+        self._sides = [split(one) for one in self._recordings]
+        lengths = [one.lengths[train] for one, (train, _) in zip(self._recordings, self._sides, strict=True)]
+        for one, own in zip(self._recordings, lengths, strict=True):
+            if not len(own):
+                raise DataError(f"{one.folder} has no episode to train on, only {len(one)} to hold out; record more")
         self.longest = min(int(own.max()) for own in lengths)
-        frames = np.array([own.sum() for own in lengths], float)
-        self._shares = [1.0]
-        if len(frames) > 1:  # what is left for the older ones goes by their numbers of frames
-            self._shares = [*(frames[:-1] / frames[:-1].sum() * (1 - new_share)), new_share]
+        self.new_share = new_share if old else 1.0
+        frames = np.array([own.sum() for own in lengths[len(new) :]], float)
+        self._shares = [*[self.new_share / len(new)] * len(new), *(frames / frames.sum() * (1 - self.new_share))]
 
     def train(self, length: int) -> JoinedClips:
         return JoinedClips(self._clips(length, 0), self._shares)
@@ -122,7 +133,7 @@ class _Play:
         return JoinedClips(self._clips(length, 1))
 
     def _clips(self, length: int, side: int) -> list[Clips]:
-        parts = zip(self._recordings, self.sides, strict=True)
+        parts = zip(self._recordings, self._sides, strict=True)
         return [Clips(one, length, sides[side], in_memory=fits_in_memory(one)) for one, sides in parts]
 
 
@@ -139,12 +150,18 @@ def _starts(checkpoint: Checkpoint, newest: Recording, train: np.ndarray, seed: 
 
 
 def _provenance(
-    before: dict[str, Any], newest: Recording, about: str, config: TuneConfig, first: FitReport, second: FitReport
+    before: dict[str, Any],
+    new: Sequence[Recording],
+    about: str,
+    config: TuneConfig,
+    first: FitReport,
+    second: FitReport,
 ) -> dict[str, Any]:
     """What the model was made with so far, and this round."""
     number = 1 + sum(name.startswith("round ") for name in before)
+    episodes, frames = sum(map(len, new)), sum(one.lengths.sum() for one in new)
     what = (
-        f"{about or newest.folder}: {len(newest)} episodes, {newest.lengths.sum()} frames, drawn for "
+        f"{about or ', '.join(str(one.folder) for one in new)}: {episodes} episodes, {frames} frames, drawn for "
         f"{config.new_share:.0%} of the clips; decoder {first.steps} steps, {first.seconds / 60:.1f} minutes; "
         f"dynamics {second.steps} steps, {second.seconds / 60:.1f} minutes; seed {config.seed}; "
         f"genie_gym {code_version()}, torch {torch.__version__}, {platform.machine()}"

@@ -153,6 +153,7 @@ def test_an_explorer_collects_with_some_random_actions(plays, exploring_checkpoi
     options = {"checkpoint": exploring_checkpoint, "data": plays["data"], **OPTIONS, "run": tmp_path}
     report = refit("Toy", config=config, explorer=explorer, **options)
     assert report.finished and report.rounds[0]["explore"]["steps"] == 32
+    assert sum(Recording(tmp_path / "round-1" / "learning").lengths - 1) == 32
     (run,) = Recording(tmp_path / "round-1" / "data").header["runs"]
     assert run["policy"].endswith("-random25") and run["random_share"] == 0.25
     assert run["agent"] == str(tmp_path / "round-1" / "explorer" / "agent.zip")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from genie_gym.data import Recording, split
-from genie_gym.errors import ConfigError
+from genie_gym.errors import ConfigError, DataError
 from genie_gym.fit import PRESETS, FitReport
 from genie_gym.pipeline import tune as module
 from genie_gym.pipeline.tune import TuneConfig, tune
@@ -19,8 +19,8 @@ from tests.pipeline.test_fit_world import record
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory) -> list[Recording]:
-    """Two older ones of 6 and 2 episodes, and a new one of 3."""
-    folder, spans = tmp_path_factory.mktemp("tune"), ((0, 6), (20, 22), (40, 43))
+    """Two old ones of 6 and 2 episodes, and two new ones of 3."""
+    folder, spans = tmp_path_factory.mktemp("tune"), ((0, 6), (20, 22), (30, 33), (40, 43))
     return [Recording(record(Path(folder) / str(first), last, 40, first)) for first, last in spans]
 
 
@@ -31,7 +31,7 @@ def checkpoint() -> Checkpoint:
 
 def test_tuning_begins_with_the_weights_given(checkpoint, recordings, tmp_path):
     before = {name: value.clone() for name, value in checkpoint.model.state_dict().items()}
-    report = tune(checkpoint, recordings, TuneConfig(2, 2, lr=1e-3), tmp_path)
+    report = tune(checkpoint, recordings[2:], TuneConfig(2, 2, lr=1e-3), tmp_path, old=recordings[:2])
     after = report.checkpoint.model.state_dict()
     assert before.keys() == after.keys()
     for name, value in after.items():
@@ -42,7 +42,7 @@ def test_tuning_begins_with_the_weights_given(checkpoint, recordings, tmp_path):
 
 def test_half_of_the_starts_are_new(checkpoint, recordings, tmp_path):
     old = {one.numpy().tobytes() for one in checkpoint.starts["frames"]}
-    starts = tune(checkpoint, recordings, TuneConfig(1, 1), tmp_path).checkpoint.starts
+    starts = tune(checkpoint, recordings[2:], TuneConfig(1, 1), tmp_path).checkpoint.starts
     kept = [one.numpy().tobytes() in old for one in starts["frames"]]
     assert sum(kept) == len(old) == 6 and len(kept) == 6 + 32  # it had fewer than half of 64
     assert starts["actions"].shape == (38, 3)
@@ -50,10 +50,11 @@ def test_half_of_the_starts_are_new(checkpoint, recordings, tmp_path):
 
 def test_rounds_are_counted_in_the_provenance(checkpoint, recordings, tmp_path):
     checkpoint = replace(checkpoint, provenance={"preset": "tiny", "data": "play", "round 1": "before"})
-    provenance = tune(checkpoint, recordings, TuneConfig(1, 2, seed=3), tmp_path, "new play").checkpoint.provenance
+    options = {"old": recordings[:2], "about": "new play"}
+    provenance = tune(checkpoint, recordings[2:], TuneConfig(1, 2, seed=3), tmp_path, **options).checkpoint.provenance
     assert provenance.items() >= {"preset": "tiny", "data": "play", "round 1": "before"}.items()
-    frames = recordings[-1].lengths.sum()
-    assert provenance["round 2"].startswith(f"new play: 3 episodes, {frames} frames, drawn for 50% of the clips")
+    frames = sum(one.lengths.sum() for one in recordings[2:])
+    assert provenance["round 2"].startswith(f"new play: 6 episodes, {frames} frames, drawn for 50% of the clips")
     assert "decoder 1 steps" in provenance["round 2"] and "dynamics 2 steps" in provenance["round 2"]
     assert {"tokenizer psnr", "dynamics accuracy"} <= provenance["metrics"].keys()
 
@@ -66,13 +67,22 @@ def test_recipe_and_shares(checkpoint, recordings, tmp_path, monkeypatch):
         return FitReport(7, 1.0, finished=False)
 
     monkeypatch.setattr(module, "fit_decoder", fit_decoder)
-    report = tune(checkpoint, recordings, TuneConfig(50, 60, lr=0.1, new_share=0.4, seed=9), tmp_path)
+    config = TuneConfig(50, 60, lr=0.1, new_share=0.4, seed=9)
+    report = tune(checkpoint, recordings[2:], config, tmp_path, old=recordings[:2])
     assert report.checkpoint is None and report.dynamics is None and report.decoder.steps == 7
-    ((train, config),) = caught
+    tune(checkpoint, recordings[2:], config, tmp_path)
+    (train, used), (alone, _) = caught
     recipe = PRESETS["tiny"].fit_tokenizer
-    assert config == replace(recipe, steps=50, lr=recipe.lr * 0.1, warmup=5, seed=9)
+    assert used == replace(recipe, steps=50, lr=recipe.lr * 0.1, warmup=5, seed=9)
     frames = np.array([one.lengths[split(one)[0]].sum() for one in recordings[:2]])
-    np.testing.assert_allclose(train._shares, [*(0.6 * frames / frames.sum()), 0.4])
+    np.testing.assert_allclose(train._shares, [0.2, 0.2, *(0.6 * frames / frames.sum())])
+    np.testing.assert_allclose(alone._shares, [0.5, 0.5])
+
+
+def test_a_recording_with_nothing_to_train_on(checkpoint, tmp_path):
+    alone = Recording(record(tmp_path / "alone", 10, 40, first=9))  # one whose id is held out
+    with pytest.raises(DataError, match="has no episode to train on, only 1 to hold out; record more"):
+        tune(checkpoint, [alone], TuneConfig(), tmp_path / "fit")
 
 
 @pytest.mark.parametrize(
