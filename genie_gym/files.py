@@ -9,7 +9,7 @@ from pathlib import Path
 
 from genie_gym.errors import DataError
 
-__all__ = ["ASIDE", "sweep", "write_aside"]
+__all__ = ["ASIDE", "sweep", "write_all_aside", "write_aside"]
 
 ASIDE = ".*.aside"  # the names of files not yet complete, as a glob
 
@@ -22,18 +22,31 @@ def write_aside(path: Path, content: bytes) -> None:
     Raises:
         DataError: the disk is full or the folder cannot be written; what was there before is untouched.
     """
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.aside")
+    write_all_aside({path: content})
+
+
+def write_all_aside(contents: dict[Path, bytes]) -> None:
+    """`write_aside` for files that belong together: none is replaced before all of them are on the disk.
+
+    Raises:
+        DataError: the disk is full or a folder cannot be written; what was there before is untouched.
+    """
+    asides = {path: path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.aside") for path in contents}
+    path = Path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        for path, aside in asides.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with aside.open("wb") as file:
+                file.write(contents[path])
+                file.flush()
+                os.fsync(file.fileno())
+        for path, aside in asides.items():
+            aside.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            aside.unlink()
-        raise DataError(_explain(path, len(content), error)) from error
+        for aside in asides.values():
+            with suppress(OSError):
+                aside.unlink()
+        raise DataError(_explain(path, len(contents[path]), error)) from error
 
 
 def sweep(folder: Path) -> None:

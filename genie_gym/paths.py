@@ -1,9 +1,14 @@
 """Where things are kept on the user's disk: ROMs, recordings and weights, all below one folder."""
 
 import os
+import re
 from pathlib import Path
 
-__all__ = ["agents_dir", "data_dir", "home", "metrics_dir", "roms_dir", "weights_dir"]
+from genie_gym.errors import GameError
+
+__all__ = ["OWN_NAMES", "agents_dir", "data_dir", "home", "metrics_dir", "own_name", "roms_dir", "weights_dir"]
+
+OWN_NAMES = re.compile(r"[\w.-]+")  # of games one brings: they are names of folders and parts of Gymnasium ids
 
 
 def home() -> Path:
@@ -37,3 +42,21 @@ def agents_dir(game: str) -> Path:
 def metrics_dir() -> Path:
     """Weights of networks that some metrics ask, as their publishers name them."""
     return home() / "metrics"
+
+
+def own_name(title: str) -> str:
+    """The name of a game that one brings oneself, from its title or that name.
+
+    Raises:
+        GameError: the title cannot be a part of a Gymnasium id.
+
+    >>> own_name("Pinball"), own_name("Pinball-Own")
+    ('Pinball-Own', 'Pinball-Own')
+    """
+    title = title.removesuffix("-Own")
+    if not OWN_NAMES.fullmatch(title):
+        cleaned = re.sub(r"[^\w.-]+", "", title) or "My"
+        raise GameError(
+            f"A game's name has letters, digits, '_', '.' and '-' only. Received {title!r}; try {cleaned!r}."
+        )
+    return f"{title}-Own"

@@ -16,6 +16,7 @@ def register_games() -> None:
     Written into the registry directly: `gymnasium.register` compares each of the two thousand ids with all others.
     """
     own = sorted(config.parent.name for config in paths.weights_dir("").glob("*-Own/config.json"))
+    own = [name for name in own if paths.OWN_NAMES.fullmatch(name)]  # an id of any other would raise, at import
     ids = {name: name for name in [*names(), *own]} | short_titles()
     for title, game in ids.items():
         spec = EnvSpec(

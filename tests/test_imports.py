@@ -14,7 +14,8 @@ PACKAGE = Path(genie_gym.__file__).parent
 
 # Each room may import those on the lines above it; rooms of one line do not know each other.
 ORDER = [
-    {"errors", "paths"},
+    {"errors"},
+    {"paths", "autoreset"},
     {"frames", "files", "devices", "precision", "metrics", "stopping"},
     {"games", "data", "models", "perceptual"},
     {"fit", "world_model", "registration"},

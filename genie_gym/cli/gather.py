@@ -128,7 +128,7 @@ def convert(
     """
     from genie_gym import data, paths
 
-    name = f"{game.removesuffix('-Own')}-Own"
+    name = paths.own_name(game)
     folder = out or paths.data_dir(name)
     if path.is_dir():
         recording = data.convert.from_frames(path, actions, folder, game=name, terminated=terminated, fps=fps or 15.0)

@@ -18,6 +18,7 @@ from genie_gym.data.video import Box, read_video
 from genie_gym.data.writer import RecordingWriter
 from genie_gym.errors import DataError
 from genie_gym.frames import square
+from genie_gym.paths import own_name
 
 __all__ = ["from_frames", "from_video"]
 
@@ -57,6 +58,7 @@ def from_frames(
 
     Raises:
         DataError: a missing or unreadable file, or actions that do not fit the pictures.
+        GameError: the game's name has characters that no name has.
     """
     paths = _pictures(Path(folder))
     frames = np.stack([square(_read_picture(path), size) for path in paths])
@@ -98,6 +100,7 @@ def from_video(
 
     Raises:
         DataError: a missing or unreadable file, a wrong `fps`, or actions that do not fit the video.
+        GameError: the game's name has characters that no name has.
     """
     path, before = Path(path), _header(out)
     video = read_video(path, _rate(out, before, fps), size, keep_bars=keep_bars, boxes=_boxes(before))
@@ -194,9 +197,9 @@ def _read_fitting(
 
 def _game(title: str, names: list[str], fps: float) -> dict[str, Any]:
     """The game's description, in the form in which `genie_gym.games` describes all games."""
-    title = title.removesuffix("-Own")
+    name = own_name(title)
     actions = [{"meaning": name, "buttons": [], "keys": _keys(name, index)} for index, name in enumerate(names)]
-    named = {"name": f"{title}-Own", "title": title, "system": "Own"}
+    named = {"name": name, "title": name.removesuffix("-Own"), "system": "Own"}
     return {**named, "actions": actions, "fps": fps, "frame_skip": 1, "noop_max": 0}
 
 

@@ -25,6 +25,7 @@ __all__ = ["REWARDS", "Dreams"]
 
 REWARDS = ("game", "autoexplore")
 RENDER_SCALE = 4  # 64 pixels are too few to look at
+WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 class Dreams:
@@ -46,6 +47,8 @@ class Dreams:
         size: side in pixels of a frame as the model, and a prompt, has it.
         scale: how many times as high and wide the frames are that it gives.
         zoom: how many times as high and wide again they are to be looked at.
+        unknown: bool (N,), on the device of the last step's actions: those that the game does not have. A step on a GPU
+            takes another in their place; see `refuse`.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Dreams:
             loaded.sampling, steps=sampling_steps, temperature=temperature, order=order, floor=floor
         )
         self.context = _context(context, self.starts["frames"].shape[1])
+        self.unknown = torch.zeros(count, dtype=torch.bool)
         self._state: DreamState | None = None
 
     @property
@@ -94,7 +98,12 @@ class Dreams:
         Returns:
             uint8 (len(rows), s, s, 3) on the model's device, the newest frame of each as the model sees it; s is
             scale * size.
+
+        Raises:
+            ResetNeeded: only some are begun, of dreams of which none was begun before.
         """
+        if not self.started and len(rows) < self.count:
+            raise gym.error.ResetNeeded(f"call reset() first; only dreams {rows} of {self.count} were to begin")
         given = [prompt and self._in_codes(prompt) for prompt in prompts]
         chosen = [prompt or self._draw_start(stream) for prompt, stream in zip(given, streams, strict=True)]
         seeds = np.array([stream.integers(2**63) for stream in streams])
@@ -106,7 +115,13 @@ class Dreams:
         return self._shown(frames)
 
     def step(self, actions: np.ndarray | torch.Tensor) -> Outcome:
-        """Takes one action int64 (N,) in each dream."""
+        """Takes one action int64 (N,) in each dream.
+
+        Raises:
+            ResetNeeded: they have not begun.
+            InvalidActionError: an action is not one of the game's; of actions on a GPU, only their number and type are
+                looked at, and `unknown` tells the rest.
+        """
         if self._state is None:
             raise gym.error.ResetNeeded("call reset() before step()")
         outcome = self.model.step(self._state, self._codes[self._checked(actions)], self.sampling)
@@ -129,14 +144,24 @@ class Dreams:
 
     def _checked(self, actions: np.ndarray | torch.Tensor) -> torch.Tensor:
         if isinstance(actions, torch.Tensor) and actions.is_cuda:
-            return actions  # looking at it would wait for the device
-        taken, number = np.asarray(actions), len(self.game.actions)
-        if taken.shape != (self.count,) or not np.issubdtype(taken.dtype, np.integer):
+            whole, chosen = actions.dtype in WHOLE, actions.long()
+        else:
+            given = np.asarray(actions)
+            whole = np.issubdtype(given.dtype, np.integer)
+            chosen = torch.from_numpy(given.astype(np.int64)) if whole else torch.empty(0)
+        if chosen.shape != (self.count,) or not whole:
             raise InvalidActionError(f"expected {self.count} integer action(s); got {actions!r}")
-        if taken.min() < 0 or taken.max() >= number:
+        known = chosen.clamp(0, len(self.game.actions) - 1)
+        self.unknown = chosen != known
+        if not chosen.is_cuda:  # looking at those on a GPU would wait for it
+            self.refuse(self.unknown.numpy(), actions)
+        return known
+
+    def refuse(self, unknown: np.ndarray, actions: object) -> None:
+        """Raises InvalidActionError where one of the actions is unknown, bool (N,)."""
+        if unknown.any():
             named = ", ".join(f"{i} {name}" for i, name in enumerate(self.game.meanings))
             raise InvalidActionError(f"an action must be one of {named}; got {actions!r}")
-        return torch.from_numpy(taken.astype(np.int64))
 
     def _in_codes(self, prompt: Prompt) -> Prompt:
         """A prompt from outside, its actions as the model knows them."""
@@ -158,7 +183,7 @@ class Dreams:
         if rows == list(range(self.count)):
             self._state = state
             return
-        if self._state is None:  # the first rows to be begun make room for all
+        if self._state is None:  # prompts of different lengths: the first ones make room for all
             blank = np.zeros((1, self.size, self.size, 3), np.uint8)
             self._state, _ = self._start([(blank, None)] * self.count, np.zeros(self.count, np.int64))
         self._state.put(torch.tensor(rows, device=self.model.device), state)
@@ -195,8 +220,10 @@ def _played(loaded: Checkpoint, buttons: bool, place: str) -> tuple[GameSpec, to
 def _context(asked: int | None, kept: int) -> int:
     if asked is None:
         return kept
-    if not 1 <= asked <= kept:
-        raise ConfigError(f"context must lie in 1 .. {kept} (the checkpoint keeps {kept} frames a start); got {asked}")
+    if not isinstance(asked, int) or not 1 <= asked <= kept:
+        raise ConfigError(
+            f"context must be a whole number in 1 .. {kept} (the checkpoint keeps {kept} frames a start); got {asked!r}"
+        )
     return asked
 
 

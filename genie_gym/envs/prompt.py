@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from genie_gym.errors import PromptError
 from genie_gym.frames import square
 
-__all__ = ["Prompt", "read_prompt"]
+__all__ = ["Prompt", "as_array", "read_prompt"]
 
 Prompt = tuple[np.ndarray, np.ndarray | None]
 KNOWN = ("prompt", "prompt_actions")
@@ -40,13 +41,25 @@ def read_prompt(options: Mapping[str, Any] | None, size: int, actions: int) -> P
     return frames, _actions(options.get("prompt_actions"), len(frames), actions)
 
 
+def as_array(given: Any) -> np.ndarray:
+    """What a user gives as an array, a list, or a tensor on any device.
+
+    Raises:
+        PromptError: its parts have different shapes.
+    """
+    try:
+        return given.cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+    except ValueError as error:
+        raise PromptError(f"its parts do not fit together ({error}); give pictures of one size") from error
+
+
 def _frames(prompt: Any, size: int) -> np.ndarray:
-    frames = np.asarray(prompt)
+    frames = as_array(prompt)
     if frames.ndim == 3:
         frames = frames[None]
     if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
         raise PromptError(
-            f"a prompt is one picture (height, width, 3) or several (count, height, width, 3); got {np.shape(prompt)}"
+            f"a prompt is one picture (height, width, 3) or several (count, height, width, 3); got {frames.shape}"
         )
     if frames.dtype != np.uint8:
         raise PromptError(
@@ -61,7 +74,7 @@ def _frames(prompt: Any, size: int) -> np.ndarray:
 def _actions(given: Any, frames: int, actions: int) -> np.ndarray | None:
     if given is None:
         return None
-    taken = np.asarray(given)
+    taken = as_array(given)
     if taken.shape != (frames - 1,) or not (np.issubdtype(taken.dtype, np.integer) or frames == 1):
         raise PromptError(
             f"prompt_actions are the {frames - 1} integers between {frames} frames; got shape {taken.shape}, "

@@ -11,8 +11,9 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
+from genie_gym.autoreset import read_mode
 from genie_gym.envs.dreams import Dreams
-from genie_gym.envs.prompt import read_prompt
+from genie_gym.envs.prompt import as_array, read_prompt
 from genie_gym.errors import ConfigError, PromptError
 from genie_gym.frames import enlarge
 from genie_gym.world_model import Outcome
@@ -21,6 +22,7 @@ __all__ = ["WorldModelVectorEnv"]
 
 Array = Any  # np.ndarray, or torch.Tensor where asked for
 Arrays = tuple[Array, Array, Array, Array, dict[str, Any]]
+TOLD = ("game_reward", "end_probability")
 
 
 class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
@@ -39,7 +41,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         options: device, precision, compile, sampling_steps, temperature, order, floor, context, ends,
             reward ("game" or "autoexplore"), upscale, buttons.
 
-    `infos` holds "end_probability" and "game_reward" of each dream.
+    `infos` holds "end_probability" and "game_reward" of each dream, 0 where a step only begins a dream.
 
     Raises:
         CheckpointError, GameError, ConfigError: see the message.
@@ -65,11 +67,13 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
     ):
         if num_envs < 1:
             raise ConfigError(f"num_envs must be 1 or more; got {num_envs}")
+        if max_episode_steps is not None and max_episode_steps < 1:
+            raise ConfigError(f"max_episode_steps must be 1 or more, or None for no limit; got {max_episode_steps}")
         if render_mode not in (None, "rgb_array"):
             raise ConfigError(f"render_mode must be None or 'rgb_array'; got {render_mode!r}")
         self.num_envs, self.render_mode, self.max_episode_steps = num_envs, render_mode, max_episode_steps
         self.tensors = tensors
-        self.autoreset_mode = _mode(autoreset_mode)
+        self.autoreset_mode = read_mode(autoreset_mode)
         self._dreams = Dreams(num_envs, game, checkpoint, **options)
         spec, size = self._dreams.game, self._dreams.scale * self._dreams.size
         self.metadata = {**self.metadata, "render_fps": round(spec.fps), "autoreset_mode": self.autoreset_mode}
@@ -93,6 +97,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
 
         Raises:
             PromptError: an option has the wrong shape, type or range.
+            ResetNeeded: the first reset is of some dreams only.
         """
         options = dict(options or {})
         rows = _rows(options.pop("reset_mask", None), self.num_envs)
@@ -101,7 +106,9 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
                 self._streams[row], _ = gym.utils.seeding.np_random(value)
         prompt = read_prompt(options, self._dreams.size, len(self._dreams.game.actions))
         self._begin(rows, prompt)
-        return self._given(self._frames), {}
+        zeros = {name: np.zeros(self.num_envs, np.float32) for name in TOLD}
+        begun = np.isin(np.arange(self.num_envs), rows)
+        return self._given(self._frames), _masked(zeros, begun)
 
     def step(self, actions: Array) -> Arrays:
         """Takes one action in each dream: actions int64 (N,).
@@ -116,29 +123,38 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         waking = self._over if self.autoreset_mode == AutoresetMode.NEXT_STEP else np.zeros(self.num_envs, bool)
         if self.autoreset_mode == AutoresetMode.DISABLED and self._over.any():
             ended = np.flatnonzero(self._over).tolist()
-            raise gym.error.ResetNeeded(f"dreams {ended} ended; call reset(options={{'reset_mask': ended}}) first")
-        return self._advance(self._dreams.step(actions), waking)
+            raise gym.error.ResetNeeded(
+                f"dreams {ended} ended; call reset(options={{'reset_mask': terminated | truncated}}) first"
+            )
+        return self._advance(actions, self._dreams.step(actions), waking)
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """The current frame of each dream, enlarged fourfold if not upscaled; None without a render mode."""
-        return tuple(enlarge(self._frames.cpu().numpy(), self._dreams.zoom)) if self.render_mode else None
+        if self.render_mode is None:
+            return None
+        if not self._dreams.started:
+            raise gym.error.ResetNeeded("call reset() before render()")
+        return tuple(enlarge(self._frames.cpu().numpy(), self._dreams.zoom))
 
     def get_action_meanings(self) -> list[str]:
         """Names of the actions, in order."""
         return self._dreams.game.meanings
 
-    def _advance(self, outcome: Outcome, waking: np.ndarray) -> Arrays:
+    def _advance(self, actions: Array, outcome: Outcome, waking: np.ndarray) -> Arrays:
         """Books one step: counts, ends, and new dreams where old ones are over."""
         # Stacked, so that they leave the device together.
-        columns = [self._dreams.paid(outcome), outcome.rewards, outcome.ends, outcome.ended.float()]
+        unknown = self._dreams.unknown.to(outcome.rewards)
+        columns = [self._dreams.paid(outcome), outcome.rewards, outcome.ends, outcome.ended.float(), unknown]
         brought = torch.stack(columns).cpu().numpy()
-        rewards, ended = np.where(waking, 0.0, brought[0]), (brought[3] > 0) & ~waking
-        told = {"game_reward": brought[1], "end_probability": brought[2]}
+        self._dreams.refuse(brought[4] > 0, actions)
+        brought = np.where(waking, 0, brought)
+        rewards, ended = brought[0].astype(np.float64), brought[3] > 0
+        told = dict(zip(TOLD, brought[1:3], strict=True))
         self._frames, self._lengths = outcome.frames, self._lengths + 1
         truncated = np.zeros(self.num_envs, bool)
         if self.max_episode_steps is not None:
             truncated = (self._lengths >= self.max_episode_steps) & ~waking & ~ended
-        infos: dict[str, Any] = _masked(told, ~waking)
+        infos: dict[str, Any] = _masked(told, np.ones(self.num_envs, bool))
         over = ended | truncated
         if self.autoreset_mode == AutoresetMode.SAME_STEP:
             infos |= self._final(over, told)
@@ -187,17 +203,10 @@ def _masked(told: dict[str, np.ndarray], mask: np.ndarray) -> dict[str, np.ndarr
     return told | {f"_{name}": mask for name in told}
 
 
-def _mode(mode: str | AutoresetMode) -> AutoresetMode:
-    try:
-        return AutoresetMode(mode)
-    except ValueError as error:
-        raise ConfigError(f"autoreset_mode must be one of {[m.value for m in AutoresetMode]}; got {mode!r}") from error
-
-
 def _rows(mask: Any, count: int) -> list[int]:
     if mask is None:
         return list(range(count))
-    mask = np.asarray(mask)
+    mask = as_array(mask)
     if mask.shape != (count,) or mask.dtype != np.bool_ or not mask.any():
         raise PromptError(
             f"reset_mask must be bool of shape ({count},) with at least one True; got {mask.dtype} {mask.shape}"

@@ -115,7 +115,7 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
         super().reset(seed=seed)
         prompt = read_prompt(options, self._dreams.size, len(self._dreams.game.actions))
         self._frame = self._dreams.begin([0], [self.np_random], [prompt])[0].cpu().numpy()
-        return self._frame, {"end_probability": 0.0, "game_reward": 0.0}
+        return self._frame.copy(), {"end_probability": 0.0, "game_reward": 0.0}
 
     def step(self, action: np.int64 | int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Takes an action; truncated is always False.
@@ -126,7 +126,7 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
         outcome = self._dreams.step(np.asarray(action).reshape(-1))
         self._frame = outcome.frames[0].cpu().numpy()
         info = {"end_probability": float(outcome.ends[0]), "game_reward": float(outcome.rewards[0])}
-        return self._frame, float(self._dreams.paid(outcome)[0]), bool(outcome.ended[0]), False, info
+        return self._frame.copy(), float(self._dreams.paid(outcome)[0]), bool(outcome.ended[0]), False, info
 
     def render(self) -> np.ndarray | None:
         """The current frame, enlarged if not upscaled: uint8 (256, 256, 3); None without a render mode."""

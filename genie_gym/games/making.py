@@ -10,6 +10,7 @@ from genie_gym.games import catalogue
 from genie_gym.games.game_env import GameEnv
 from genie_gym.games.spec import Action, GameSpec, key_names
 from genie_gym.games.toy import ToyGame
+from genie_gym.paths import own_name
 
 __all__ = ["available", "make", "wrap"]
 
@@ -126,4 +127,4 @@ def _own_spec(env: gym.Env, title: str, frame_skip: int) -> GameSpec:
     keys_of = {int(action): key_names(pressed) for pressed, action in keys.items()}
     actions = tuple(Action(str(meaning), keys=keys_of.get(i, ())) for i, meaning in enumerate(meanings))
     fps = float(env.metadata.get("render_fps", 60)) / frame_skip
-    return GameSpec(f"{title}-Own", title, "Own", actions, fps, frame_skip)
+    return GameSpec(own_name(title), title, "Own", actions, fps, frame_skip)

@@ -3,7 +3,7 @@
 from genie_gym.rewards.autoexplore import AutoExplore
 from genie_gym.rewards.baselines import FeatureError, RandomNetworkDistillation
 from genie_gym.rewards.context import FrameMemory
-from genie_gym.rewards.options import RewardOptions, make_reward
+from genie_gym.rewards.options import RewardOptions, make_reward, sizes
 from genie_gym.rewards.rlexplore import RolloutReward
 from genie_gym.rewards.scale import ReturnScale, RewardLevel
 from genie_gym.rewards.score import IntrinsicReward, NoReward, Score
@@ -24,4 +24,5 @@ __all__ = [
     "RolloutReward",
     "Score",
     "make_reward",
+    "sizes",
 ]

@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Autoencoder", "ForwardModel", "Pictures", "encoder"]
+__all__ = ["SMALLEST", "Autoencoder", "ForwardModel", "Pictures", "encoder"]
+
+SMALLEST = 36  # side of the smallest picture of which the encoder's convolutions leave something
 
 
 class Pictures(nn.Module):

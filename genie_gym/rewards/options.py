@@ -11,10 +11,11 @@ from genie_gym.errors import ConfigError
 from genie_gym.games import GameSpec
 from genie_gym.rewards.autoexplore import AutoExplore
 from genie_gym.rewards.baselines import FeatureError, RandomNetworkDistillation
+from genie_gym.rewards.networks import SMALLEST
 from genie_gym.rewards.score import IntrinsicReward, NoReward
 from genie_gym.world_model.weights import find_weights, load_weights
 
-__all__ = ["MODES", "REWARDS", "RewardOptions", "make_reward"]
+__all__ = ["MODES", "REWARDS", "RewardOptions", "make_reward", "sizes"]
 
 REWARDS = ("autoexplore", "random_features", "vae_features", "rnd", "none")
 MODES = ("replace", "add")
@@ -90,11 +91,16 @@ def make_reward(
         CheckpointError, GameError: no weights, or an unknown game.
     """
     chosen = options or RewardOptions()
-    size, count = _size(observations), _count(actions)
+    size, count = sizes(observations, actions)
     if chosen.reward == "autoexplore":
         return _autoexplore(size, count, game, checkpoint, meanings, chosen)
     if chosen.reward == "none":
         return NoReward()
+    if size < SMALLEST:
+        raise ConfigError(
+            f"reward {chosen.reward!r} needs pictures of {SMALLEST}x{SMALLEST} or more, the environment gives "
+            f"{size}x{size}; make it with size=64"
+        )
     if chosen.reward == "rnd":
         return RandomNetworkDistillation(size, device=chosen.device, seed=chosen.seed)
     features = chosen.reward.removesuffix("_features")
@@ -124,6 +130,15 @@ def _autoexplore(
             f"{theirs}; make it with genie_gym.games.make({spec.name!r}), or give the checkpoint of its own game"
         )
     return AutoExplore(loaded.model, options.context, options.horizon, options.quantile, options.steps)
+
+
+def sizes(observations: gym.Space, actions: gym.Space) -> tuple[int, int]:
+    """Side of an environment's pictures in pixels, and the number of its actions.
+
+    Raises:
+        ConfigError: pictures are not uint8 (s, s, 3), or actions not Discrete from 0.
+    """
+    return _size(observations), _count(actions)
 
 
 def _size(space: gym.Space) -> int:

@@ -15,6 +15,7 @@ from einops import rearrange
 from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
+from genie_gym.autoreset import read_mode
 from genie_gym.errors import ConfigError
 from genie_gym.rewards.options import RewardOptions, make_reward
 from genie_gym.rewards.scale import ReturnScale, RewardLevel
@@ -41,8 +42,8 @@ class RolloutReward:
         game, checkpoint: as of AutoExploreReward.
         beta: weight of the reward; kappa: its decay at each `compute` with `sync`, beta (1 - kappa)^calls.
         autoreset_mode: how the environments begin again: "SameStep" (observations[t + 1] is the new episode's first
-            frame where step t ended one; Stable-Baselines3, older Gymnasium) or "NextStep" (the step after an end only
-            resets, its action does nothing; Gymnasium's default).
+            frame where step t ended one; Stable-Baselines3, older Gymnasium; "Disabled" with resets of one's own is the
+            same) or "NextStep" (the step after an end only resets, its action does nothing; Gymnasium's default).
         options: of RewardOptions; mode, coefficient and every have no part in it.
 
     Raises:
@@ -65,7 +66,7 @@ class RolloutReward:
         self.options = RewardOptions(**options)
         self.reward = make_reward(observation_space, action_space, game, checkpoint, options=self.options)
         self.n_envs, self.beta, self.kappa, self.calls = n_envs, beta, kappa, 0
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.autoreset_mode = read_mode(autoreset_mode)
         self._level, self._running = RewardLevel(), ReturnScale(n_envs, self.options.gamma)
         self._before: _Steps | None = None
 
@@ -189,7 +190,7 @@ class _Steps:
         resets = self.resets()
         ages, age = np.zeros(self.actions.shape, int), np.zeros(self.actions.shape[1], int)
         for t in range(len(ages)):
-            age = np.where(resets[t] | self.starts[t], 0, age) + (~resets[t] | (mode == AutoresetMode.SAME_STEP))
+            age = np.where(resets[t] | self.starts[t], 0, age) + (~resets[t] | (mode != AutoresetMode.NEXT_STEP))
             ages[t] = age
         return ages
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from genie_gym.errors import InvalidActionError
 from genie_gym.rewards.context import FrameMemory
 from genie_gym.rewards.options import RewardOptions
 from genie_gym.rewards.scale import ReturnScale, RewardLevel
@@ -46,14 +47,15 @@ class RewardStream:
         reward: what to score with.
         count: N.
         size: s.
+        actions: how many there are.
         options: mode, coefficient, centring and normalisation.
 
     Attributes:
         score: the Score of the last step's scored rows, and `scored` which rows these are (bool (N,)): for plots.
     """
 
-    def __init__(self, reward: IntrinsicReward, count: int, size: int, options: RewardOptions):
-        self.reward, self.options = reward, options
+    def __init__(self, reward: IntrinsicReward, count: int, size: int, actions: int, options: RewardOptions):
+        self.reward, self.options, self.actions = reward, options, actions
         self.memory = FrameMemory(count, reward.window, (size, size, 3))
         self.level, self.scale = RewardLevel(), ReturnScale(count, options.gamma)
         self.score, self.scored = Score(torch.zeros(0)), np.zeros(count, bool)
@@ -63,6 +65,14 @@ class RewardStream:
     def begin(self, frames: np.ndarray, rows: np.ndarray | None = None) -> None:
         """Forgets the past of some rows (bool (N,); None for all), whose episodes begin at uint8 (rows, s, s, 3)."""
         self.memory.begin(frames, rows)
+
+    def check(self, actions: np.ndarray) -> None:
+        """Raises InvalidActionError unless actions are N whole numbers from 0 to `actions` - 1."""
+        given, count = np.asarray(actions), len(self._live)
+        if given.shape != (count,) or not np.issubdtype(given.dtype, np.integer):
+            raise InvalidActionError(f"expected {count} integer action(s); got {actions!r}")
+        if given.min() < 0 or given.max() >= self.actions:
+            raise InvalidActionError(f"an action must lie in 0 .. {self.actions - 1}; got {actions!r}")
 
     def act(self, actions: np.ndarray, live: np.ndarray | None = None) -> None:
         """Takes the actions (N,) of a step; `live`, bool (N,), leaves out rows that only begin an episode."""

@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from genie_gym.envs import WorldModelVectorEnv
-from genie_gym.errors import MissingExtraError
+from genie_gym.errors import ConfigError, MissingExtraError
 
 try:
     from stable_baselines3.common.vec_env import VecEnv
@@ -27,27 +27,39 @@ class DreamVecEnv(VecEnv):
         model = PPO("CnnPolicy", DreamVecEnv("Airstriker", num_envs=16, max_episode_steps=200))
 
     Args:
-        game, num_envs, max_episode_steps, options: as of WorldModelVectorEnv. Without a limit on the steps a dream
-            goes on until the model says it ended.
+        game, num_envs, max_episode_steps, options: as of WorldModelVectorEnv, but `tensors`. Without a limit on the
+            steps a dream goes on until the model says it ended.
 
     Observations are uint8 (N, 64, 64, 3), rewards float32 (N,); `infos[i]` holds "terminal_observation" and
     "TimeLimit.truncated" where dream i ended, and always "end_probability" and "game_reward", also where the reward is
     another (`reward="autoexplore"`). At each end "episode" holds the return "r" of the game's reward and the length
     "l", as VecMonitor would have it.
+
+    Raises:
+        CheckpointError, GameError, ConfigError: see the message.
     """
 
     def __init__(
         self, game: str | None = None, num_envs: int = 16, *, max_episode_steps: int | None = None, **options: Any
     ):
+        if options.get("tensors"):
+            raise ConfigError("Stable-Baselines3 takes arrays only; leave tensors out, or use WorldModelVectorEnv")
         self.dreams = WorldModelVectorEnv(
             num_envs, game, max_episode_steps=max_episode_steps, autoreset_mode=AutoresetMode.SAME_STEP, **options
         )
         super().__init__(num_envs, self.dreams.single_observation_space, self.dreams.single_action_space)
+        self.metadata = self.dreams.metadata
         self._chosen = np.zeros(num_envs, np.int64)
         self._returns, self._lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)
 
     def reset(self) -> np.ndarray:
-        """Begins all dreams, with the seeds of the last `seed` call."""
+        """Begins all dreams, with the seeds of the last `seed` call and the options of the last `set_options`.
+
+        Raises:
+            ConfigError: dreams were given different options.
+        """
+        if any(options is not self._options[0] for options in self._options) and any(self._options):
+            raise ConfigError("all dreams begin with the same options; give set_options a single dictionary")
         frames, _ = self.dreams.reset(seed=self._seeds, options=self._options[0])
         self._reset_seeds()
         self._reset_options()
@@ -77,8 +89,9 @@ class DreamVecEnv(VecEnv):
         return self.dreams.render() or [None] * self.num_envs
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
-        """All dreams are one environment: its attribute, once for each index."""
-        return [getattr(self.dreams, attr_name)] * len(self._indices(indices))
+        """All dreams are one environment: its attribute, once for each index; the spaces are those of one dream."""
+        name = f"single_{attr_name}" if attr_name in ("observation_space", "action_space") else attr_name
+        return [getattr(self.dreams, name)] * len(self._indices(indices))
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
         setattr(self.dreams, attr_name, value)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from genie_gym.errors import MissingExtraError
-from genie_gym.rewards import RewardOptions, RewardStream, make_reward
+from genie_gym.rewards import RewardOptions, RewardStream, make_reward, sizes
 
 try:
     from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
@@ -52,12 +52,9 @@ class VecAutoExploreReward(VecEnvWrapper):
 
     def __init__(self, venv: VecEnv, game: str | None = None, checkpoint: str | Path | None = None, **options: Any):
         super().__init__(venv)
-        chosen = RewardOptions(**options)
-        reward = make_reward(
-            venv.observation_space, venv.action_space, game, checkpoint, _meanings(venv), options=chosen
-        )
-        size = (venv.observation_space.shape or ())[0]
-        self.reward_stream = RewardStream(reward, venv.num_envs, size, chosen)
+        chosen, spaces = RewardOptions(**options), (venv.observation_space, venv.action_space)
+        reward = make_reward(*spaces, game, checkpoint, _meanings(venv), options=chosen)
+        self.reward_stream = RewardStream(reward, venv.num_envs, *sizes(*spaces), chosen)
 
     def reset(self) -> np.ndarray:
         """Begins all episodes."""
@@ -67,6 +64,8 @@ class VecAutoExploreReward(VecEnvWrapper):
         return frames
 
     def step_async(self, actions: np.ndarray) -> None:
+        """Raises InvalidActionError, before any environment steps, where an action lies outside the action space."""
+        self.reward_stream.check(actions)
         self.venv.step_async(actions)
         self.reward_stream.act(actions)  # the environments step meanwhile
 

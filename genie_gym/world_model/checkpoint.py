@@ -19,7 +19,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from genie_gym.errors import CheckpointError
-from genie_gym.files import write_aside
+from genie_gym.files import write_all_aside
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
@@ -58,7 +58,7 @@ class Checkpoint:
     buttons: ButtonMap | None = None
 
     def save(self, folder: str | Path) -> None:
-        """Writes the folder, each file aside and then renamed; config.json last, as it makes the folder a checkpoint.
+        """Writes the folder: all files aside, then each is renamed, config.json last, as it makes it a checkpoint.
 
         Raises:
             DataError: the disk is full or the folder cannot be written.
@@ -67,11 +67,9 @@ class Checkpoint:
         tensors = {"model.safetensors": save(_weights(self.model)), "starts.safetensors": save(_packed(self.starts))}
         if self.upscaler is not None:
             tensors[UPSCALER] = save(_weights(self.upscaler))
-        for name, content in tensors.items():
-            write_aside(folder / name, content)
-        write_aside(folder / "README.md", self.card().encode())
         config = self._config() | {"sha256": {name: _sha256(content) for name, content in tensors.items()}}
-        write_aside(folder / "config.json", json.dumps(config, indent=1).encode())
+        texts = {"README.md": self.card().encode(), "config.json": json.dumps(config, indent=1).encode()}
+        write_all_aside({folder / name: content for name, content in (tensors | texts).items()})
         if self.upscaler is None:
             (folder / UPSCALER).unlink(missing_ok=True)  # of what lay here before
 
@@ -90,6 +88,10 @@ class Checkpoint:
             latent = config.get("latent_actions")  # only models of latent actions have it
             model = WorldModel(tokenizer, dynamics, latent and LatentActionModel(LatentActionConfig(**latent)))
             model.load_state_dict(_read_tensors(folder / "model.safetensors", config))
+            if len(config["game"]["actions"]) != dynamics.config.actions:
+                raise ValueError(
+                    f"{len(config['game']['actions'])} actions, of which the model knows {dynamics.config.actions}"
+                )
             starts = _checked_starts(_read_tensors(folder / "starts.safetensors", config), tokenizer.config.size)
             sampling = Sampling(**config["sampling"])
             upscaler = _read_upscaler(folder, config)

@@ -26,9 +26,9 @@ def find_weights(game: str | None, checkpoint: str | Path | None) -> tuple[str, 
 
     Raises:
         CheckpointError: none of them exists.
-        GameError: the game is unknown.
+        GameError: the game is unknown, and no checkpoint is given.
     """
-    spec = _find(game) if game else None
+    spec = _find(game, checkpoint) if game else None
     if checkpoint is not None:
         return str(checkpoint), spec
     if game is None:
@@ -44,12 +44,12 @@ def find_weights(game: str | None, checkpoint: str | Path | None) -> tuple[str, 
     )
 
 
-def _find(game: str) -> GameSpec | None:
-    """The game of that name; None for a recording of one's own that has weights, which no list of games knows."""
+def _find(game: str, checkpoint: str | Path | None) -> GameSpec | None:
+    """The game of that name; None for one of one's own that has weights, which no list of games knows."""
     try:
         return find(game)
     except GameError:
-        if not (paths.weights_dir(game) / "config.json").is_file():
+        if checkpoint is None and not (paths.weights_dir(game) / "config.json").is_file():
             raise
         return None
 

@@ -3,6 +3,8 @@
 Shapes: b dreams, c prompt frames, n tokens a frame, k codes, s side of a frame in pixels.
 """
 
+import math
+import types
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from typing import Any
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch._dynamo.exc import TorchDynamoException  # what every failure to compile is; torch has no public name for it
+from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException  # torch has no public names for them
 
 from genie_gym.errors import ConfigError
 from genie_gym.frames import from_model, to_model
@@ -54,9 +56,9 @@ class Sampling:
     floor: float = 0.02
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ConfigError(f"sampling steps must be 1 or more; got {self.steps}")
-        if self.temperature < 0:
+        if not isinstance(self.steps, int) or self.steps < 1:
+            raise ConfigError(f"sampling steps must be a whole number, 1 or more; got {self.steps!r}")
+        if not 0 <= self.temperature < math.inf:
             raise ConfigError(f"temperature must be 0 or more; got {self.temperature}")
         if not 0 <= self.floor < 1:
             raise ConfigError(f"floor must lie in [0, 1); got {self.floor}")
@@ -141,12 +143,17 @@ class WorldModel(nn.Module):
         """
         # Frozen parts never change: asking them at every call whether they did takes a millisecond.
         options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_guard_on_all_nn_modules_unsafe}
-        compiled = torch.compile(self._advance, fullgraph=True, dynamic=False, options=options)
+        # Graphs are kept with the code they were made from, and with those guards gone nothing tells one model's graph
+        # from another's: so each model compiles a copy of the function.
+        ours = type(self)._advance
+        copied = types.FunctionType(ours.__code__.replace(), ours.__globals__, ours.__name__)
+        advance = types.MethodType(copied, self)
+        compiled = torch.compile(advance, fullgraph=True, dynamic=False, options=options)
 
         def step(state: DreamState, actions: Tensor, sampling: Sampling) -> Outcome:
             try:
                 return compiled(state, actions, sampling)
-            except TorchDynamoException as error:
+            except (TorchDynamoException, FailOnRecompileLimitHit) as error:
                 reason = str(error).strip().splitlines()[0]
                 warnings.warn(
                     f"the step is not compiled ({reason}) and goes on uncompiled, which is slower; "

@@ -6,7 +6,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from genie_gym.rewards import RewardOptions, RewardStream, make_reward
+from genie_gym.rewards import RewardOptions, RewardStream, make_reward, sizes
 
 __all__ = ["AutoExploreReward"]
 
@@ -50,7 +50,7 @@ class AutoExploreReward(gym.Wrapper[np.ndarray, np.int64, np.ndarray, np.int64],
         tells = env.has_wrapper_attr("get_action_meanings")
         meanings = env.get_wrapper_attr("get_action_meanings")() if tells else None
         reward = make_reward(env.observation_space, env.action_space, game, checkpoint, meanings, chosen)
-        self.reward_stream = RewardStream(reward, 1, (env.observation_space.shape or ())[0], chosen)
+        self.reward_stream = RewardStream(reward, 1, *sizes(env.observation_space, env.action_space), chosen)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -1,13 +1,14 @@
 """AutoExploreReward for many environments, a `gymnasium.vector.VectorWrapper`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-from genie_gym.rewards import RewardOptions, RewardStream, make_reward
+from genie_gym.rewards import RewardOptions, RewardStream, make_reward, sizes
 
 __all__ = ["AutoExploreReward"]
 
@@ -49,8 +50,8 @@ class AutoExploreReward(
         gym.vector.VectorWrapper.__init__(self, env)
         chosen = RewardOptions(**options)
         spaces = env.single_observation_space, env.single_action_space
-        reward = make_reward(*spaces, game, checkpoint, options=chosen)
-        self.reward_stream = RewardStream(reward, env.num_envs, (spaces[0].shape or ())[0], chosen)
+        reward = make_reward(*spaces, game, checkpoint, _meanings(env), options=chosen)
+        self.reward_stream = RewardStream(reward, env.num_envs, *sizes(*spaces), chosen)
         # What Gymnasium's own wrappers take for granted where an environment does not say.
         self._mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         self._over = np.zeros(env.num_envs, bool)
@@ -65,7 +66,11 @@ class AutoExploreReward(
         return frames, infos
 
     def step(self, actions: np.ndarray) -> Arrays:
-        """Takes one action in each environment."""
+        """Takes one action in each environment.
+
+        Raises:
+            InvalidActionError: an action lies outside the action space; no environment has been stepped.
+        """
         resets = self._over if self._mode == AutoresetMode.NEXT_STEP else np.zeros(self.num_envs, bool)
         frames, game_rewards, terminated, truncated, infos = self._advance(actions, ~resets)
         over = terminated | truncated
@@ -82,6 +87,7 @@ class AutoExploreReward(
 
     def _advance(self, actions: np.ndarray, live: np.ndarray) -> Arrays:
         """Steps the environments and scores the step, both at once where they run in processes of their own."""
+        self.reward_stream.check(actions)
         if isinstance(self.env, AsyncVectorEnv):
             self.env.step_async(actions)
             self.reward_stream.act(actions, live)
@@ -96,3 +102,16 @@ class AutoExploreReward(
         for row in np.flatnonzero(over):
             last[row] = final[row]
         return last
+
+
+def _meanings(env: VectorEnv) -> Sequence[str] | None:
+    """Names of the actions, where the environments tell them."""
+    plain = env.unwrapped
+    if hasattr(plain, "get_action_meanings"):
+        return plain.get_action_meanings()
+    if not isinstance(plain, SyncVectorEnv | AsyncVectorEnv):
+        return None
+    try:
+        return plain.call("get_action_meanings")[0]
+    except AttributeError:
+        return None

@@ -9,7 +9,7 @@ import pytest
 
 from genie_gym import data, games
 from genie_gym.data import convert
-from genie_gym.errors import DataError
+from genie_gym.errors import DataError, GameError
 
 NAMES = ["NOOP", "LEFT", "RIGHT"]
 
@@ -200,6 +200,13 @@ def test_bad_sources(pictures, video, tmp_path):
     (tmp_path / "fake.mp4").write_bytes(b"no video")
     with pytest.raises(DataError, match=r"0 frame\(s\) could be read"):
         convert.from_video(tmp_path / "fake.mp4", None, out)
+
+
+@pytest.mark.parametrize("name", ["My Game", "../../escape", "a/b", ""])
+def test_names_that_are_no_names(pictures, tmp_path, name):
+    with pytest.raises(GameError, match=r"letters, digits, '_', '\.' and '-' only\. Received"):
+        convert.from_frames(pictures, None, tmp_path / "out", game=name)
+    assert not (tmp_path / "out").exists()
 
 
 def test_converted_recordings_feed_clips(pictures, tmp_path):

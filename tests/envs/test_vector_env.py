@@ -29,20 +29,26 @@ def test_each_dream_is_that_of_a_single_env_also_through_resets(make, toy_checkp
         [lambda: WorldModelEnv(checkpoint=toy_checkpoint, temperature=1.0, reward=reward)] * 3,
         autoreset_mode=AutoresetMode(mode),
     )
-    (frames, _), (expected, _) = vector.reset(seed=7), singles.reset(seed=7)
+    (frames, told), (expected, theirs) = vector.reset(seed=7), singles.reset(seed=7)
     assert np.array_equal(frames, expected)
+    assert told.keys() == theirs.keys()
+    for name, value in theirs.items():
+        np.testing.assert_array_equal(told[name], value)
     ended = 0
     for actions in ACTIONS:
         frames, rewards, ends, cuts, infos = vector.step(actions)
         theirs = singles.step(actions)
         # A batch of three may round otherwise than three batches of one, which shows as a level of colour at most.
         assert np.abs(frames.astype(int) - theirs[0]).max() <= 1
-        assert np.allclose(rewards, theirs[1], rtol=1e-4)
+        assert np.allclose(rewards, theirs[1], rtol=1e-4) and rewards.dtype == theirs[1].dtype
         assert np.array_equal(ends, theirs[2])
         assert np.array_equal(cuts, theirs[3])
         assert infos.keys() == theirs[4].keys()
-        going = infos["_game_reward"] & ~ends
-        assert np.allclose(infos["game_reward"][going], theirs[4]["game_reward"][going], rtol=1e-4)
+        for name in ("game_reward", "end_probability"):
+            # Where a dream ends and begins at once Gymnasium has the new one's, and ours are those of the end.
+            same = ~ends if mode == "SameStep" else slice(None)
+            assert np.allclose(infos[name][same], theirs[4][name][same], rtol=1e-4)
+            assert np.array_equal(infos[f"_{name}"], theirs[4][f"_{name}"])
         if "final_info" in infos:
             last, other = infos["final_info"]["game_reward"][ends], theirs[4]["final_info"]["game_reward"][ends]
             assert np.allclose(last, other, rtol=1e-4) and (last != 0).all()
@@ -105,6 +111,18 @@ def test_a_prompt_starts_all_dreams(make):
     [
         (lambda make: make(0), ConfigError, "num_envs"),
         (lambda make: make(autoreset_mode="Sometimes"), ConfigError, "autoreset_mode"),
+        (lambda make: make(max_episode_steps=0), ConfigError, "max_episode_steps must be 1 or more, or None"),
+        (
+            lambda make: make().reset(options={"reset_mask": np.array([True, False, False])}),
+            gym.error.ResetNeeded,
+            r"call reset\(\) first; only dreams \[0\] of 3",
+        ),
+        (lambda make: make(render_mode="rgb_array").render(), gym.error.ResetNeeded, "before render"),
+        (
+            lambda make: make().reset(options={"prompt": [np.zeros((9, 9, 3)), np.zeros((8, 8, 3))]}),
+            PromptError,
+            "parts do not fit together",
+        ),
         (lambda make: make().reset(seed=[1, 2]), ConfigError, "list of seeds"),
         (lambda make: make().reset(options={"reset_mask": np.ones(2, bool)}), PromptError, "reset_mask"),
         (
@@ -113,6 +131,8 @@ def test_a_prompt_starts_all_dreams(make):
             "must be one of 0 NOOP",
         ),
         (lambda make: (e := make(), e.reset(), e.step(np.array([0, 1]))), InvalidActionError, "3 integer"),
+        (lambda make: (e := make(), e.reset(), e.step(torch.rand(3))), InvalidActionError, "3 integer"),
+        (lambda make: (e := make(), e.reset(), e.step(torch.tensor([0, -1, 2]))), InvalidActionError, "must be one of"),
     ],
 )
 def test_bad_input_is_explained(make, call, error, says):
@@ -131,5 +151,31 @@ def test_tensors_hold_what_arrays_hold(make, mode):
         assert [x.dtype for x in got[:4]] == [torch.uint8, torch.float32, torch.bool, torch.bool]
         assert all(np.allclose(a, b.numpy()) for a, b in zip(expected[:4], got[:4], strict=True))
         assert np.array_equal(got[4]["end_probability"], expected[4]["end_probability"])
+    mask = torch.tensor([True, False, True])
+    arrays.reset(seed=9, options={"reset_mask": mask.numpy(), "prompt": np.asarray(kept[0])})
+    again = tensors.reset(seed=9, options={"reset_mask": mask, "prompt": kept[0]})[0]
+    assert np.array_equal(again.numpy(), arrays._frames.numpy())  # tensors that it gave may be handed back
     assert torch.equal(kept, tensors.reset(seed=3)[0])  # what was given away is not written into
     (got[1] * torch.ones(3, requires_grad=True)).sum().backward()  # and may stand in a loss
+
+
+def test_an_action_that_a_gpu_would_not_show_at_once_is_refused_with_the_outcome(make):
+    env = make()
+    env.reset(seed=0)
+    outcome = env._dreams.step(ACTIONS[0])
+    env._dreams.unknown = torch.tensor([False, True, False])  # as the step leaves it there
+    with pytest.raises(InvalidActionError, match="an action must be one of 0 NOOP"):
+        env._advance(np.array([0, 7, 0]), outcome, np.zeros(3, bool))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_wrong_actions_on_a_gpu_are_refused_and_it_goes_on(toy_checkpoint):
+    env = WorldModelVectorEnv(3, checkpoint=toy_checkpoint, device="cuda", tensors=True)
+    env.reset(seed=0)
+    for wrong in ([0, 4, 0], [-1, 0, 0]):
+        with pytest.raises(InvalidActionError, match="an action must be one of 0 NOOP"):
+            env.step(torch.tensor(wrong, device="cuda"))
+    with pytest.raises(InvalidActionError, match="3 integer"):
+        env.step(torch.zeros(3, 1, device="cuda", dtype=torch.long))
+    assert env.step(torch.zeros(3, device="cuda", dtype=torch.long))[0].is_cuda

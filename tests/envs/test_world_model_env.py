@@ -12,6 +12,7 @@ import genie_gym  # noqa: F401 (registers the ids)
 from genie_gym import paths
 from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import CheckpointError, ConfigError, GameError, InvalidActionError, PromptError
+from genie_gym.registration import register_games
 from tests.conftest import reward_by_numpy, untrained
 
 
@@ -71,6 +72,14 @@ def test_make_finds_weights_in_the_users_folder_under_either_id():
         assert frame.shape == (64, 64, 3)
         assert env.unwrapped.get_action_meanings()[:3] == ["NOOP", "RIGHT", "LEFT"]
         env.step(env.action_space.sample())
+
+
+def test_a_folder_of_weights_with_an_odd_name_stops_nothing():
+    untrained("Toy-Numpy").save(paths.weights_dir("My Game-Own"))
+    untrained("Toy-Numpy").save(paths.weights_dir("Fine.2-Own"))
+    register_games()
+    assert "GenieRedux/Fine.2-Own-v0" in gym.registry
+    del gym.registry["GenieRedux/Fine.2-Own-v0"]
 
 
 def test_without_weights_the_error_names_the_folder_and_the_commands():
@@ -145,8 +154,11 @@ def test_a_wrong_action_is_explained(env, action):
         ({"render_mode": "ansi"}, "render_mode"),
         ({"sampling_steps": 0}, "sampling steps"),
         ({"temperature": -1.0}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"sampling_steps": 2.5}, "sampling steps must be a whole number"),
         ({"order": "alphabetical"}, "order"),
-        ({"context": 9}, "context must lie in 1 .. 4"),
+        ({"context": 9}, "context must be a whole number in 1 .. 4"),
+        ({"context": 2.0}, "context must be a whole number in 1 .. 4"),
         ({"reward": "fun"}, "unknown reward 'fun' of a dream; choose one of: game, autoexplore"),
         ({"device": "abacus"}, "cannot use device 'abacus'"),
         ({"precision": "float7"}, "precision"),
@@ -155,6 +167,21 @@ def test_a_wrong_action_is_explained(env, action):
 def test_a_bad_option_is_explained(toy_checkpoint, option, says):
     with pytest.raises(ConfigError, match=says):
         WorldModelEnv(checkpoint=toy_checkpoint, **option)
+
+
+def test_what_was_given_away_may_be_written_into(env):
+    first, _ = env.reset(seed=0)
+    next_one = env.step(1)[0]
+    shown = env.unwrapped._frame.copy()
+    for frame in (first, next_one):
+        assert frame.flags.c_contiguous
+        frame[:] = 0
+    assert np.array_equal(env.unwrapped._frame, shown) and shown.any()
+
+
+def test_a_checkpoint_overrules_a_name_that_no_list_knows(toy_checkpoint):
+    env = WorldModelEnv("Pinball-Own", checkpoint=toy_checkpoint)
+    assert env.get_action_meanings() == WorldModelEnv(checkpoint=toy_checkpoint).get_action_meanings()
 
 
 def test_stepping_before_reset_is_refused(env):

@@ -1,5 +1,7 @@
 """Which reward follows from which options, and what is said when spaces or options do not fit."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
@@ -54,6 +56,14 @@ def test_options_reach_autoexplore_and_the_model_is_shared(exploring_checkpoint)
 def test_spaces_that_do_not_fit(exploring_checkpoint, pictures, actions, words):
     with pytest.raises(ConfigError, match=words):
         make_reward(pictures, actions, None, exploring_checkpoint)
+
+
+@pytest.mark.parametrize("reward", ["rnd", "random_features", "vae_features"])
+def test_pictures_too_small_for_a_baseline(reward):
+    for size in (35, 36):
+        pictures, options = Box(0, 255, (size, size, 3), np.uint8), RewardOptions(reward=reward)
+        with pytest.raises(ConfigError, match="needs pictures of 36x36 or more") if size < 36 else nullcontext():
+            make_reward(pictures, Discrete(4), options=options)
 
 
 def test_actions_of_other_names(exploring_checkpoint):

@@ -50,6 +50,14 @@ def test_rollouts_are_paid_as_steps_are_wherever_they_are_cut(exploring_checkpoi
     assert (expected > 0).sum() > 15 and (expected == 0).sum() > 8
 
 
+def test_resets_of_ones_own_look_as_those_of_the_same_step(exploring_checkpoint):
+    samples, expected = collect(exploring_checkpoint, AutoresetMode.SAME_STEP)
+    reward = RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint, device="cpu", autoreset_mode="Disabled")
+    np.testing.assert_allclose(reward.compute(samples).numpy(), expected, rtol=1e-4)
+    with pytest.raises(ConfigError, match=r"autoreset_mode must be one of .*; got 'Sometimes'"):
+        RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint, autoreset_mode="Sometimes")
+
+
 def test_without_sync_nothing_is_remembered(exploring_checkpoint):
     samples, expected = collect(exploring_checkpoint, AutoresetMode.SAME_STEP)
     reward = RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint, kappa=0.5)

@@ -38,7 +38,7 @@ def picture(colour: int) -> np.ndarray:
 @pytest.mark.parametrize(("window", "context"), [(5, 2), (5, 5), (2, 2), (1, 1), (4, 1)])
 def test_a_step_is_paid_for_the_window_that_it_ends(window, context):
     """Frame t shows colour t; the action at frame t is t % 4. The step from t to t + 1 ends a window at t + 1."""
-    stream = RewardStream(Telling(window, context), 1, 4, RewardOptions())
+    stream = RewardStream(Telling(window, context), 1, 4, 4, RewardOptions())
     stream.begin(picture(0))
     for t in range(9):
         stream.act(np.array([t % 4]))
@@ -53,7 +53,7 @@ def test_a_step_is_paid_for_the_window_that_it_ends(window, context):
 
 
 def test_a_new_episode_remembers_nothing_of_the_last_and_leaves_others_alone():
-    stream, undisturbed = (RewardStream(Telling(3, 2), 2, 4, RewardOptions()) for _ in range(2))
+    stream, undisturbed = (RewardStream(Telling(3, 2), 2, 4, 4, RewardOptions()) for _ in range(2))
     start = np.concatenate([picture(0), picture(50)])
     stream.begin(start)
     undisturbed.begin(start)
@@ -73,7 +73,7 @@ def test_a_new_episode_remembers_nothing_of_the_last_and_leaves_others_alone():
 
 def test_rows_that_only_reset_are_not_scored_and_paid_nothing():
     telling = Telling(2, 1)
-    stream = RewardStream(telling, 3, 4, RewardOptions())
+    stream = RewardStream(telling, 3, 4, 4, RewardOptions())
     stream.begin(np.concatenate([picture(1)] * 3))
     stream.act(np.zeros(3), live=np.array([True, False, True]))
     rewards = stream.see(np.concatenate([picture(2)] * 3), np.zeros(3))
@@ -83,7 +83,7 @@ def test_rows_that_only_reset_are_not_scored_and_paid_nothing():
 
 def test_one_step_in_so_many_is_scored_and_environments_take_turns():
     telling = Telling(2, 1)
-    stream = RewardStream(telling, 4, 4, RewardOptions(every=2))
+    stream = RewardStream(telling, 4, 4, 4, RewardOptions(every=2))
     stream.begin(np.concatenate([picture(1)] * 4))
     scored = []
     for _ in range(4):
@@ -105,7 +105,7 @@ def test_one_step_in_so_many_is_scored_and_environments_take_turns():
     ],
 )
 def test_modes_and_coefficient(options, expected):
-    stream = RewardStream(Telling(1, 1), 2, 4, RewardOptions(**options))
+    stream = RewardStream(Telling(1, 1), 2, 4, 4, RewardOptions(**options))
     stream.begin(np.zeros((2, 4, 4, 3), np.uint8))
     stream.act(np.zeros(2))
     rewards = stream.see(np.full((2, 4, 4, 3), 8, np.uint8), np.array([1.0, -3.0]))
@@ -113,7 +113,7 @@ def test_modes_and_coefficient(options, expected):
 
 
 def test_normalised_rewards_have_the_discounted_sums_deviation():
-    stream = RewardStream(Telling(1, 1), 1, 4, RewardOptions(normalize=True, gamma=0.5))
+    stream = RewardStream(Telling(1, 1), 1, 4, 4, RewardOptions(normalize=True, gamma=0.5))
     stream.begin(picture(0))
     total, returns = 0.0, []
     for colour in np.random.default_rng(0).integers(1, 200, 40):
@@ -126,7 +126,7 @@ def test_normalised_rewards_have_the_discounted_sums_deviation():
 
 
 def test_centred_rewards_stand_around_zero_and_what_is_not_scored_is_zero():
-    stream = RewardStream(Telling(1, 1), 1, 4, RewardOptions(center=True, every=2))
+    stream = RewardStream(Telling(1, 1), 1, 4, 4, RewardOptions(center=True, every=2))
     stream.begin(picture(0))
     paid, scored = [], []
     for colour in np.random.default_rng(0).integers(100, 110, 400):
@@ -139,14 +139,14 @@ def test_centred_rewards_stand_around_zero_and_what_is_not_scored_is_zero():
 
 
 def test_no_reward_is_none():
-    stream = RewardStream(NoReward(), 2, 4, RewardOptions(reward="none", mode="add"))
+    stream = RewardStream(NoReward(), 2, 4, 4, RewardOptions(reward="none", mode="add"))
     stream.begin(np.zeros((2, 4, 4, 3), np.uint8))
     stream.act(np.zeros(2))
     assert stream.see(np.zeros((2, 4, 4, 3), np.uint8), np.array([1.0, 2.0])).total.tolist() == [1, 2]
 
 
 def test_a_baseline_learns_what_it_sees_again_and_again():
-    stream = RewardStream(FeatureError("random", 64, 4, lr=1e-3), 8, 64, RewardOptions(reward="random_features"))
+    stream = RewardStream(FeatureError("random", 64, 4, lr=1e-3), 8, 64, 4, RewardOptions(reward="random_features"))
     shown = np.random.default_rng(0).integers(0, 256, (2, 8, 64, 64, 3), np.uint8)
     stream.begin(shown[0])
     paid = []

@@ -9,6 +9,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor, VecTransposeImage
 
 from genie_gym.envs import WorldModelVectorEnv
+from genie_gym.errors import ConfigError
 from genie_gym.sb3 import DreamVecEnv
 
 
@@ -84,3 +85,19 @@ def test_the_games_reward_stays_in_the_infos(make):
     _, own, _, _ = plain.step(np.array([0, 1, 2]))
     assert [info["game_reward"] for info in infos] == own.tolist()
     assert ((rewards > 0) & (rewards <= 2)).all() and not np.array_equal(rewards, own)
+
+
+def test_it_answers_for_one_dream_and_refuses_what_it_cannot_do(make):
+    env = make(render_mode="rgb_array")
+    assert env.get_attr("action_space") == [env.action_space] * 3
+    assert env.get_attr("observation_space", 0) == [env.observation_space]
+    assert env.metadata["render_fps"] == env.dreams.metadata["render_fps"]
+    black, white = (np.full((64, 64, 3), level, np.uint8) for level in (0, 255))
+    env.set_options({"prompt": white})
+    frames = env.reset()
+    assert np.abs(frames[0].astype(int) - frames[2]).max() <= 1
+    env.set_options([{"prompt": black}, {"prompt": white}, {"prompt": white}])
+    with pytest.raises(ConfigError, match="give set_options a single dictionary"):
+        env.reset()
+    with pytest.raises(ConfigError, match="leave tensors out"):
+        make(tensors=True)

@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import (
 )
 
 from genie_gym import games
-from genie_gym.errors import ConfigError
+from genie_gym.errors import ConfigError, InvalidActionError
 from genie_gym.sb3 import VecAutoExploreReward
 from genie_gym.wrappers.vector import AutoExploreReward
 
@@ -90,3 +90,11 @@ def test_it_must_be_below_stacking(exploring_checkpoint):
 def test_the_actions_must_be_the_models():
     with pytest.raises(ConfigError, match="knows the actions NOOP, RIGHT, LEFT, PRIMARY"):
         VecAutoExploreReward(DummyVecEnv(MAKERS), game="Airstriker")
+
+
+def test_a_wrong_action_is_refused_before_any_environment_steps(exploring_checkpoint):
+    env = make(exploring_checkpoint)
+    env.reset()
+    with pytest.raises(InvalidActionError, match=r"must lie in 0 \.\. 3"):
+        env.step(np.array([0, 0, 9]))
+    assert len(env.step(np.array([0, 0, 3]))[1]) == 3

@@ -1,5 +1,6 @@
 """The checkpoint folder: what is read back, what is refused, and that nothing in it is executed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from genie_gym.errors import CheckpointError
+from genie_gym.errors import CheckpointError, DataError
 from genie_gym.frames import to_model
 from genie_gym.world_model import Checkpoint, Sampling
 from tests.conftest import untrained, untrained_latent
@@ -79,6 +80,22 @@ def test_saving_again_replaces_it(folder):
     other = untrained(seed=5)
     other.save(folder)
     assert all(torch.equal(a, b) for a, b in zip(step(other), step(Checkpoint.load(folder)), strict=True))
+
+
+def test_a_save_that_fails_leaves_what_was_there(folder, monkeypatch):
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    written, sync = [], os.fsync
+
+    def full(descriptor):
+        written.append(descriptor)
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(DataError, match="what was there before is intact"):
+        untrained(seed=5).save(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
 
 
 def change_config(**entries: object):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -50,3 +51,24 @@ def test_without_a_compiler_the_dream_goes_on_and_says_so(tmp_path):
     assert done.stdout.count("torch.Size([1, 64, 64, 3])") == 2
     assert done.stderr.count("RuntimeWarning: the step is not compiled") == 1
     assert "install a C++ compiler (apt install g++), or leave compile out" in done.stderr
+
+
+@pytest.mark.slow
+def test_two_games_in_one_process_have_graphs_of_their_own():
+    for game in ("Toy-Numpy", "SuperMarioBros-Nes"):  # which have different numbers of actions
+        eager, compiled = untrained(game), untrained(game)
+        compiled.model.compile_step()
+        frames, action = eager.starts["frames"][:1], torch.tensor([3])
+        one, other = (x.model.step(x.model.start(frames)[0], action, Sampling()) for x in (eager, compiled))
+        torch.testing.assert_close(one.logits, other.logits, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_beyond_the_limit_of_graphs_the_dream_goes_on_and_says_so(monkeypatch):
+    monkeypatch.setattr("torch._dynamo.config.recompile_limit", 1)
+    checkpoint = untrained()
+    checkpoint.model.compile_step()
+    for count in (1, 2):
+        state, _ = checkpoint.model.start(checkpoint.starts["frames"][:count])
+        with pytest.warns(RuntimeWarning, match="the step is not compiled") if count == 2 else nullcontext():
+            assert len(checkpoint.model.step(state, torch.zeros(count, dtype=int), Sampling()).frames) == count

@@ -9,7 +9,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 from genie_gym import games
-from genie_gym.errors import ConfigError
+from genie_gym.errors import ConfigError, InvalidActionError
 from genie_gym.wrappers import AutoExploreReward as OneReward
 from genie_gym.wrappers.vector import AutoExploreReward
 
@@ -128,3 +128,25 @@ def test_pictures_it_does_not_know(exploring_checkpoint):
     vector = SyncVectorEnv([partial(games.make, "Toy", size=32)])
     with pytest.raises(ConfigError, match="64x64, the environment gives 32x32"):
         AutoExploreReward(vector, checkpoint=exploring_checkpoint)
+
+
+@pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
+def test_actions_of_other_names(kind):
+    """Both games have four actions, of which the last is JUMP in one and PRIMARY in the other."""
+    vector = kind(MAKERS)
+    with pytest.raises(ConfigError, match="knows the actions NOOP, RIGHT, LEFT, PRIMARY, the environment has the"):
+        AutoExploreReward(vector, game="Airstriker")
+    vector.close()
+
+
+@pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
+@pytest.mark.parametrize("wrong", [[0, 4, 0], [0, 0], [0.0, 1.0, 2.0]])
+def test_a_wrong_action_is_refused_and_the_next_one_taken(exploring_checkpoint, kind, wrong):
+    env = make(exploring_checkpoint, AutoresetMode.NEXT_STEP, kind)
+    env.reset(seed=5)
+    for actions in ACTIONS[:5]:
+        env.step(actions)  # so that windows are full
+    with pytest.raises(InvalidActionError, match=r"must lie in 0 \.\. 3|expected 3 integer"):
+        env.step(np.array(wrong))
+    assert (env.step(ACTIONS[5])[1] > 0).all()
+    env.close()
