@@ -2,9 +2,17 @@
 
 import torch
 
+from genie_gym.checks import at_least
 from genie_gym.errors import ConfigError
 
-__all__ = ["find_device"]
+__all__ = ["find_device", "use_threads"]
+
+
+def use_threads(threads: int | None) -> None:
+    """Lets torch compute with so many CPU threads, or as many as it likes with None; ConfigError for less than 1."""
+    at_least(1, threads=threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
 def find_device(name: str) -> torch.device:

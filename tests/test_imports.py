@@ -15,7 +15,7 @@ PACKAGE = Path(genie_gym.__file__).parent
 # Each room may import those on the lines above it; rooms of one line do not know each other.
 ORDER = [
     {"errors"},
-    {"paths", "autoreset"},
+    {"autoreset", "checks", "paths"},
     {"frames", "files", "devices", "precision", "metrics", "stopping"},
     {"games", "data", "models", "perceptual"},
     {"fit", "world_model", "registration"},

@@ -16,6 +16,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTransposeImage
 
 from genie_gym import games
+from genie_gym.files import write_aside
 from genie_gym.pipeline.provenance import code_version
 from genie_gym.sb3 import DreamVecEnv
 
@@ -95,7 +96,9 @@ def main() -> None:
         settings = {name: value for name, value in vars(given).items() if name not in ("agents", "out")}
         made: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores"}
         made |= {"code": code, "torch": torch.__version__, "minutes": (time.monotonic() - started) / 60}
-        given.out.write_text(json.dumps({"settings": settings, **made, "returns": returns}, indent=1) + "\n")
+        write_aside(
+            given.out, (json.dumps({"settings": settings, **made, "returns": returns}, indent=1) + "\n").encode()
+        )
 
 
 if __name__ == "__main__":

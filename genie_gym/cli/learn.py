@@ -40,7 +40,6 @@ def fit(
     """
     from genie_gym.pipeline.fit_world import fit_world
 
-    _check_threads(threads)
     name = find_name(game, data)
     report = fit_world(
         name,
@@ -87,7 +86,6 @@ def fit_upscaler(
     """
     from genie_gym.pipeline.add_upscaler import add_upscaler
 
-    _check_threads(threads)
     report = add_upscaler(
         find_checkpoint(checkpoint),
         size=preset,
@@ -140,19 +138,17 @@ def evaluate(
     import json
     from dataclasses import replace
 
-    import torch
     from rich.console import Console
 
     from genie_gym import paths
     from genie_gym.data import Recording
+    from genie_gym.devices import use_threads
     from genie_gym.files import write_aside
     from genie_gym.pipeline.evaluate import evaluate as score
     from genie_gym.pipeline.figures import summary
     from genie_gym.world_model.weights import load_weights
 
-    _check_threads(threads)
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     loaded = load_weights(find_checkpoint(checkpoint), "auto", "auto")
     recording = Recording(data or paths.data_dir(loaded.game["name"]))
     asked: dict[str, Any] = {"steps": steps, "temperature": temperature, "order": order, "floor": floor}
@@ -206,8 +202,3 @@ def map_buttons(
     replace(loaded, buttons=found).save(out or place)
     Console().print(summary(found))
     print(f"kept in {out or place}; play it with its buttons: genie-gym play {out or checkpoint}")
-
-
-def _check_threads(threads: int | None) -> None:
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads must be 1 or more, got {threads}")

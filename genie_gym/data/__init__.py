@@ -6,7 +6,7 @@ from genie_gym.data.episode import Episode
 from genie_gym.data.export import export_minari
 from genie_gym.data.joined import JoinedClips
 from genie_gym.data.pairs import Pairs
-from genie_gym.data.recording import Recording, episode_lengths
+from genie_gym.data.recording import Recording, episode_lengths, read_runs
 from genie_gym.data.split import split
 from genie_gym.data.writer import RecordingWriter, pack
 
@@ -21,5 +21,6 @@ __all__ = [
     "episode_lengths",
     "export_minari",
     "pack",
+    "read_runs",
     "split",
 ]

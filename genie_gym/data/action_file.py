@@ -8,6 +8,7 @@ An action is its index, from 0, or its name.
 
 import csv
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,10 +56,21 @@ def read_actions(path: str | Path, names: Sequence[str] | None = None) -> Action
         raise DataError(f"cannot read the action file {path}: {error}") from None
     if not rows:
         raise DataError(f"the action file {path} is empty; it needs one action for each frame")
+    _check_heading(path, rows)
     names = list(names) if names is not None else _guess_names([row["action"] for _, row in rows])
     actions = [_index(row["action"], names, f"{path}, line {line}") for line, row in rows]
     rewards = [_number(row.get("reward", 0), f"{path}, line {line}") for line, row in rows]
     return ActionFile(np.array(actions, np.int64), np.array(rewards, np.float32), names)
+
+
+def _check_heading(path: Path, rows: list[tuple[int, dict[str, Any]]]) -> None:
+    """A first line that alone is no number is no action, but the name of the column."""
+    first, *others = (_as_index(row["action"]) for _, row in rows)
+    if first is None and others and None not in others:
+        raise DataError(
+            f"{path}, line {rows[0][0]} is {rows[0][1]['action']!r} and all others are numbers; a line that names the "
+            "column must say action"
+        )
 
 
 Rows = Iterator[tuple[int, dict[str, Any]]]  # line number and the columns of that line
@@ -127,6 +139,9 @@ def _as_index(value: Any) -> int | None:
 
 def _number(value: Any, where: str) -> float:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        raise DataError(f"{where}: the reward {value!r} is no number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise DataError(f"{where}: the reward {value!r} is no number")
+    return number

@@ -12,6 +12,7 @@ from genie_gym.errors import DataError
 __all__ = ["Batch", "Clips"]
 
 Batch = dict[str, np.ndarray]
+MOST_IN_MEMORY = 4 * 2**30  # bytes, so that a large recording is never half of what a machine does
 
 
 class Clips:
@@ -23,10 +24,11 @@ class Clips:
         indices: the episodes to use (one side of `split`); all by default.
         ends: False leaves out the last step of episodes that the game ended, for emulators whose last frame is already
             the next episode's first.
-        in_memory: loads all frames once, as uint8; for small recordings.
+        in_memory: loads all frames once, as uint8, if there is room for them, which spares decompressing them again
+            and again.
 
     Raises:
-        DataError: no episode is long enough, or the memory is too small for `in_memory`.
+        DataError: no episode is long enough.
 
     A batch is a dict of arrays, b windows in each:
         frames      uint8 (b, length, h, w, 3)
@@ -57,7 +59,7 @@ class Clips:
                 f"{recording.folder} has {longest} frames; use shorter windows or record longer episodes"
             )
         self._shape = recording.frames(int(self._indices[0]), 0, 1).shape[1:]
-        self._loaded = self._load() if in_memory else None
+        self._loaded = self._load() if in_memory and self._has_room() else None
 
     def __len__(self) -> int:
         """The number of different windows."""
@@ -122,14 +124,12 @@ class Clips:
         else:
             self.recording.frames(int(self._indices[episode]), start, start + len(out), out)
 
-    def _load(self) -> list[np.ndarray]:
+    def _has_room(self) -> bool:
         needed = int(self.recording.lengths[self._indices].sum()) * math.prod(self._shape)
         free = _free_memory()
-        if free is not None and needed > 0.9 * free:  # leave a tenth for the rest of the program
-            raise DataError(
-                f"in_memory=True needs {needed:,} bytes for the frames of {self.recording.folder}, "
-                f"{free:,} are free; leave it off to read windows from disk"
-            )
+        return needed <= MOST_IN_MEMORY and (free is None or needed <= 0.5 * free)  # the rest of a fit needs some, too
+
+    def _load(self) -> list[np.ndarray]:
         lengths = self.recording.lengths
         return [self.recording.frames(int(index), 0, int(lengths[index])) for index in self._indices]
 

@@ -1,6 +1,7 @@
 """Turning somebody's own pictures or video, with a file of actions, into a recording."""
 
 import hashlib
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
@@ -60,6 +61,8 @@ def from_frames(
         DataError: a missing or unreadable file, or actions that do not fit the pictures.
         GameError: the game's name has characters that no name has.
     """
+    if not 0 < fps < math.inf:
+        raise DataError(f"fps must be more than 0, got {fps}")
     paths = _pictures(Path(folder))
     frames = np.stack([square(_read_picture(path), size) for path in paths])
     taken = _read_fitting(actions, _header(out), action_names, (len(frames),), folder)
@@ -110,7 +113,7 @@ def from_video(
         rewards = np.pad(taken.rewards, (0, video.total - len(taken.rewards)))
         kept = video.places[video.places < len(taken.actions)]
         taken = ActionFile(taken.actions[kept], np.add.reduceat(rewards, video.places), taken.names)
-    jumps = _jumps(video.frames)
+    jumps = _jumps(video.frames, video.box)
     if jumps and not cuts:
         report(
             f"{len(jumps)} time(s) the whole picture changes at once; "
@@ -143,10 +146,11 @@ def _boxes(before: dict[str, Any] | None) -> dict[tuple[int, int], Box]:
     return {tuple(run["pixels"]): tuple(run["box"]) for run in runs if "box" in run}
 
 
-def _jumps(frames: np.ndarray) -> list[int]:
+def _jumps(frames: np.ndarray, box: Box) -> list[int]:
     """Where most of the picture is suddenly another one: numbers of the first frames of new scenes."""
+    share = JUMP_SHARE * min(box[2:]) / max(box[2:])  # the rest of the square is bars
     changed = (np.abs(after.astype(np.int16) - before).max(-1) > JUMP_LEVELS for before, after in pairwise(frames))
-    return [number for number, where in enumerate(changed, 1) if where.mean() > JUMP_SHARE]
+    return [number for number, where in enumerate(changed, 1) if where.mean() > share]
 
 
 def _pictures(folder: Path) -> list[Path]:
@@ -182,6 +186,8 @@ def _read_fitting(
         raise DataError("the recording was made without actions; give play with actions a folder of its own with --out")
     if names is None and before is not None:
         names = before["actions"]
+    if actions is None and before is not None and not all(run.get("no_actions") for run in before["runs"]):
+        raise DataError("the recording was made with actions; give play without actions a folder of its own with --out")
     if actions is None:
         zeros = np.zeros(counts[0], np.int64)
         return ActionFile(zeros, zeros.astype(np.float32), list(names or ["NOOP"]))
@@ -223,9 +229,11 @@ def _store(
 ) -> Recording:
     run = {"policy": "converted", "source": source.name, **about}
     header = {"game": game, "actions": taken.names, "frame_skip": 1, **run}
-    name = _name_source(source, frames)
+    name, pieces = _name_source(source, frames), list(_pieces(len(frames), jumps))
+    if not pieces:
+        raise DataError(f"{source} gives {len(frames)} frame(s), of which no episode can be made; give more a second")
     with RecordingWriter(out, header) as writer:
-        for start, stop in _pieces(len(frames), jumps):
+        for start, stop in pieces:
             ended = terminated and stop == len(frames)
             steps = slice(start, stop - 1)
             info = {"id": f"{name}-{start:07d}", "first_frame": start, **run}

@@ -29,6 +29,12 @@ def episode_lengths(folder: str | Path, large: bool = False) -> tuple[dict[str, 
     return {name: length for name, (_, length) in places.items()}, skipped
 
 
+def read_runs(folder: str | Path) -> list[dict[str, Any]]:
+    """What has been recorded into a folder, an entry for each run (policy, seed, ...); none where nothing has."""
+    storage = Storage(folder)
+    return storage.read_header()["runs"] if storage.header_path.exists() else []
+
+
 class Recording:
     """The episodes in a folder, in order of their ids; files are opened when first read, in each process anew.
 

@@ -103,18 +103,21 @@ class Storage:
             the shard and the length T of each episode by id, in order of id, and one line for each shard skipped.
         """
         found: dict[str, tuple[Path, int]] = {}
+        finer: dict[str, tuple[Path, int]] = {}
         skipped = []
         for path in self._shards():
             try:
                 with Shard(path) as shard:
-                    found.update({name: (path, length) for name, length in shard.lengths(large).items()})
+                    found.update({name: (path, length) for name, length in shard.lengths().items()})
+                    finer.update({name: (path, length) for name, length in shard.lengths(large=True).items()})
             except FileNotFoundError:  # packed by another process since the folder was listed
                 continue
             except UNREADABLE as error:
                 skipped.append(f"{path}: {_first_line(error)}")
         for line in skipped:
             warnings.warn(f"skipped a torn or foreign shard, {line}", stacklevel=3)
-        return dict(sorted(found.items())), skipped
+        # Of an episode stored twice, the copy with large frames is read, whatever the files' times say.
+        return dict(sorted((finer if large else found | finer).items())), skipped
 
     def _shards(self) -> list[Path]:
         """All shards, the newest last: of an episode stored twice, that copy is read."""
@@ -127,8 +130,9 @@ class Storage:
     def sweep(self) -> None:
         """Deletes what killed writers left half written."""
         for path in self.folder.glob(ASIDE):
-            if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # complete meanwhile, and renamed
+                if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                    path.unlink()
 
 
 def _first_line(error: Exception) -> str:

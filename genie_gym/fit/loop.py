@@ -71,7 +71,7 @@ class FitConfig:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
             raise ConfigError("give either steps or minutes, not both and not neither")
-        if self.minutes is not None and self.minutes <= 0:
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise ConfigError(f"minutes must be more than 0; got {self.minutes}")
         if self.steps is not None and self.steps < 1:
             raise ConfigError(f"steps must be 1 or more; got {self.steps}")

@@ -46,7 +46,7 @@ def _row(name: str, genre: str) -> GameRow:
         system=name.rpartition("-")[2],
         genre=genre,
         rom=available(name),
-        data=paths.data_dir(name).is_dir() and any(paths.data_dir(name).iterdir()),
+        data=any(paths.data_dir(name).glob("*.h5")),
         weights=(paths.weights_dir(name) / "config.json").is_file() or shipped.is_file(),
     )
 

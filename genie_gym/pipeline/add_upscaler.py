@@ -7,10 +7,12 @@ from typing import Any
 import torch
 
 from genie_gym import paths
+from genie_gym.checks import at_least
 from genie_gym.data import Pairs, Recording, split
-from genie_gym.errors import ConfigError
+from genie_gym.devices import use_threads
 from genie_gym.fit import FitReport, UpscalerPreset, fit_upscaler, upscaler_preset
 from genie_gym.models.upscaler import Upscaler
+from genie_gym.pipeline.fit_data import check_game
 from genie_gym.pipeline.provenance import code_version
 from genie_gym.pipeline.settings import same_settings
 from genie_gym.world_model import Checkpoint
@@ -65,13 +67,13 @@ def add_upscaler(
         DataError: there is no recording, or none with large frames among its training or its held-out episodes.
         ConfigError: unknown preset, the recording is of another game, or the run was begun with other settings.
     """
-    if threads:
-        torch.set_num_threads(threads)
+    at_least(0, seed=seed)
+    use_threads(threads)
     chosen = replace(upscaler_preset(size), **(changes or {}))
     loaded = Checkpoint.from_pretrained(checkpoint)
     game = loaded.game["name"]
     recording = Recording(data or paths.data_dir(game))
-    _check_game(game, recording)
+    check_game(game, recording)
     train, held_out = (Pairs(recording, side) for side in split(recording))
     run = Path(run or paths.home() / "runs" / f"{game}-upscaler-{size}")
     asked = {"game": game, "size": size, "minutes": minutes, "seed": seed}
@@ -86,14 +88,6 @@ def add_upscaler(
     place = Path(out or _own_place(checkpoint, game))
     loaded.save(place)
     return UpscalerReport(place, report)
-
-
-def _check_game(game: str, recording: Recording) -> None:
-    recorded = recording.header["game"].get("name")
-    if recorded != game:
-        raise ConfigError(
-            f"the checkpoint is of {game}, {recording.folder} of {recorded}; give a recording of {game} with --data"
-        )
 
 
 def _own_place(checkpoint: str | Path, game: str) -> Path:

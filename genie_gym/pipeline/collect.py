@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from genie_gym import data, games, paths
+from genie_gym.checks import at_least
 from genie_gym.errors import ConfigError
 from genie_gym.pipeline.agent_policy import own_agent
 from genie_gym.pipeline.policies import POLICIES, Policy, make_policy
@@ -87,19 +88,22 @@ def collect(
         progress: shows a bar with the time left and frames/s.
 
     Raises:
-        ConfigError: an option is out of range, or the policy is unknown.
+        ConfigError: an option is out of range, the policy is unknown, or the folder has play of it with this seed in
+            episodes of another length.
         CheckpointError: the saved agent is missing or damaged.
         GameError: the game is unknown or does not start.
         DataError: the folder cannot be written or holds another game.
 
     Scripts must call it under `if __name__ == "__main__":`, because the worker processes import the script.
     """
-    _check_options(steps=steps, episodes=episodes, workers=workers, max_steps=max_steps)
+    at_least(1, steps=steps, episodes=episodes, workers=workers, max_steps=max_steps)
+    at_least(0, seed=seed)
     if (steps is None) == (episodes is None):
         raise ConfigError(f"give either steps or episodes as the target, got steps={steps} and episodes={episodes}")
     if isinstance(policy, str) and policy and policy not in POLICIES:
         policy = str(own_agent(games.find(game).name, policy))
     job = _make_job(game, out, seed, make_policy(policy, random_share), max_steps, large)
+    _check_lengths(job)
     data.RecordingWriter(job.folder, job.header).close()  # complains about the folder before any emulator starts
     data.pack(job.folder)
     count = _Count(job, steps, episodes)
@@ -107,12 +111,6 @@ def collect(
         interrupted = _run(job, count, bar, workers or os.cpu_count() or 1)
     data.pack(job.folder)
     return count.report(interrupted)
-
-
-def _check_options(**options: int | None) -> None:
-    for name, value in options.items():
-        if value is not None and value < 1:
-            raise ConfigError(f"{name} must be at least 1, got {value}")
 
 
 def _make_job(
@@ -132,6 +130,17 @@ def _make_job(
     }
     folder = Path(out or paths.data_dir(spec.name))
     return Job(spec.name, folder, header, name, policy, seed, max_steps, LARGE if large else None)
+
+
+def _check_lengths(job: Job) -> None:
+    """Whether the folder's episodes of this policy and seed, which would be counted, are as long as asked for now."""
+    for run in data.read_runs(job.folder):
+        theirs = run.get("max_steps", job.max_steps)
+        if (run.get("policy"), run.get("seed")) == (job.policy_name, job.seed) and theirs != job.max_steps:
+            raise ConfigError(
+                f"{job.folder} has play of {job.policy_name} with seed {job.seed} in episodes of at most {theirs} "
+                f"steps, not {job.max_steps}; choose that length (--max-steps), another seed (--seed) or folder (--out)"
+            )
 
 
 def _run(job: Job, count: "_Count", bar: "_Bar", workers: int) -> bool:

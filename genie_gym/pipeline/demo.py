@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from rich import box
 from rich.table import Table
 
 from genie_gym import games
+from genie_gym.checks import at_least
 from genie_gym.data import Episode
+from genie_gym.devices import use_threads
 from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.frames import beside, enlarge, strip, write_gif, write_png
@@ -95,9 +96,8 @@ def demo(
     """
     if steps < 4 * AHEAD:
         raise ConfigError(f"the demo needs at least {4 * AHEAD} steps, got {steps}")
-    if threads < 1:
-        raise ConfigError(f"threads must be 1 or more, got {threads}")
-    torch.set_num_threads(threads)
+    at_least(0, seed=seed)
+    use_threads(threads)
     place, spec = find_weights(game, checkpoint)
     loaded = load_weights(place, "auto", "auto")
     name = spec.name if spec else loaded.game["name"]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from einops import rearrange
 
+from genie_gym.checks import at_least
 from genie_gym.data import Clips, Recording, split
 from genie_gym.errors import ConfigError
 from genie_gym.metrics import Frames, frechet_distance, moving_pixels, moving_psnr, psnr, ssim
@@ -21,7 +22,7 @@ from genie_gym.models.latent_actions import LatentActionModel
 from genie_gym.pipeline.dreaming import TOGETHER, dream, dream_at_once
 from genie_gym.pipeline.figures import plain, write_strip
 from genie_gym.pipeline.latent_play import compare_actions, found_and_true, with_latent_actions
-from genie_gym.pipeline.long_dreams import long_dreams, thumbnails
+from genie_gym.pipeline.long_dreams import SHORTEST, long_dreams, thumbnails
 from genie_gym.pipeline.perceptual_score import PerceptualScore
 from genie_gym.pipeline.reward_score import score_rewards
 from genie_gym.pipeline.sprites import SpriteDetector, cut_sprite, sprite_scores
@@ -96,10 +97,11 @@ def evaluate(
         DataError: no episode is long enough, or the pictures cannot be written.
         CheckpointError: the weights of LPIPS or FID are missing; the message says how to fetch them.
     """
-    if horizon < AT or context < 1 or clips < 1:
-        raise ConfigError(
-            f"evaluate needs horizon >= {AT}, context >= 1, clips >= 1; got {horizon}, {context}, {clips}"
-        )
+    at_least(AT, horizon=horizon)
+    at_least(1, context=context, clips=clips)
+    at_least(0, seed=seed)
+    if long_steps:
+        at_least(SHORTEST, long_steps=long_steps)
     measure = PerceptualScore(checkpoint.model.device) if perceptual else None
     sampling, sprite = sampling or checkpoint.sampling, sprite or cut_sprite(recording)
     chosen = split(recording)[1] if episodes is None else np.asarray(episodes)

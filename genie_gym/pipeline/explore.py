@@ -1,7 +1,7 @@
 """Training an explorer on the world model's uncertainty, or an agent on the game's reward, in the game or in dreams."""
 
+import hashlib
 import io
-import itertools
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,9 @@ from rich import box
 from rich.table import Table
 
 from genie_gym import games, paths
-from genie_gym.data import Episode, RecordingWriter, episode_lengths, pack
+from genie_gym.checks import at_least
+from genie_gym.data import Episode, RecordingWriter, pack
+from genie_gym.devices import use_threads
 from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import ConfigError, GameError
 from genie_gym.files import sweep, write_aside
@@ -113,8 +115,9 @@ def explore(
         begin_with: an agent whose weights a new one begins with, one trained in a dream, say: a name below
             `paths.agents_dir(game)`, a folder, or a file.
         record: folder of a recording that the play it learns from is added to. Not for dreams.
-        out: folder; `paths.agents_dir(game) / "<reward>-<seed>"`, or "<reward>-dream-<seed>", by default. It holds
-            agent.zip, settings.json, places.npy, found.gif and TensorBoard's curves.
+        out: folder; `paths.agents_dir(game) / "<reward>-<seed>"` by default, with "-dream" or "-begun" before the seed
+            for an agent trained in dreams or begun with another. It holds agent.zip, settings.json, places.npy,
+            found.gif and TensorBoard's curves.
         device: of agent and world model: "auto", "cpu" or "cuda".
         threads: CPU threads; torch's choice by default.
         progress: shows a bar with the time left.
@@ -130,13 +133,18 @@ def explore(
     """
     from genie_gym.sb3 import paying_dreams, resume_explorer, train
 
-    _check_options(reward, dream, steps=steps, every=every, envs=envs, max_steps=max_steps, threads=threads)
+    known = DREAMED if dream else REWARDS
+    if reward not in known:
+        raise ConfigError(f"unknown reward {reward!r}{' of a dream' * dream}; choose one of: {', '.join(known)}")
+    at_least(1, steps=steps, every=every, envs=envs, max_steps=max_steps)
+    at_least(0, seed=seed)
     if dream and record:
         raise ConfigError(f"dreams are not recorded, so {record} would stay empty; leave out record or dream")
-    _use_threads(threads)
+    use_threads(threads)
     spec = find_weights(game, checkpoint)[1] if dream else games.find(game)
     name = spec.name if spec else game  # a world from one's own video is no known game
-    folder = Path(out or paths.agents_dir(name) / (f"{reward}-dream-{seed}" if dream else f"{reward}-{seed}"))
+    kind = f"{reward}{'-dream' * dream}{'-begun' * bool(begin_with)}"
+    folder = Path(out or paths.agents_dir(name) / f"{kind}-{seed}")
     first = AgentPolicy(own_agent(name, begin_with)).path if begin_with else None
     settings = {"game": name, "reward": reward, "seed": seed, "max_steps": max_steps, "dream": dream}
     settings |= {"checkpoint": checkpoint and str(checkpoint), "every": every, "envs": envs}
@@ -167,22 +175,6 @@ def explore(
     return replace(report, gif=_film(shown, folder, seed, max_steps))
 
 
-def _check_options(reward: str, dream: bool, **options: int | None) -> None:
-    known = DREAMED if dream else REWARDS
-    if reward not in known:
-        raise ConfigError(f"unknown reward {reward!r}{' of a dream' * dream}; choose one of: {', '.join(known)}")
-    for name, value in options.items():
-        if value is not None and value < 1:
-            raise ConfigError(f"{name} must be 1 or more, got {value}")
-
-
-def _use_threads(threads: int | None) -> None:
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
-
-
 def _played(spec: games.GameSpec, reward: str, seed: int, envs: int, max_steps: int, record: str | Path | None) -> Any:
     """The games, and where asked for a recording of how they are played."""
     from genie_gym.sb3 import RecordedPlay, make_game_vec_env
@@ -192,10 +184,11 @@ def _played(spec: games.GameSpec, reward: str, seed: int, envs: int, max_steps: 
     header = {"game": spec.to_dict(), "actions": spec.meanings, "frame_skip": spec.frame_skip}
     run = f"{reward}-learning-{seed}"
     writer = RecordingWriter(record, header | {"policy": f"{reward}-learning", "seed": seed, "max_steps": max_steps})
-    numbers = itertools.count(sum(name.startswith(f"{run}-") for name in episode_lengths(record)[0]))
 
     def keep(episode: Episode) -> None:
-        writer.append(replace(episode, info={"id": f"{run}-{next(numbers):06d}"}))
+        # By its content: a training that was killed before its first save plays the same again.
+        played = hashlib.blake2b(episode.frames.tobytes() + episode.actions.tobytes(), digest_size=8).hexdigest()
+        writer.append(replace(episode, info={"id": f"{run}-{played}"}))
 
     return RecordedPlay(make_game_vec_env(spec.name, envs, max_steps=max_steps), keep)
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from genie_gym.data import Recording
+from genie_gym.errors import ConfigError
 from genie_gym.files import write_aside
 from genie_gym.pipeline.settings import read_notes
 
-__all__ = ["FitData", "mark_finished", "note_data"]
+__all__ = ["FitData", "check_game", "mark_finished", "note_data"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,13 @@ class FitData:
 
     def __str__(self) -> str:
         return f"{self.episodes} episodes, {self.frames} frames, {self.trained_on} episodes trained on"
+
+
+def check_game(game: str, recording: Recording) -> None:
+    """Raises ConfigError where the recording is of another game."""
+    recorded = recording.header["game"].get("name")
+    if recorded != game:
+        raise ConfigError(f"{recording.folder} holds play of {recorded}, not of {game}; give another one with --data")
 
 
 def note_data(path: Path, data: FitData) -> list[FitData]:

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from genie_gym import paths
+from genie_gym import games, paths
+from genie_gym.checks import at_least
 from genie_gym.data import Clips, Recording, split
+from genie_gym.devices import use_threads
 from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.fit import (
     FitConfig,
@@ -26,11 +28,11 @@ from genie_gym.fit import (
 from genie_gym.models.dynamics import Dynamics
 from genie_gym.models.latent_actions import LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer
-from genie_gym.pipeline.fit_data import FitData, mark_finished, note_data
+from genie_gym.pipeline.fit_data import FitData, check_game, mark_finished, note_data
 from genie_gym.pipeline.latent_play import with_latent_actions
 from genie_gym.pipeline.provenance import code_version
 from genie_gym.pipeline.settings import same_settings
-from genie_gym.pipeline.windows import draw_starts, fits_in_memory, split_in_two, usable_lengths
+from genie_gym.pipeline.windows import draw_starts, split_in_two, usable_lengths
 from genie_gym.world_model import Checkpoint, WorldModel
 
 __all__ = ["LATENT_ACTIONS", "FitWorldReport", "fit_world"]
@@ -73,7 +75,8 @@ def fit_world(
         size: name of a preset.
         minutes: time for all stages together; None goes by the preset's steps.
         data: folder of the recording; `paths.data_dir(game)` by default.
-        out: checkpoint folder; `paths.weights_dir(game)` by default. An upscaler that the game has there is kept.
+        out: checkpoint folder; `paths.weights_dir(game)` by default. An upscaler that the game has there is kept, and
+            its buttons where the latent actions stay the same.
         run: folder of the fit's state and TensorBoard events; below `paths.home()/runs` by default.
         seed: of everything random.
         threads: CPU threads; torch's choice by default.
@@ -84,14 +87,16 @@ def fit_world(
 
     Raises:
         DataError: there is no recording, or it is too short.
-        ConfigError: unknown preset, an impossible number of latent actions, none to be fitted jointly, or the run
-            folder was begun with other settings, another game or other actions. More data of the same game are no
-            error: they are told of, and noted in the checkpoint's provenance.
+        ConfigError: unknown preset, an impossible number of latent actions, none to be fitted jointly, the recording
+            is of another game, or the run folder was begun with other settings or other actions. More data of the same
+            game are no error: they are told of, and noted in the checkpoint's provenance.
     """
-    if threads:
-        torch.set_num_threads(threads)
+    at_least(0, seed=seed)
+    use_threads(threads)
     chosen = _changed(preset(size), changes)
     recording = Recording(data or paths.data_dir(game))
+    if game in games.names():  # one's own may be called anything
+        check_game(game, recording)
     codes = _latent_actions(recording, latent_actions, joint)
     run = Path(run or paths.home() / "runs" / f"{game}-{size}{'-latent' if codes else ''}{'-joint' if joint else ''}")
     train, _ = split_in_two(recording)
@@ -127,7 +132,9 @@ def fit_world(
     model = WorldModel(tokenizer.cpu(), dynamics.cpu(), latent and latent.cpu())
     made = _checkpoint(model, recording, train, used, size, seed, report)
     with suppress(CheckpointError):  # none lies here yet, or none that can be read
-        made.adopt_upscaler(Checkpoint.load(place))
+        before = Checkpoint.load(place)
+        made.adopt_upscaler(before)
+        made.adopt_buttons(before)
     made.save(place)
     return report
 
@@ -171,13 +178,13 @@ def _long_sides(recording: Recording, chosen: Preset) -> tuple[Clips, Clips, tup
     """Windows for the dynamics to train on and to validate with, and the lengths of its clips."""
     train, held_out = split(recording)
     lengths, window = usable_lengths(chosen, int(recording.lengths[train].max()))
-    longer = Clips(recording, window, train, in_memory=fits_in_memory(recording))
+    longer = Clips(recording, window, train, in_memory=True)
     return longer, Clips(recording, lengths[0], held_out), lengths
 
 
 def _sides(recording: Recording, length: int) -> tuple[Clips, Clips]:
     """Windows to train on and to validate with."""
-    train, held_out = (Clips(recording, length, side, in_memory=fits_in_memory(recording)) for side in split(recording))
+    train, held_out = (Clips(recording, length, side, in_memory=True) for side in split(recording))
     return train, held_out
 
 

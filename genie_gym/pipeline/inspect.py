@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich import box
 from rich.table import Table
 
+from genie_gym.checks import at_least
 from genie_gym.data import Recording
-from genie_gym.errors import ConfigError, DataError
+from genie_gym.devices import use_threads
+from genie_gym.errors import DataError
 from genie_gym.files import write_aside
 from genie_gym.metrics import Frames, psnr
 from genie_gym.pipeline.figures import plain
@@ -190,7 +191,9 @@ def inspect(
         ConfigError: no piece or no thread is asked for, or the recording is of a game with other actions.
         DataError: no held-out episode is long enough, or the folder cannot be written.
     """
-    _check_options(pieces, threads)
+    at_least(1, pieces=pieces)
+    at_least(0, seed=seed)
+    use_threads(threads)
     _make(Path(out))
     game = checkpoint.game["name"]
     if recording is None:
@@ -205,15 +208,6 @@ def inspect(
     page = Path(out) / "report.html"
     write_aside(page, draw_page(checkpoint, findings, figures).encode())
     return InspectReport(game, source, figures, page)
-
-
-def _check_options(pieces: int, threads: int | None) -> None:
-    if pieces < 1:
-        raise ConfigError(f"pieces of play must be 1 or more, got {pieces}")
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads must be 1 or more, got {threads}")
-    if threads is not None:
-        torch.set_num_threads(threads)
 
 
 def _make(folder: Path) -> None:

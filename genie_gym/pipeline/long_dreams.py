@@ -19,6 +19,8 @@ from genie_gym.pipeline.policies import StickyPolicy
 from genie_gym.pipeline.sprites import SpriteDetector
 from genie_gym.world_model import Checkpoint, Sampling
 
+SHORTEST = 4  # steps of a long dream: its early and its late frames are compared
+
 __all__ = ["long_dreams", "longest_absence", "random_actions", "real_frames", "thumbnails"]
 
 CONTEXT = 2  # real frames a dream starts from

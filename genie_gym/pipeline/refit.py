@@ -4,12 +4,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from rich import box
 from rich.table import Table
 
 from genie_gym import games, paths
+from genie_gym.checks import at_least
 from genie_gym.data import Recording
+from genie_gym.devices import use_threads
 from genie_gym.errors import ConfigError
 from genie_gym.pipeline.evaluate import check_actions
 from genie_gym.pipeline.refit_config import RefitConfig
@@ -114,14 +115,13 @@ def refit(
 
     Scripts must call it under `if __name__ == "__main__":`, because the emulators' processes import the script.
     """
-    for option, value in (("rounds", rounds), ("threads", threads), ("workers", workers)):
-        if value is not None and value < 1:
-            raise ConfigError(f"{option} must be 1 or more, got {value}")
-    if threads is not None:
-        torch.set_num_threads(threads)
+    at_least(1, rounds=rounds, workers=workers)
+    use_threads(threads)
     name, chosen = games.find(game).name, config or RefitConfig()
     folder = Path(run or paths.home() / "runs" / f"{name}-refit-{chosen.data_from}-{chosen.seed}")
     old, unseen = Recording(data or paths.data_dir(name)), Recording(test) if test else None
+    if unseen is not None and unseen.folder.resolve() == old.folder.resolve():
+        raise ConfigError(f"{test} is what the model is trained on; give play that it never sees as test")
     _begin(name, folder, chosen, checkpoint, old, unseen)
     options = {"workers": workers, "device": device, "progress": progress, "explorer": explorer}
     made = [Round(name, folder, number, chosen, old, unseen, options) for number in range(1, rounds + 1)]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from genie_gym.checks import at_least
 from genie_gym.errors import ConfigError
 from genie_gym.pipeline.explore import REWARDS
 from genie_gym.pipeline.policies import POLICIES
@@ -47,9 +48,9 @@ class RefitConfig:
     def __post_init__(self) -> None:
         if self.data_from not in SOURCES:
             raise ConfigError(f"unknown source of data {self.data_from!r}; choose one of: {', '.join(SOURCES)}")
-        for name in ("explore_steps", "frames", "every", "envs", "max_steps", "clips"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be 1 or more; got {getattr(self, name)}")
+        at_least(1, explore_steps=self.explore_steps, frames=self.frames, every=self.every)
+        at_least(1, envs=self.envs, max_steps=self.max_steps, clips=self.clips)
+        at_least(0, seed=self.seed)
         if not 0 <= self.random_share <= 1:
             raise ConfigError(f"random_share must lie in [0, 1]; got {self.random_share}")
 

@@ -56,7 +56,7 @@ def write_page(folder: Path, game: str, rounds: Sequence[dict[str, Any]]) -> Pat
         scores=_scores(rounds),
         plots=_plots(rounds),
         pictures=_pictures(folder, rounds),
-        command=escape(_command(settings, rounds)),
+        command=escape(_command(folder, settings, rounds)),
         checkpoint=escape(str(folder / f"round-{max(tuned, default=0)}" / "checkpoint")),
         settings=table(("setting", "value"), settings.items()),
         version=escape(code_version()),
@@ -147,12 +147,12 @@ def _pictures(folder: Path, rounds: Sequence[dict[str, Any]]) -> str:
     return "".join(parts)
 
 
-def _command(settings: dict[str, Any], rounds: Sequence[dict[str, Any]]) -> str:
+def _command(folder: Path, settings: dict[str, Any], rounds: Sequence[dict[str, Any]]) -> str:
     """What makes this run again, with every setting written out."""
     words = ["genie-gym", "refit", settings["game"], "--rounds", str(len(rounds))]
     options = {name: value for name, value in settings.items() if name != "game" and value is not None}
     test = [figures[f"{SCORE}test play"]["recording"] for figures in rounds if f"{SCORE}test play" in figures]
     options |= {"test": test[-1]} if test else {}
-    for name, value in options.items():
+    for name, value in (options | {"run": folder}).items():
         words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)

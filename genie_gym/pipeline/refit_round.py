@@ -151,7 +151,8 @@ class Round:
 
     def _recordings(self, folder: Path) -> list[Recording]:
         """A round's play: what the explorer learned from, where there was one, and what was collected."""
-        return [Recording(folder / name) for name in (["learning"] if self.config.trains else []) + ["data"]]
+        found = [Recording(folder / name) for name in (["learning"] if self.config.trains else []) + ["data"]]
+        return [one for one in found if len(one) > 1]  # of a single episode nothing can be held out
 
     def _held_out(self) -> dict[str, tuple[Recording, np.ndarray]]:
         """Play that no model was trained on."""

@@ -15,9 +15,13 @@ __all__ = ["episode_seed", "play_episode"]
 REPORT_STEPS = 50  # steps between two calls of `on_steps`; a progress bar needs no more
 
 
-def episode_seed(seed: int, index: int) -> int:
-    """The seed of one episode, in [0, 2^31): a hash, so that runs with neighbouring seeds share no episode."""
-    digest = hashlib.blake2b(f"{seed}/{index}".encode(), digest_size=4).digest()
+def episode_seed(seed: int, index: int, policy: str = "") -> int:
+    """The seed of one episode, in [0, 2^31).
+
+    A hash, so that runs with neighbouring seeds share no episode; nor do runs of two policies with the same seed share
+    levels, of which one run may be held out or tested on and the other trained on.
+    """
+    digest = hashlib.blake2b(f"{policy}/{seed}/{index}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") >> 1
 
 

@@ -13,7 +13,7 @@ from genie_gym.data import Clips, JoinedClips, Recording, split
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.fit import FitConfig, FitReport, fit_decoder, fit_dynamics, preset
 from genie_gym.pipeline.provenance import code_version
-from genie_gym.pipeline.windows import STARTS, draw_starts, fits_in_memory, usable_lengths
+from genie_gym.pipeline.windows import STARTS, draw_starts, usable_lengths
 from genie_gym.world_model import Checkpoint
 
 __all__ = ["TuneConfig", "TuneReport", "tune"]
@@ -134,7 +134,7 @@ class _Play:
 
     def _clips(self, length: int, side: int) -> list[Clips]:
         parts = zip(self._recordings, self._sides, strict=True)
-        return [Clips(one, length, sides[side], in_memory=fits_in_memory(one)) for one, sides in parts]
+        return [Clips(one, length, sides[side], in_memory=True) for one, sides in parts]
 
 
 def _gently(recipe: FitConfig, config: TuneConfig, steps: int) -> FitConfig:

@@ -7,7 +7,7 @@ from genie_gym.data import Clips, Recording, split
 from genie_gym.errors import DataError
 from genie_gym.fit import Preset
 
-__all__ = ["CONTEXT", "STARTS", "draw_starts", "fits_in_memory", "split_in_two", "usable_lengths"]
+__all__ = ["CONTEXT", "STARTS", "draw_starts", "split_in_two", "usable_lengths"]
 
 STARTS, CONTEXT = 64, 4  # pieces of real play kept in a checkpoint, and frames in each
 
@@ -23,7 +23,8 @@ def draw_starts(
     rng = np.random.default_rng(seed)
     clips = Clips(recording, context, episodes, ends=False)
     anywhere = clips.sample(rng, count // 2)
-    begins = [recording[int(i)] for i in rng.choice(episodes, count - count // 2)]
+    whole = [i for i in episodes if recording.lengths[i] - recording.steps(int(i))[2] >= context]
+    begins = [recording[int(i)] for i in rng.choice(whole, count - count // 2)]
     frames = np.concatenate([anywhere["frames"], np.stack([e.frames[:context] for e in begins])])
     actions = np.concatenate([anywhere["actions"], np.stack([e.actions[: context - 1] for e in begins])])
     return {"frames": torch.from_numpy(frames), "actions": torch.from_numpy(actions)}
@@ -47,8 +48,3 @@ def split_in_two(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
             "to validate with; record or convert some more (a video of 14 seconds or more becomes several episodes)"
         )
     return split(recording)
-
-
-def fits_in_memory(recording: Recording, limit: int = 4 * 2**30) -> bool:
-    """Whether the frames are few enough to be kept in memory, which spares decompressing them again and again."""
-    return int(recording.lengths.sum()) * 64 * 64 * 3 <= limit

@@ -123,7 +123,7 @@ def _play_orders(job: Job, parent: Connection) -> None:
     with data.RecordingWriter(job.folder, job.header) as writer:
         parent.send(("ready", 0))
         while (index := parent.recv()) is not None:
-            seed = episode_seed(job.seed, index)
+            seed = episode_seed(job.seed, index, job.policy_name)
             episode = play_episode(env, job.policy, seed, job.max_steps, lambda n: parent.send(("steps", n)), job.large)
             episode.info.update(id=job.episode_id(index), policy=job.policy_name, run_seed=job.seed, index=index)
             writer.append(episode)

@@ -1,5 +1,14 @@
 """Stable-Baselines3: adapters, the explorer and its training; the only room that imports it."""
 
+from genie_gym.errors import MissingExtraError
+
+try:
+    import sb3_contrib  # noqa: F401  (it needs stable_baselines3)
+except ImportError as error:
+    raise MissingExtraError(
+        "Stable-Baselines3 or sb3-contrib is not installed; install them with: pip install 'genie_gym[sb3]'"
+    ) from error
+
 from genie_gym.sb3.agents import AgentPlayer, save_agent
 from genie_gym.sb3.dream_vec_env import DreamVecEnv
 from genie_gym.sb3.explorer import ExplorerCNN, ExplorerConfig, ExplorerPolicy, make_explorer, resume_explorer

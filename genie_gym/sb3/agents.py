@@ -8,18 +8,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.save_util import load_from_zip_file
 
-from genie_gym.errors import CheckpointError, ConfigError, MissingExtraError
+from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.files import write_aside
-
-try:
-    from stable_baselines3.common.base_class import BaseAlgorithm
-    from stable_baselines3.common.policies import BasePolicy
-    from stable_baselines3.common.save_util import load_from_zip_file
-except ImportError as error:
-    raise MissingExtraError(
-        "Stable-Baselines3 is not installed; install it with: pip install 'genie_gym[sb3]'"
-    ) from error
 
 __all__ = ["AgentPlayer", "save_agent"]
 

@@ -5,16 +5,10 @@ from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.vec_env import VecEnv
 
 from genie_gym.envs import WorldModelVectorEnv
-from genie_gym.errors import ConfigError, MissingExtraError
-
-try:
-    from stable_baselines3.common.vec_env import VecEnv
-except ImportError as error:
-    raise MissingExtraError(
-        "Stable-Baselines3 is not installed; install it with: pip install 'genie_gym[sb3]'"
-    ) from error
+from genie_gym.errors import ConfigError
 
 __all__ = ["DreamVecEnv"]
 

@@ -13,21 +13,15 @@ import gymnasium as gym
 import numpy as np
 import torch
 from einops import rearrange
+from sb3_contrib import RecurrentPPO
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticCnnPolicy
+from stable_baselines3.common.save_util import load_from_zip_file
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
-from genie_gym.errors import CheckpointError, MissingExtraError
+from genie_gym.errors import CheckpointError
 from genie_gym.sb3.paid import set_scale
-
-try:
-    from sb3_contrib import RecurrentPPO
-    from sb3_contrib.common.recurrent.policies import RecurrentActorCriticCnnPolicy
-    from stable_baselines3.common.save_util import load_from_zip_file
-    from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-    from stable_baselines3.common.vec_env import VecEnv
-except ImportError as error:
-    raise MissingExtraError(
-        "Stable-Baselines3 and sb3-contrib are needed; install them with: pip install 'genie_gym[sb3]'"
-    ) from error
 
 __all__ = ["ExplorerCNN", "ExplorerConfig", "ExplorerPolicy", "make_explorer", "resume_explorer"]
 

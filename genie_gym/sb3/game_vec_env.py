@@ -4,16 +4,11 @@ import multiprocessing
 import signal
 from functools import partial
 
-from genie_gym import games
-from genie_gym.errors import ConfigError, GameError, MissingExtraError
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecEnvWrapper, VecMonitor
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-try:
-    from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecEnvWrapper, VecMonitor
-    from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
-except ImportError as error:
-    raise MissingExtraError(
-        "Stable-Baselines3 is not installed; install it with: pip install 'genie_gym[sb3]'"
-    ) from error
+from genie_gym import games
+from genie_gym.errors import ConfigError, GameError
 
 __all__ = ["EndsAreTruncations", "make_game_vec_env"]
 

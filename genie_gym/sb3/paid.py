@@ -4,20 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from genie_gym.errors import MissingExtraError
 from genie_gym.rewards.scale import ReturnScale, RewardLevel
 from genie_gym.sb3.dream_vec_env import DreamVecEnv
 from genie_gym.sb3.game_vec_env import EndsAreTruncations
 from genie_gym.sb3.vec_autoexplore_reward import VecAutoExploreReward
-
-try:
-    from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
-    from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
-except ImportError as error:
-    raise MissingExtraError(
-        "Stable-Baselines3 is not installed; install it with: pip install 'genie_gym[sb3]'"
-    ) from error
 
 __all__ = ["get_scale", "pay", "paying_dreams", "set_scale"]
 

@@ -4,17 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from genie_gym.data import Episode
-from genie_gym.errors import MissingExtraError
-
-try:
-    from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
-    from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
-except ImportError as error:
-    raise MissingExtraError(
-        "Stable-Baselines3 is not installed; install it with: pip install 'genie_gym[sb3]'"
-    ) from error
 
 __all__ = ["RecordedPlay"]
 

@@ -5,17 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from genie_gym.errors import MissingExtraError
 from genie_gym.rewards import RewardOptions, RewardStream, make_reward, sizes
-
-try:
-    from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
-    from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
-except ImportError as error:
-    raise MissingExtraError(
-        "Stable-Baselines3 is not installed; install it with: pip install 'genie_gym[sb3]'"
-    ) from error
 
 __all__ = ["VecAutoExploreReward"]
 

@@ -153,6 +153,15 @@ class Checkpoint:
             self.upscaler = other.upscaler
             self.provenance = {**self.provenance, "upscaler": other.provenance.get("upscaler", "unknown")}
 
+    def adopt_buttons(self, other: "Checkpoint") -> None:
+        """Takes over the buttons of a checkpoint whose latent actions are the same, weight by weight."""
+        mine, theirs = self.model.latent_actions, other.model.latent_actions
+        if mine is None or theirs is None:
+            return
+        ours, known = mine.state_dict(), theirs.state_dict()
+        if ours.keys() == known.keys() and all(torch.equal(ours[name], known[name]) for name in ours):
+            self.buttons = other.buttons
+
     def card(self) -> str:
         """The model card: what it is, how it was made, what it scores."""
         made = "\n".join(f"- {key}: {value}" for key, value in self.provenance.items() if not isinstance(value, dict))

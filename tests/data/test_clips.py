@@ -119,7 +119,9 @@ def test_too_long_windows(recorded):
         data.Clips(recorded[0], 1)
 
 
-def test_in_memory_asks_for_memory_first(recorded, monkeypatch):
-    monkeypatch.setattr(clips_module, "_free_memory", lambda: 1_000_000)
-    with pytest.raises(DataError, match=r"needs 2,764,800 bytes .* 1,000,000 are free"):
-        data.Clips(recorded[0], LENGTH, in_memory=True)
+@pytest.mark.parametrize(("name", "value"), [("_free_memory", lambda: 5_000_000), ("MOST_IN_MEMORY", 2_764_799)])
+def test_without_room_frames_are_read_from_the_disk(recorded, monkeypatch, name, value):
+    assert data.Clips(recorded[0], LENGTH, in_memory=True)._loaded is not None
+    monkeypatch.setattr(clips_module, name, value)  # of 2,764,800 bytes
+    clips, rng = data.Clips(recorded[0], LENGTH, in_memory=True), np.random.default_rng(0)
+    assert clips._loaded is None and clips.sample(rng, 2)["frames"].shape[:2] == (2, LENGTH)

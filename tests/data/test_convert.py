@@ -167,6 +167,8 @@ def test_video_with_an_action_for_each_kept_frame(video, tmp_path):
         ("a.csv", ["-1"], "action -1 is not from 0 to 2"),
         ("a.csv", ["0,1"], "first line must name them"),
         ("a.csv", ["action,reward", "0,much"], "reward 'much' is no number"),
+        ("a.csv", ["action,reward", "0,nan"], "reward 'nan' is no number"),
+        ("a.csv", ["button", *["0"] * 11], "line 1 is 'button' and all others are numbers; .* must say action"),
         ("a.jsonl", ["{"], "line 1 is not JSON"),
         ("a.jsonl", [{"act": 1}], "no `action`, only act"),
         ("a.jsonl", [1.5], r"unknown action 1\.5"),
@@ -207,6 +209,15 @@ def test_names_that_are_no_names(pictures, tmp_path, name):
     with pytest.raises(GameError, match=r"letters, digits, '_', '\.' and '-' only\. Received"):
         convert.from_frames(pictures, None, tmp_path / "out", game=name)
     assert not (tmp_path / "out").exists()
+
+
+def test_play_with_actions_and_without_is_kept_apart(pictures, tmp_path):
+    actions = written(tmp_path / "a.csv", ["0"] * 12)
+    for first, then, words in ((actions, None, "made with actions"), (None, actions, "made without actions")):
+        out = tmp_path / words.replace(" ", "-")
+        convert.from_frames(pictures, first, out, game="Mine")
+        with pytest.raises(DataError, match=words):
+            convert.from_frames(pictures, then, out, game="Mine")
 
 
 def test_converted_recordings_feed_clips(pictures, tmp_path):

@@ -105,8 +105,10 @@ def test_a_rate_that_no_screen_has(tmp_path):
         read_video(write(tmp_path / "v.mp4", shades(4), 1000))
 
 
-def test_scenes_of_an_edited_video(tmp_path):
-    frames = np.concatenate([shades(20), shades(31, first=160), shades(1, first=10), shades(28, first=90)])
+@pytest.mark.parametrize("shape", [(64, 48), (160, 90)])
+def test_scenes_of_an_edited_video(tmp_path, shape):
+    scenes = [shades(20), shades(31, first=160), shades(1, first=10), shades(28, first=90)]
+    frames = np.stack([cv2.resize(frame, shape) for frame in np.concatenate(scenes)])
     path, told = write(tmp_path / "v.mp4", frames, 15), []
     whole = convert.from_video(path, None, tmp_path / "whole", report=told.append)
     assert whole.lengths.tolist() == [80]

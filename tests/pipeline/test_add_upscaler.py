@@ -118,7 +118,7 @@ def test_a_checkpoint_that_ships_is_not_changed(recording, tmp_path, monkeypatch
 
 
 def test_another_game_no_recording_and_no_large_frames(checkpoint, recording, tmp_path):
-    with pytest.raises(ConfigError, match=r"is of Airstriker-Genesis, .* of Toy-Numpy; give a recording"):
+    with pytest.raises(ConfigError, match=r"holds play of Toy-Numpy, not of Airstriker-Genesis; .* --data"):
         add_upscaler(shipped_weights("Airstriker-Genesis"), data=recording)
     with pytest.raises(DataError, match="genie-gym collect Toy-Numpy"):
         add_upscaler(checkpoint)

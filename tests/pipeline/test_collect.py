@@ -162,15 +162,22 @@ def test_torn_shard_is_reported_and_made_up_for(tmp_path):
     [
         ({}, "either steps or episodes"),
         ({"steps": 1, "episodes": 1}, "either steps or episodes"),
-        ({"steps": 0}, "steps must be at least 1, got 0"),
-        ({"steps": 1, "workers": 0}, "workers must be at least 1, got 0"),
-        ({"steps": 1, "max_steps": -1}, "max_steps must be at least 1, got -1"),
+        ({"steps": 0}, "steps must be 1 or more, got 0"),
+        ({"steps": 1, "workers": 0}, "workers must be 1 or more, got 0"),
+        ({"steps": 1, "max_steps": -1}, "max steps must be 1 or more, got -1"),
         ({"steps": 1, "policy": "clever"}, "unknown policy 'clever'"),
     ],
 )
 def test_bad_options(tmp_path, options, words):
     with pytest.raises(ConfigError, match=words):
         collect("Toy-Numpy", out=tmp_path, **options)
+
+
+def test_episodes_of_another_length_do_not_count(tmp_path):
+    collect("Toy", episodes=2, workers=1, out=tmp_path, max_steps=5)
+    with pytest.raises(ConfigError, match=r"random with seed 0 in episodes of at most 5 steps, not 40; .* \(--seed\)"):
+        collect("Toy", episodes=3, workers=1, out=tmp_path, max_steps=40)
+    assert collect("Toy", episodes=1, workers=1, out=tmp_path, max_steps=40, seed=1).episodes == 1
 
 
 def test_unknown_game_and_foreign_folder(tmp_path):

@@ -310,6 +310,9 @@ def test_the_table_shows_the_main_figures(toy):
 def test_refuses_what_cannot_be_scored(toy, lamps, tmp_path):
     with pytest.raises(ConfigError, match="horizon"):
         evaluate(untrained(), toy, horizon=3)
+    for wrong in ({"seed": -1}, {"clips": 0}, {"long_steps": -5}, {"long_steps": 1}):
+        with pytest.raises(ConfigError, match="must be"):
+            evaluate(untrained(), toy, **wrong)
     with pytest.raises(ConfigError, match="BRIGHTER"):
         evaluate(untrained(), lamps(at_random))
     Path(tmp_path / "file").touch()

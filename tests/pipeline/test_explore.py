@@ -63,11 +63,13 @@ def test_records_the_play_it_learns_from(tmp_path):
     explore("Toy-Numpy", steps=160, **options)
     first = Recording(tmp_path / "play")
     assert sum(first.lengths - 1) == 160
-    assert first.ids[0] == "game-learning-0-000000"
+    assert all(name.startswith("game-learning-0-") for name in first.ids)
+    # A training that was killed before its first save plays the same again, which is not recorded twice.
+    explore("Toy-Numpy", steps=160, **options | {"out": tmp_path / "again"})
+    assert Recording(tmp_path / "play").ids == first.ids
     explore("Toy-Numpy", steps=320, **options)
     both = Recording(tmp_path / "play")
-    assert both.ids[: len(first)] == first.ids and len(both) > len(first)
-    np.testing.assert_array_equal(both[0].frames, first[0].frames)
+    assert set(both.ids) > set(first.ids) and sum(both.lengths - 1) == 320
     (counted,) = compare([tmp_path / "play"])
     assert counted.pictures > 1 and counted.positions is None  # its episodes have no seeds to play them again by
     with pytest.raises(ConfigError, match="dreams are not recorded"):

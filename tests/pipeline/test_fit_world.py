@@ -24,7 +24,8 @@ from genie_gym.pipeline.fit_world import _recipes, fit_world
 from genie_gym.pipeline.policies import StickyPolicy
 from genie_gym.pipeline.rollout import play_episode
 from genie_gym.world_model import Checkpoint
-from tests.conftest import untrained, untrained_upscaler
+from genie_gym.world_model.buttons import ButtonMap
+from tests.conftest import untrained, untrained_latent, untrained_upscaler
 
 SIZES = {"dim": 16, "heads": 2, "window": 3, "codes": 32, "code_dim": 4}
 RECIPE = FitConfig(steps=6, batch=2, warmup=2, precision="float32", log_every=2, validate_every=4)
@@ -158,7 +159,7 @@ def test_a_run_notes_what_bears_on_the_weights(fitted, recording):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda header: header["game"].update(name="Pong-Numpy"), "begun with recorded game Toy-Numpy, .*Pong-Numpy;"),
+        (lambda header: header["game"].update(name="Pong-Own"), "holds play of Pong-Own, not of Toy-Numpy;"),
         (
             lambda header: header["actions"].__setitem__(3, "FIRE"),
             r"begun with actions \['NOOP', .*'JUMP'\], .*'FIRE'\];",
@@ -235,6 +236,14 @@ def test_play_without_actions_gets_latent_ones(recording, tmp_path, monkeypatch)
     assert [action["meaning"] for action in checkpoint.game["actions"]] == [f"LATENT {i}" for i in range(8)]
     assert checkpoint.model.dynamics.config.actions == 8
     assert checkpoint.provenance["latent actions"].startswith("6 steps")
+    # Typed again, the same latent actions keep their buttons; those of another fit would not.
+    buttons = ButtonMap(actions=checkpoint.game["actions"][:2], codes=[3, 1])
+    replace(checkpoint, buttons=buttons).save(tmp_path / "out")
+    assert fit_world("Toy-Numpy", **options).finished
+    assert Checkpoint.load(tmp_path / "out").buttons == buttons
+    other = replace(untrained_latent(), buttons=buttons)
+    other.adopt_buttons(checkpoint)
+    assert other.buttons == buttons and checkpoint.buttons is None
     assert "latent actions perplexity" in checkpoint.provenance["metrics"]
     # the actions of the starts are those that the kept model finds in whole episodes of the recording
     recorded, found = data.Recording(folder), set()
@@ -308,6 +317,19 @@ def test_episodes_too_short_for_any_clip(tmp_path):
     record(tmp_path / "data", episodes=3, steps=2)
     with pytest.raises(DataError, match="no window of 4 frames fits"):
         fit_world("Toy-Numpy", data=tmp_path / "data", out=tmp_path / "out", run=tmp_path / "run", changes=CHANGES)
+
+
+def test_a_known_game_is_fitted_to_its_own_play(recording, tmp_path):
+    with pytest.raises(ConfigError, match=r"holds play of Toy-Numpy, not of Kangaroo-Atari2600; .* --data"):
+        fit_world("Kangaroo-Atari2600", data=recording, run=tmp_path / "run", changes=CHANGES)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("options", [{"seed": -1}, {"threads": 0}, {"minutes": float("nan")}])
+def test_numbers_out_of_range_leave_no_run_behind(recording, tmp_path, options):
+    with pytest.raises(ConfigError, match="must be"):
+        fit_world("Toy-Numpy", data=recording, run=tmp_path / "run", changes=CHANGES, **options)
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_upscaler_of_the_game_is_kept(recording, tmp_path):

@@ -117,7 +117,7 @@ def test_a_model_of_latent_actions(recording, tmp_path):
 
 
 def test_refuses_what_cannot_be_studied(recording, tmp_path):
-    for options, words in (({"pieces": 0}, "pieces of play must be 1 or more, got 0"), ({"threads": 0}, "threads")):
+    for options, words in (({"pieces": 0}, "pieces must be 1 or more, got 0"), ({"threads": 0}, "threads")):
         with pytest.raises(ConfigError, match=words):
             inspect(untrained(), recording, out=tmp_path, **options)
     (tmp_path / "file").touch()

@@ -164,24 +164,30 @@ def test_an_explorer_collects_with_some_random_actions(plays, exploring_checkpoi
 def test_held_out_play_is_scored_only(plays, collected, monkeypatch):
     """The clips that are scored and those that are trained on have no frame in common."""
     seen: dict[str, list] = {"trained": [], "scored": []}
+    asked: dict[str, list[int]] = {}
 
     def caught(kind, function, recording_at):
         def call(*args, **kwargs):
             seen[kind].append(args[recording_at])
+            if kind == "scored":
+                asked[args[recording_at].folder.name] = sorted(kwargs["episodes"].tolist())
             return function(*args, **kwargs)
 
         return call
 
     from genie_gym.pipeline import refit_score, tune
 
+    monkeypatch.setattr(tune, "fit_decoder", caught("trained", tune.fit_decoder, 1))
     monkeypatch.setattr(tune, "fit_dynamics", caught("trained", tune.fit_dynamics, 2))
     monkeypatch.setattr(refit_score, "evaluate", caught("scored", refit_score.evaluate, 1))
     refit("Toy", test=plays["test"], **collected)
-    (train,) = seen["trained"]
-    for part in train.parts:
-        held_out = set(split(part.recording)[1].tolist())
-        assert held_out and not held_out & set(part._indices.tolist())
-    assert str(plays["test"]) not in {str(part.recording.folder) for part in train.parts}
+    parts = [part for train in seen["trained"] for part in train.parts]
+    assert len(parts) == 2 * 2
+    for part in parts:
+        held_out = split(part.recording)[1].tolist()
+        assert held_out and not set(held_out) & set(part._indices.tolist())
+        assert asked[part.recording.folder.name] == held_out
+    assert str(plays["test"]) not in {str(part.recording.folder) for part in parts}
     assert {recording.folder.name for recording in seen["scored"]} == {"data", "old", "unseen"}
 
 
@@ -195,7 +201,7 @@ def test_what_cannot_work_is_said_before_anything_is_made(plays, exploring_check
     options = {"checkpoint": exploring_checkpoint, "data": plays["data"], **OPTIONS, "run": tmp_path / "run"}
     with pytest.raises(ConfigError, match="unknown source of data 'fun'; choose one of: autoexplore"):
         RefitConfig("fun")
-    with pytest.raises(ConfigError, match="frames must be 1 or more; got 0"):
+    with pytest.raises(ConfigError, match="frames must be 1 or more, got 0"):
         RefitConfig(frames=0)
     with pytest.raises(ConfigError, match=r"random_share must lie in \[0, 1\]; got 2"):
         RefitConfig(random_share=2)
@@ -205,6 +211,8 @@ def test_what_cannot_work_is_said_before_anything_is_made(plays, exploring_check
         refit("Toy", **options | {"data": tmp_path / "nothing"})
     with pytest.raises(CheckpointError, match="no weights of Toy-Numpy"):
         refit("Toy", **options | {"checkpoint": None})
+    with pytest.raises(ConfigError, match="is what the model is trained on; give play that it never sees"):
+        refit("Toy", test=plays["data"], **options)
     other = record(tmp_path / "other", 2, 20)
     header = json.loads((other / "recording.json").read_text()) | {"actions": ["A", "B"]}
     (other / "recording.json").write_text(json.dumps(header))

@@ -33,6 +33,7 @@ def test_episode_seeds_do_not_meet():
     seeds = {episode_seed(seed, index) for seed in range(20) for index in range(500)}
     assert len(seeds) >= 9_999  # 10,000 draws of 31 bits meet 0.02 times on average
     assert all(0 <= seed < 2**31 for seed in seeds)
+    assert len({episode_seed(0, index, policy) for policy in ("random", "sticky") for index in range(500)}) == 1000
 
 
 @pytest.mark.retro

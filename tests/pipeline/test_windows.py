@@ -7,7 +7,7 @@ import pytest
 
 from genie_gym.data import Recording
 from genie_gym.fit import PRESETS
-from genie_gym.pipeline.windows import draw_starts, fits_in_memory, usable_lengths
+from genie_gym.pipeline.windows import draw_starts, usable_lengths
 from tests.pipeline.test_fit_world import record
 
 
@@ -40,6 +40,9 @@ def test_windows_fit_into_the_longest_episode():
     assert usable_lengths(tiny, 5) == ((8,), 8)  # for Clips to complain of
 
 
-def test_memory_is_counted_in_frames(recording):
-    size = int(recording.lengths.sum()) * 64 * 64 * 3
-    assert fits_in_memory(recording, size) and not fits_in_memory(recording, size - 1)
+def test_episodes_too_short_to_begin_with_are_left_out(tmp_path):
+    record(tmp_path / "play", 3, 30)
+    record(tmp_path / "play", 9, 1, first=3)  # of two frames each
+    recording = Recording(tmp_path / "play")
+    starts = draw_starts(recording, np.arange(len(recording)), 0)
+    assert sorted(set(recording.lengths)) == [2, 31] and starts["frames"].shape == (64, 4, 64, 64, 3)

@@ -1,0 +1,15 @@
+"""Checking numbers that people give, before any work begins with them."""
+
+from genie_gym.errors import ConfigError
+
+__all__ = ["at_least"]
+
+
+def at_least(least: int, **given: float | None) -> None:
+    """Raises ConfigError where one of the values is less, or no number; None stands for a default, and passes.
+
+    >>> at_least(1, steps=5, threads=None)
+    """
+    for name, value in given.items():
+        if value is not None and not value >= least:  # as NaN is not
+            raise ConfigError(f"{name.replace('_', ' ')} must be {least} or more, got {value}")
