@@ -222,6 +222,9 @@ def test_episodes_recorded_small_are_recorded_again_large(tmp_path):
     assert (report.episodes, report.total_episodes) == (2, 2)
     recording = data.Recording(tmp_path)
     assert [recording.has_large(i) for i in range(3)] == [True, True, False]
+    small = min(tmp_path.glob("*.h5"), key=lambda path: path.stat().st_mtime_ns)
+    small.touch()  # as a copy of the folder may do
+    assert [data.Recording(tmp_path).has_large(i) for i in range(3)] == [True, True, False]
     for old, new in zip(before, recording.episodes(), strict=True):
         np.testing.assert_array_equal(old.frames, new.frames)
     assert collect("Toy-Numpy", episodes=2, out=tmp_path, large=True, **OPTIONS).episodes == 0
