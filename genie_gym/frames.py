@@ -1,4 +1,4 @@
-"""Pictures: the only code that resizes, tiles, or moves between uint8 and float, channels last and channels first.
+"""Pictures: resizing them, tiling them, and moving between what is kept and what a model sees.
 
 Everywhere else a picture is uint8 (..., height, width, 3); a model's picture is float (..., 3, height, width), 0 to 1.
 """

@@ -45,12 +45,14 @@ def as_array(given: Any) -> np.ndarray:
     """What a user gives as an array, a list, or a tensor on any device.
 
     Raises:
-        PromptError: its parts have different shapes.
+        PromptError: parts of it have different shapes.
     """
     try:
         return given.cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
     except ValueError as error:
-        raise PromptError(f"its parts do not fit together ({error}); give pictures of one size") from error
+        raise PromptError(
+            f"pictures or actions that do not fit together ({error}); give pictures of one size"
+        ) from error
 
 
 def _frames(prompt: Any, size: int) -> np.ndarray:

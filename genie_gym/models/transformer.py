@@ -275,7 +275,7 @@ class SpaceTimeTransformer(nn.Module):
         return penalty.masked_fill(~visible[:, None], float("-inf"))
 
     def new_cache(self, batch: int) -> Cache:
-        """An empty cache for `batch` clips on the device and in the precision of the weights."""
+        """An empty cache for `batch` clips on the device of the weights, in their precision or autocast's."""
         c = self.config
         return Cache.empty(batch, c.blocks, c.side**2, c.heads, c.dim, c.window, like=self.position)
 

@@ -111,7 +111,6 @@ def _meanings(env: VectorEnv) -> Sequence[str] | None:
         return plain.get_action_meanings()
     if not isinstance(plain, SyncVectorEnv | AsyncVectorEnv):
         return None
-    try:
-        return plain.call("get_action_meanings")[0]
-    except AttributeError:
-        return None
+    # Asked for what it lacks, a process of AsyncVectorEnv would end.
+    told = plain.call("has_wrapper_attr", "get_action_meanings")[0]
+    return plain.call("get_action_meanings")[0] if told else None

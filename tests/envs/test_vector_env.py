@@ -121,7 +121,7 @@ def test_a_prompt_starts_all_dreams(make):
         (
             lambda make: make().reset(options={"prompt": [np.zeros((9, 9, 3)), np.zeros((8, 8, 3))]}),
             PromptError,
-            "parts do not fit together",
+            "do not fit together",
         ),
         (lambda make: make().reset(seed=[1, 2]), ConfigError, "list of seeds"),
         (lambda make: make().reset(options={"reset_mask": np.ones(2, bool)}), PromptError, "reset_mask"),

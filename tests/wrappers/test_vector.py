@@ -139,6 +139,28 @@ def test_actions_of_other_names(kind):
     vector.close()
 
 
+class Silent(gym.Env):
+    """The toy game, without names of its actions."""
+
+    def __init__(self):
+        self.game = games.make("Toy", max_steps=20)
+        self.observation_space, self.action_space = self.game.observation_space, self.game.action_space
+
+    def reset(self, *, seed=None, options=None):
+        return self.game.reset(seed=seed)
+
+    def step(self, action):
+        return self.game.step(action)
+
+
+@pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
+def test_environments_that_tell_no_names_of_actions(exploring_checkpoint, kind):
+    env = AutoExploreReward(kind([Silent] * 2), checkpoint=exploring_checkpoint)
+    env.reset(seed=5)
+    assert (np.stack([env.step(actions[:2])[1] for actions in ACTIONS[:6]])[3:] > 0).all()
+    env.close()
+
+
 @pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
 @pytest.mark.parametrize("wrong", [[0, 4, 0], [0, 0], [0.0, 1.0, 2.0]])
 def test_a_wrong_action_is_refused_and_the_next_one_taken(exploring_checkpoint, kind, wrong):
