@@ -43,7 +43,7 @@ from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import load_weights
 
 TESTER = 1000  # seed of the agent whose play tests the models, and of that play: far from all others
-PIECES = 10  # of that agent's training, which goes on after the last whole one
+PIECE = 20_000  # steps of that agent's training, which goes on after the last whole piece
 LEARNED = 200  # added to seeds of random play that stands beside what explorers learned from
 PLAYED = 100  # added to seeds of play, so that it shares no episode with the model's
 
@@ -57,9 +57,12 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--base", type=int, default=30_000, help="frames of random play that the model is trained on")
     parser.add_argument("--fit-steps", type=int, nargs=2, default=[1600, 2000], help="of its tokenizer and dynamics")
-    parser.add_argument("--steps", type=int, default=60_000, help="real steps that an explorer learns from")
+    parser.add_argument("--steps", type=int, default=120_000, help="real steps that an explorer learns from")
     parser.add_argument(
-        "--agent-steps", type=int, default=200_000, help="that the agent on the game's reward learns from"
+        "--agent-steps",
+        type=int,
+        default=200_000,
+        help="that the agent on the game's reward learns from; a game where it needs more can be begun with more",
     )
     parser.add_argument("--frames", type=int, default=10_000, help="recorded of each agent, and counted")
     parser.add_argument("--decoder-steps", type=int, default=150, help="optimiser steps of a refit")
@@ -236,13 +239,13 @@ def train_tester(game: str, options: argparse.Namespace, folder: Path) -> Figure
     else:
         how: dict[str, Any] = {"n_steps": 128, "batch_size": 256, "n_epochs": 3, "learning_rate": 5e-4}
         agent = PPO("CnnPolicy", env, **how, ent_coef=0.01, seed=TESTER, device="cpu")
-    while len(returns) < PIECES:
-        agent.learn(options.agent_steps // PIECES, reset_num_timesteps=False)
+    while agent.num_timesteps < options.agent_steps:
+        agent.learn(PIECE, reset_num_timesteps=False)
         returns.append(float(np.mean([end["r"] for end in agent.ep_info_buffer or []])))
         save_agent(agent, saved, {"returns": returns, "scale": get_scale(env)})
         print(f"{game}: {agent.num_timesteps} steps, mean return {returns[-1]:.1f}", flush=True)
     env.close()
-    return {"returns": returns}
+    return {"steps": agent.num_timesteps, "returns": returns}
 
 
 def _short(ahead: Figures, control: Figures) -> Figures:
@@ -280,11 +283,21 @@ def write(found: dict[str, Figures], facts: Figures, out: Path) -> None:
         "The model refitted on all that each agent played, half of the clips from the frames it learned from and half "
         "from its play afterwards, scored on play of an agent that was trained on the game's own reward.",
         table({game: figures["refits"] for game, figures in found.items()}, REFITS, "refitted on"),
+        *(testers(game, figures["test"]) for game, figures in found.items()),
         "![places reached, error of the model, and gain of the refit](exploration.png)",
         provenance(facts),
     ]
     (out / "exploration.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
     plot(found, out / "exploration.png")
+
+
+def testers(game: str, test: Figures) -> str:
+    """How far the agent whose play is the test has come."""
+    first, last = test["returns"][0], test["returns"][-1]
+    steps = test.get("steps", PIECE * len(test["returns"]))
+    return (
+        f"{game}'s agent learned for {steps:,} steps; its mean return was {first:.0f} at first and {last:.0f} at last."
+    )
 
 
 def provenance(facts: Figures) -> str:
@@ -340,7 +353,8 @@ def plot(found: dict[str, Figures], path: Path) -> None:
 def main() -> int:
     options = read_options()
     torch.set_num_threads(options.threads)
-    free = ("work", "out", "games", "threads", "seeds", "rewards", "refits")  # may change from call to call
+    # What may change from call to call.
+    free = ("work", "out", "games", "threads", "seeds", "rewards", "refits", "agent_steps")
     settings = {name: value for name, value in vars(options).items() if name not in free}
     try:
         arms = Arms(options.work, settings)

@@ -38,7 +38,7 @@ def found() -> dict:
         "random": [score(21.0), score(22.5)],
         "autoexplore": [score(24), score(25)],
     }
-    return {"Toy-Numpy": {"plays": plays, "refits": refits, "test": {"returns": [1.0]}}}
+    return {"Toy-Numpy": {"plays": plays, "refits": refits, "test": {"returns": [1.0, 2.0]}}}
 
 
 FACTS = {
@@ -58,6 +58,7 @@ def test_the_table_has_means_and_deviations(found, tmp_path):
     assert "| dreamed |  | 22.00 ± 2.00 |" in text
     assert "steps 60000, seeds 3) in 1.5 hours, on a processor (2 cores)" in text
     assert rows["not refitted"].split("|")[3].strip() == "19.00"  # a single one has no deviation
+    assert "Toy-Numpy's agent learned for 40,000 steps; its mean return was 1 at first and 2 at last." in text
     assert json.loads((tmp_path / "exploration.json").read_text())["games"] == found
     assert imageio.imread(tmp_path / "exploration.png").shape[1] > 1000
 
@@ -72,6 +73,7 @@ def test_the_agent_on_the_games_reward_goes_on_after_the_last_whole_piece(tmp_pa
             raise KeyboardInterrupt
 
     keep = exploration.save_agent
+    monkeypatch.setattr(exploration, "PIECE", 128)
     monkeypatch.setattr(exploration, "save_agent", save_agent)
     with pytest.raises(KeyboardInterrupt):
         train_tester("Toy-Numpy", options, tmp_path)
