@@ -96,9 +96,8 @@ def main() -> None:
         settings = {name: value for name, value in vars(given).items() if name not in ("agents", "out")}
         made: dict[str, object] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores"}
         made |= {"code": code, "torch": torch.__version__, "minutes": (time.monotonic() - started) / 60}
-        write_aside(
-            given.out, (json.dumps({"settings": settings, **made, "returns": returns}, indent=1) + "\n").encode()
-        )
+        written = json.dumps({"settings": settings, **made, "returns": returns}, indent=1) + "\n"
+        write_aside(given.out, written.encode())
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from genie_gym.errors import DataError
 __all__ = ["Batch", "Clips"]
 
 Batch = dict[str, np.ndarray]
-MOST_IN_MEMORY = 4 * 2**30  # bytes, so that a large recording is never half of what a machine does
+MOST_IN_MEMORY = 4 * 2**30  # bytes of one recording: several of them may be open at once, and other programs run
 
 
 class Clips:
