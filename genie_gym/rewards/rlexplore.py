@@ -16,8 +16,8 @@ from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from genie_gym.autoreset import read_mode
-from genie_gym.errors import ConfigError
-from genie_gym.rewards.options import RewardOptions, make_reward
+from genie_gym.errors import ConfigError, InvalidActionError
+from genie_gym.rewards.options import RewardOptions, make_reward, sizes
 from genie_gym.rewards.scale import ReturnScale, RewardLevel
 
 __all__ = ["RolloutReward"]
@@ -65,6 +65,7 @@ class RolloutReward:
     ):
         self.options = RewardOptions(**options)
         self.reward = make_reward(observation_space, action_space, game, checkpoint, options=self.options)
+        self.size, self.n_actions = sizes(observation_space, action_space)
         self.n_envs, self.beta, self.kappa, self.calls = n_envs, beta, kappa, 0
         self.autoreset_mode = read_mode(autoreset_mode)
         self._level, self._running = RewardLevel(), ReturnScale(n_envs, self.options.gamma)
@@ -93,8 +94,9 @@ class RolloutReward:
 
         Raises:
             ConfigError: a key is missing or a shape is wrong.
+            InvalidActionError: an action that the environments do not have.
         """
-        steps, lead = self._continued(_read(samples, self.n_envs))
+        steps, lead = self._continued(self._read(samples))
         rewards = torch.zeros(steps.actions.shape)
         for part in self._windows(steps, lead):
             frames, actions = steps.window(part, self.reward.window)
@@ -111,7 +113,7 @@ class RolloutReward:
         """Lets a baseline learn from a rollout; AutoExplore never does."""
         if not self.reward.learns:
             return
-        steps, lead = self._continued(_read(samples, self.n_envs))
+        steps, lead = self._continued(self._read(samples))
         for part in self._windows(steps, lead):
             self.reward.update(*steps.window(part, self.reward.window))
 
@@ -129,6 +131,25 @@ class RolloutReward:
                     self._running.update(row, np.ones(self.n_envs, bool))
             rewards = torch.from_numpy(self._running(rewards.numpy())).float()
         return rewards * self.weight
+
+    def _read(self, samples: Mapping[str, Any]) -> "_Steps":
+        if missing := [key for key in KEYS if key not in samples and key != "rewards"]:
+            raise ConfigError(f"samples lack {', '.join(missing)}; give all of {', '.join(KEYS)}")
+        numbers = {key: _numbers(samples[key]) for key in ("actions", "terminateds", "truncateds")}
+        pictures = {key: _pictures(samples[key]) for key in ("observations", "next_observations")}
+        lead, size = (len(numbers["actions"]), self.n_envs), self.size
+        for key, given in (numbers | pictures).items():
+            wanted = lead if key in numbers else (*lead, size, size, 3)
+            if given.shape != wanted or not len(given):
+                raise ConfigError(f"{key} of {lead[0]} steps must have shape {wanted}; got {tuple(given.shape)}")
+        actions, ends = numbers["actions"].long(), numbers["terminateds"].bool() | numbers["truncateds"].bool()
+        if actions.min() < 0 or actions.max() >= self.n_actions:
+            found = f"{actions.min()} to {actions.max()}"
+            raise InvalidActionError(f"actions must lie in 0 .. {self.n_actions - 1}; the samples hold {found}")
+        starts = np.zeros(lead, bool)
+        starts[0] = True
+        before, after = pictures.values()
+        return _Steps(before, after, actions, ends.numpy(), starts)
 
     def _continued(self, steps: "_Steps") -> tuple["_Steps", int]:
         """These steps with the last rollout's end before them, and how many steps that are."""
@@ -203,19 +224,10 @@ class _Steps:
         return frames, self.actions[past, rows]
 
 
-def _read(samples: Mapping[str, Any], count: int) -> _Steps:
-    if missing := [key for key in KEYS if key not in samples and key != "rewards"]:
-        raise ConfigError(f"samples lack {', '.join(missing)}; give all of {', '.join(KEYS)}")
-    actions = torch.as_tensor(samples["actions"]).cpu().long()
-    if actions.ndim == 3 and actions.shape[2] == 1:
-        actions = actions.squeeze(2)
-    if actions.ndim != 2 or actions.shape[1] != count or not len(actions):
-        raise ConfigError(f"samples have shape (n_steps, {count}, ...); got actions {tuple(actions.shape)}")
-    before, after = (_pictures(samples[key]) for key in ("observations", "next_observations"))
-    ends = [torch.as_tensor(samples[key]).cpu().bool().reshape(actions.shape) for key in ("terminateds", "truncateds")]
-    starts = np.zeros(actions.shape, bool)
-    starts[0] = True
-    return _Steps(before, after, actions, (ends[0] | ends[1]).numpy(), starts)
+def _numbers(given: Any) -> Tensor:
+    """(T, N), also from (T, N, 1)."""
+    numbers = torch.as_tensor(given).cpu()
+    return numbers.squeeze(2) if numbers.ndim == 3 and numbers.shape[2] == 1 else numbers
 
 
 def _pictures(given: Any) -> Tensor:

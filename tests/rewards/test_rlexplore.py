@@ -9,7 +9,7 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from genie_gym import games
-from genie_gym.errors import ConfigError
+from genie_gym.errors import ConfigError, InvalidActionError
 from genie_gym.rewards import RolloutReward
 from genie_gym.wrappers.vector import AutoExploreReward
 
@@ -115,13 +115,17 @@ def test_a_baseline_learns_with_sync_alone(exploring_checkpoint):
     ("change", "words"),
     [
         ({"actions": None}, "samples lack actions"),
-        ({"actions": np.zeros((24, 3), int)}, r"shape \(n_steps, 2, ...\); got actions \(24, 3\)"),
+        ({"actions": np.zeros((24, 3), int)}, r"actions of 24 steps must have shape \(24, 2\); got \(24, 3\)"),
+        ({"actions": np.full((24, 2), 4)}, r"actions must lie in 0 \.\. 3; the samples hold 4 to 4"),
+        ({"actions": np.full((24, 2), -1)}, "the samples hold -1 to -1"),
+        ({"truncateds": np.zeros((23, 2), bool)}, r"truncateds of 24 steps must have shape \(24, 2\); got \(23, 2\)"),
+        ({"next_observations": np.zeros((24, 2, 32, 32, 3), np.uint8)}, r"must have shape \(24, 2, 64, 64, 3\)"),
         ({"observations": np.zeros((24, 2, 64, 64), np.uint8)}, r"shape \(n_steps, n_envs, s, s, 3\)"),
         ({"observations": np.zeros((24, 2, 64, 64, 3), np.float32)}, "whole numbers from 0 to 255; got torch.float32"),
     ],
 )
-def test_samples_of_another_shape(exploring_checkpoint, change, words):
+def test_samples_that_do_not_fit_the_environments(exploring_checkpoint, change, words):
     samples, _ = collect(exploring_checkpoint, AutoresetMode.SAME_STEP)
     given = {key: value for key, value in {**samples, **change}.items() if value is not None}
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises((ConfigError, InvalidActionError), match=words):
         RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint).compute(given)
