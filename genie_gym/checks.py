@@ -2,7 +2,9 @@
 
 from genie_gym.errors import ConfigError
 
-__all__ = ["at_least"]
+__all__ = ["at_least", "check_seed"]
+
+LAST_SEED = 2**32 - 1  # that NumPy's global generator takes, which Stable-Baselines3 seeds
 
 
 def at_least(least: int, **given: float | None) -> None:
@@ -13,3 +15,9 @@ def at_least(least: int, **given: float | None) -> None:
     for name, value in given.items():
         if value is not None and not value >= least:  # as NaN is not
             raise ConfigError(f"{name.replace('_', ' ')} must be {least} or more, got {value}")
+
+
+def check_seed(seed: int) -> None:
+    """Raises ConfigError where a seed is not from 0 to 2^32 - 1."""
+    if not 0 <= seed <= LAST_SEED:
+        raise ConfigError(f"seed must be from 0 to {LAST_SEED}, got {seed}")

@@ -66,6 +66,8 @@ def refitted(lab: Lab, game: str, source: str, seed: int) -> Path:
         source: where the new play comes from, "random" or "autoexplore".
     """
     base, scale = model(lab, FULL, seed), lab.scale
+    # An explorer's refit learns from the play it was trained on as well.
+    frames = scale.frames + (scale.explore_steps if source == "random" else 0)
 
     def make(folder: Path) -> dict[str, Any]:
         from genie_gym.sb3 import ExplorerConfig
@@ -75,7 +77,7 @@ def refitted(lab: Lab, game: str, source: str, seed: int) -> Path:
             config=RefitConfig(
                 data_from=source,
                 explore_steps=scale.explore_steps,
-                frames=scale.frames,
+                frames=frames,
                 random_share=RANDOM_SHARE,
                 envs=scale.envs,
                 max_steps=scale.max_steps,
@@ -134,9 +136,9 @@ TABLE = Table(
     5,
     "Benefit of the data from the AutoExplore agent",
     "Table 4's best model (-50) is refitted on each game, once on new random play and once on as much play of an "
-    "explorer that was paid for the model's uncertainty (decoder, then dynamics, on the new play alone). Another is "
-    "trained on the explorer's play from scratch. All are scored on play of an agent that PPO trained on the game's "
-    "own reward.",
+    "explorer that was paid for the model's uncertainty: what it learned from and what it played then (decoder, then "
+    "dynamics, on the new play alone). Another is trained from scratch on what the explorer played when it had "
+    "learned. All are scored on play of an agent that PPO trained on the game's own reward.",
     PLATFORMERS,
     PAPER,
     tuple(

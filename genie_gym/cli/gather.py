@@ -131,7 +131,8 @@ def convert(
     name = paths.own_name(game)
     folder = out or paths.data_dir(name)
     if path.is_dir():
-        recording = data.convert.from_frames(path, actions, folder, game=name, terminated=terminated, fps=fps or 15.0)
+        rate = 15.0 if fps is None else fps
+        recording = data.convert.from_frames(path, actions, folder, game=name, terminated=terminated, fps=rate)
     else:
         how: dict[str, Any] = {"keep_bars": keep_bars, "cuts": cuts, "report": print}
         recording = data.convert.from_video(path, actions, folder, fps=fps, game=name, terminated=terminated, **how)

@@ -156,7 +156,7 @@ def _jumps(frames: np.ndarray, box: Box) -> list[int]:
 def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"no folder {folder}; give the folder that holds the pictures")
-    found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES]
+    found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file()]
     if len(found) < 2:
         raise DataError(f"{folder} holds {len(found)} picture(s) ({', '.join(PICTURES)}); an episode needs at least 2")
     return sorted(found, key=_natural)

@@ -65,9 +65,9 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
         elif not isinstance(noops, int | np.integer) or noops < 0:
             raise GameError(f"The option 'noops' should be an integer of at least 0. Received {noops!r}.")
         self._picture, info = self.source.reset(seed=seed, options=passed)
-        self._idle(noops, {**passed, **_same_state(info)})
+        latest = self._idle(noops, {**passed, **_same_state(info)})
         self._steps = 0
-        return self._observation(), {**info, "noops": noops}
+        return self._observation(), {**info, **latest, "noops": noops}
 
     def step(self, action: int | np.integer) -> tuple[np.ndarray, float, bool, bool, dict]:
         """Holds one action for `game.frame_skip` frames.
@@ -115,14 +115,16 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
                 break
         return total, bool(terminated), bool(truncated), info
 
-    def _idle(self, steps: int, options: dict[str, Any]) -> None:
-        """Lets the game run alone; a game that ends meanwhile starts anew from the same state."""
+    def _idle(self, steps: int, options: dict[str, Any]) -> dict[str, Any]:
+        """Lets the game run alone; a game that ends meanwhile starts anew from the same state. What it tells last."""
+        info: dict[str, Any] = {}
         if self.game.noop is None:
-            return
+            return info
         for _ in range(steps):
-            _, terminated, truncated, _ = self._advance(self.game.noop)
+            _, terminated, truncated, info = self._advance(self.game.noop)
             if terminated or truncated:
-                self._picture, _ = self.source.reset(options=options)
+                self._picture, info = self.source.reset(options=options)
+        return info
 
     def _draw_noops(self) -> int:
         # A child stream: the source is given the same seed, and its first draw must not decide this one.

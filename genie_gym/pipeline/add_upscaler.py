@@ -7,14 +7,15 @@ from typing import Any
 import torch
 
 from genie_gym import paths
-from genie_gym.checks import at_least
-from genie_gym.data import Pairs, Recording, split
+from genie_gym.checks import check_seed
+from genie_gym.data import Pairs, Recording
 from genie_gym.devices import use_threads
 from genie_gym.fit import FitReport, UpscalerPreset, fit_upscaler, upscaler_preset
 from genie_gym.models.upscaler import Upscaler
 from genie_gym.pipeline.fit_data import check_game
 from genie_gym.pipeline.provenance import code_version
 from genie_gym.pipeline.settings import same_settings
+from genie_gym.pipeline.windows import split_in_two
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import shipped_weights
 
@@ -67,14 +68,14 @@ def add_upscaler(
         DataError: there is no recording, or none with large frames among its training or its held-out episodes.
         ConfigError: unknown preset, the recording is of another game, or the run was begun with other settings.
     """
-    at_least(0, seed=seed)
+    check_seed(seed)
     use_threads(threads)
     chosen = replace(upscaler_preset(size), **(changes or {}))
     loaded = Checkpoint.from_pretrained(checkpoint)
     game = loaded.game["name"]
     recording = Recording(data or paths.data_dir(game))
     check_game(game, recording)
-    train, held_out = (Pairs(recording, side) for side in split(recording))
+    train, held_out = (Pairs(recording, side) for side in split_in_two(recording))
     run = Path(run or paths.home() / "runs" / f"{game}-upscaler-{size}")
     asked = {"game": game, "size": size, "minutes": minutes, "seed": seed}
     same_settings(run / "settings.json", asked | _plain(chosen))

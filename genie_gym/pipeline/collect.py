@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from genie_gym import data, games, paths
-from genie_gym.checks import at_least
+from genie_gym.checks import at_least, check_seed
 from genie_gym.errors import ConfigError
 from genie_gym.pipeline.agent_policy import own_agent
 from genie_gym.pipeline.policies import POLICIES, Policy, make_policy
@@ -97,7 +97,7 @@ def collect(
     Scripts must call it under `if __name__ == "__main__":`, because the worker processes import the script.
     """
     at_least(1, steps=steps, episodes=episodes, workers=workers, max_steps=max_steps)
-    at_least(0, seed=seed)
+    check_seed(seed)
     if (steps is None) == (episodes is None):
         raise ConfigError(f"give either steps or episodes as the target, got steps={steps} and episodes={episodes}")
     if isinstance(policy, str) and policy and policy not in POLICIES:

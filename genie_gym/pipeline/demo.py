@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from genie_gym import games
-from genie_gym.checks import at_least
+from genie_gym.checks import check_seed
 from genie_gym.data import Episode
 from genie_gym.devices import use_threads
 from genie_gym.envs import WorldModelEnv
@@ -96,7 +96,7 @@ def demo(
     """
     if steps < 4 * AHEAD:
         raise ConfigError(f"the demo needs at least {4 * AHEAD} steps, got {steps}")
-    at_least(0, seed=seed)
+    check_seed(seed)
     use_threads(threads)
     place, spec = find_weights(game, checkpoint)
     loaded = load_weights(place, "auto", "auto")

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from einops import rearrange
 
-from genie_gym.checks import at_least
-from genie_gym.data import Clips, Recording, split
+from genie_gym.checks import at_least, check_seed
+from genie_gym.data import Clips, Recording
 from genie_gym.errors import ConfigError
 from genie_gym.metrics import Frames, frechet_distance, moving_pixels, moving_psnr, psnr, ssim
 from genie_gym.models.latent_actions import LatentActionModel
@@ -27,6 +27,7 @@ from genie_gym.pipeline.perceptual_score import PerceptualScore
 from genie_gym.pipeline.reward_score import score_rewards
 from genie_gym.pipeline.sprites import SpriteDetector, cut_sprite, sprite_scores
 from genie_gym.pipeline.tokens import decode, encode
+from genie_gym.pipeline.windows import split_in_two
 from genie_gym.world_model import Checkpoint, Sampling
 
 __all__ = ["check_actions", "evaluate"]
@@ -99,12 +100,12 @@ def evaluate(
     """
     at_least(AT, horizon=horizon)
     at_least(1, context=context, clips=clips)
-    at_least(0, seed=seed)
+    check_seed(seed)
     if long_steps:
         at_least(SHORTEST, long_steps=long_steps)
     measure = PerceptualScore(checkpoint.model.device) if perceptual else None
     sampling, sprite = sampling or checkpoint.sampling, sprite or cut_sprite(recording)
-    chosen = split(recording)[1] if episodes is None else np.asarray(episodes)
+    chosen = split_in_two(recording)[1] if episodes is None else np.asarray(episodes)
     latent = None
     if checkpoint.model.latent_actions is not None:
         recording, latent = _latent(checkpoint.model.latent_actions, recording, chosen, seed)

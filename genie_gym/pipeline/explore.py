@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from genie_gym import games, paths
-from genie_gym.checks import at_least
+from genie_gym.checks import at_least, check_seed
 from genie_gym.data import Episode, RecordingWriter, pack
 from genie_gym.devices import use_threads
 from genie_gym.envs import WorldModelEnv
@@ -137,7 +137,7 @@ def explore(
     if reward not in known:
         raise ConfigError(f"unknown reward {reward!r}{' of a dream' * dream}; choose one of: {', '.join(known)}")
     at_least(1, steps=steps, every=every, envs=envs, max_steps=max_steps)
-    at_least(0, seed=seed)
+    check_seed(seed)
     if dream and record:
         raise ConfigError(f"dreams are not recorded, so {record} would stay empty; leave out record or dream")
     use_threads(threads)

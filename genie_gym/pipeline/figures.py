@@ -48,10 +48,10 @@ def summary(figures: dict[str, Any]) -> Table:
     table.add_row("delta-PSNR, t = 4, other last action, dB", _dB(control["delta_psnr_last_action"]))
     if latent := figures["latent"]:
         for name, key in (("mutual information", "nmi"), ("one-to-one accuracy", "accuracy")):
-            beside = f"{latent[key]:.3f} ({latent[f'shuffled_{key}']:.3f})"
+            beside = f"{_number(latent[key], '.3f')} ({_number(latent[f'shuffled_{key}'], '.3f')})"
             table.add_row(f"latent and true actions (chance), {name}", beside)
     for who, looks in (figures["perceptual"] or {}).items():
-        shown = f"{looks['lpips'][3]:.3f}, {looks['fid']:.1f}"
+        shown = f"{_number(looks['lpips'][3], '.3f')}, {_number(looks['fid'], '.1f')}"
         table.add_row(f"{who.replace('_', ' ')}: LPIPS of the fourth frame, FID", shown)
     if sprite:
         table.add_row(f"player kept after {len(sprite['kept'])} true actions", f"{sprite['kept'][-1]:.0%}")
@@ -67,14 +67,19 @@ def _add_long(table: Table, long: dict[str, Any], rewards: dict[str, Any]) -> No
         shares = long["sprite"]["recently_seen"].items()
         table.add_row("player there after " + ", ".join(k for k, _ in shares), ", ".join(f"{v:.0%}" for _, v in shares))
     distance = long["frechet"]
-    table.add_row("Frechet distance late in dreams (real, black)", f"{distance['late']:.0f}")
-    table.add_row("", f"({distance['real']:.0f}, {distance['black']:.0f})")
+    late, real, black = (_number(distance[key], ".0f") for key in ("late", "real", "black"))
+    table.add_row("Frechet distance late in dreams (real, black)", f"{late} ({real}, {black})")
     name = f"reward in {rewards['steps']} steps, dreamed (real)"
-    table.add_row(name, f"{rewards['dreamed']:.3g} ({rewards['real']:.3g})")
+    table.add_row(name, f"{_number(rewards['dreamed'], '.3g')} ({_number(rewards['real'], '.3g')})")
 
 
 def _dB(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    return _number(value, ".2f")
+
+
+def _number(value: float | None, form: str) -> str:
+    """`plain` makes None of what is not a number."""
+    return "-" if value is None else format(value, form)
 
 
 def write_strip(path: Path, rows: Frames) -> None:

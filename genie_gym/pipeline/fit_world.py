@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from genie_gym import games, paths
-from genie_gym.checks import at_least
+from genie_gym.checks import check_seed
 from genie_gym.data import Clips, Recording, split
 from genie_gym.devices import use_threads
 from genie_gym.errors import CheckpointError, ConfigError
@@ -91,7 +91,7 @@ def fit_world(
             is of another game, or the run folder was begun with other settings or other actions. More data of the same
             game are no error: they are told of, and noted in the checkpoint's provenance.
     """
-    at_least(0, seed=seed)
+    check_seed(seed)
     use_threads(threads)
     chosen = _changed(preset(size), changes)
     recording = Recording(data or paths.data_dir(game))

@@ -12,7 +12,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from genie_gym.checks import at_least
+from genie_gym.checks import at_least, check_seed
 from genie_gym.data import Recording
 from genie_gym.devices import use_threads
 from genie_gym.errors import DataError
@@ -192,7 +192,7 @@ def inspect(
         DataError: no held-out episode is long enough, or the folder cannot be written.
     """
     at_least(1, pieces=pieces)
-    at_least(0, seed=seed)
+    check_seed(seed)
     use_threads(threads)
     _make(Path(out))
     game = checkpoint.game["name"]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from genie_gym.checks import at_least
+from genie_gym.checks import at_least, check_seed
 from genie_gym.errors import ConfigError
 from genie_gym.pipeline.explore import REWARDS
 from genie_gym.pipeline.policies import POLICIES
@@ -50,7 +50,7 @@ class RefitConfig:
             raise ConfigError(f"unknown source of data {self.data_from!r}; choose one of: {', '.join(SOURCES)}")
         at_least(1, explore_steps=self.explore_steps, frames=self.frames, every=self.every)
         at_least(1, envs=self.envs, max_steps=self.max_steps, clips=self.clips)
-        at_least(0, seed=self.seed)
+        check_seed(self.seed)
         if not 0 <= self.random_share <= 1:
             raise ConfigError(f"random_share must lie in [0, 1]; got {self.random_share}")
 

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 import cv2
 import gymnasium as gym
@@ -36,37 +35,14 @@ MINIATURE = Preset(
 )
 
 
-def test_help_names_every_command_within_a_second():
-    fastest, texts = 9.0, set()
-    for _ in range(3):  # the machine may be busy with other things
-        started = time.perf_counter()
-        answer = subprocess.run([sys.executable, "-m", "genie_gym", "--help"], capture_output=True, text=True)
-        fastest = min(fastest, time.perf_counter() - started)
-        texts.add(answer.stdout)
-    assert answer.returncode == 0
+def test_help_names_every_command_without_waiting_for_torch():
+    script = "import sys; from genie_gym.cli import main; main(['--help'])"
+    script = f"try:\n {script}\nfinally:\n print(sorted({{'torch', 'stable_baselines3'}} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     others = ("map-buttons", "explore", "places", "refit", "demo", "inspect", "play")
     for command in ("roms", "games", "collect", "convert", "fit", "fit-upscaler", "evaluate", *others):
-        assert all(command in text for text in texts)
-    assert fastest < 2  # a second on an idle machine; loading torch alone takes two
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        *("roms import", "games", "collect", "convert", "fit", "fit-upscaler", "evaluate", "map-buttons"),
-        *("explore", "places", "refit", "demo", "inspect", "play"),
-    ],
-    ids=str,
-)
-def test_every_option_is_explained(command, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main([*command.split(), "--help"])
-    assert ended.value.code == 0
-    text = capsys.readouterr().out
-    assert f"usage: genie-gym {command}" in text
-    for line in text.splitlines():
-        if line.startswith("│ --"):
-            assert len(line.strip("│ ").split(maxsplit=2)) > 1, line
+        assert command in answer.stdout
+    assert answer.returncode == 0 and answer.stdout.splitlines()[-1] == "[]"
 
 
 def test_games_lists_what_is_here(capsys):

@@ -1,6 +1,7 @@
 """Own pictures and videos become recordings with every frame, action and reward in its place."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -143,13 +144,13 @@ def test_video(video, tmp_path):
 
 @pytest.mark.parametrize(("fps", "kept"), [(15, range(0, 20, 2)), (10, range(0, 20, 3)), (20, [0, 2, 3, 5, 6, 8, 9])])
 def test_video_at_a_lower_rate(video, tmp_path, fps, kept):
-    lines = ["action,reward", *[f"{index},1" for index in range(20)]]
+    lines = ["action,reward", *[f"{index},{index}" for index in range(20)]]
     episode = convert.from_video(video, written(tmp_path / "a.csv", lines), tmp_path / "out", fps=fps)[0]
     kept = list(kept)
     reds = [shade(index)[0] for index in kept]
     np.testing.assert_allclose(episode.frames[: len(kept), 32, 32, 0], reds, atol=9)
     assert episode.actions[: len(kept) - 1].tolist() == kept[:-1]
-    assert episode.rewards[: len(kept) - 1].tolist() == np.diff(kept).tolist()
+    assert episode.rewards[: len(kept) - 1].tolist() == [sum(range(*ends)) for ends in pairwise(kept)]
 
 
 def test_video_with_an_action_for_each_kept_frame(video, tmp_path):

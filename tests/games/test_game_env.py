@@ -21,13 +21,13 @@ class Counter(gym.Env):
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        self.frame, self.seen = 0, []
-        return np.full((30, 40, 3), 0, np.uint8), {}
+        self.frame, self.seen, self.options = 0, [], options
+        return np.full((30, 40, 3), 0, np.uint8), {"frame": 0, "level": "B"}
 
     def step(self, action):
         self.frame += 1
         self.seen.append(int(action))
-        return np.full((30, 40, 3), self.frame, np.uint8), float(self.frame), self.frame == self.last, False, {}
+        return np.full((30, 40, 3), self.frame, np.uint8), float(self.frame), self.frame == self.last, False, {"frame": self.frame}
 
     def get_action_meanings(self):
         return ["NOOP", "UP", "DOWN"]
@@ -73,7 +73,8 @@ def test_random_starts_follow_the_seed_and_differ():
 def test_the_number_of_idle_steps_can_be_asked_for():
     env = games.wrap(Counter(last=200), frame_skip=2)
     observation, info = env.reset(options={"noops": 7})
-    assert info["noops"] == 7 and int(observation.max()) == 14
+    assert int(observation.max()) == 14
+    assert info == {"noops": 7, "frame": 14, "level": "B"}  # of the picture that is given
 
 
 @pytest.mark.parametrize("noops", [-1, 2.5, "many"])
@@ -84,8 +85,9 @@ def test_a_wrong_number_of_idle_steps_is_refused(noops):
 
 def test_a_game_that_ends_while_idling_starts_anew():
     env = games.wrap(Counter(last=3))
-    observation, _ = env.reset(options={"noops": 5})
-    assert int(observation.max()) == 2
+    observation, info = env.reset(options={"noops": 5, "state": "Level2"})
+    assert int(observation.max()) == info["frame"] == 2
+    assert env.source.options == {"state": "Level2"}
     assert env.step(1)[2]
 
 

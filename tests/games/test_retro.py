@@ -95,11 +95,15 @@ def test_an_unknown_savestate_lists_the_known(make):
         make("Airstriker").reset(options={"state": "Level9"})
 
 
-def test_savestates_are_drawn_by_the_seed(make, ale_rom, tmp_path, home):
+def test_savestates_are_drawn_by_the_seed(make, ale_rom, tmp_path, home, monkeypatch):
     roms.import_roms([ale_rom.with_name("pong.bin")])
     env = make("Pong-Atari2600")
     assert env.source.states == ["Start"]  # and not the one for two players
     assert env.reset(options={"state": "Start.2P"})[1]["state"] == "Start.2P"
+    monkeypatch.setattr(type(env.source), "states", property(lambda self: ["Start", "Start.2P"]))
+    drawn = [env.reset(seed=seed)[1]["state"] for seed in range(12)]
+    assert set(drawn) == {"Start", "Start.2P"}
+    assert drawn == [env.reset(seed=seed)[1]["state"] for seed in range(12)]
 
 
 @pytest.mark.parametrize(

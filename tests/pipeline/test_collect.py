@@ -73,6 +73,16 @@ def test_second_call_goes_on_to_the_target(tmp_path):
     assert collect("Toy-Numpy", episodes=1, out=tmp_path, seed=1, **OPTIONS).episodes == 1
 
 
+def test_policies_of_one_seed_play_other_levels(tmp_path):
+    for policy in ("random", "sticky"):
+        collect("Toy-Numpy", episodes=3, out=tmp_path / policy, policy=policy, **OPTIONS)
+    one, two = (
+        {episode.info["seed"] for episode in data.Recording(tmp_path / policy).episodes()}
+        for policy in ("random", "sticky")
+    )
+    assert len(one) == len(two) == 3 and not one & two
+
+
 def test_steps_target(tmp_path):
     report = collect("Toy-Numpy", steps=100, out=tmp_path, **OPTIONS)
     assert 100 <= report.steps < 140

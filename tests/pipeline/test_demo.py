@@ -67,10 +67,25 @@ def test_repeating_the_last_frame(report, real):
     assert report.repeat_psnr == pytest.approx(np.mean(decibels))
 
 
-def test_figures(report):
-    assert 5 < report.psnr < 60
-    # this dream is noise, with real and with random actions alike
-    assert abs(report.delta_psnr) < 1
+def test_figures_are_of_dreams_under_the_plays_actions(real, toy_checkpoint, tmp_path, monkeypatch):
+    asked = []
+
+    def still(checkpoint, prompts, led, actions, *others):
+        asked.append((prompts, led, actions))
+        return prompts[:, -1:].repeat(actions.shape[1], 1)
+
+    monkeypatch.setattr("genie_gym.pipeline.demo.dream", still)
+    report = demo("Toy", steps=40, seed=3, checkpoint=toy_checkpoint, out=tmp_path)
+    (prompts, led, taken), (_, _, others) = asked
+    assert len(prompts) == 10 and (taken != others).any()
+    for number, start in enumerate(range(CONTEXT, CONTEXT + 40 - 3, 4)):
+        np.testing.assert_array_equal(prompts[number], real.frames[start - CONTEXT : start])
+        before_and_after = [*led[number].tolist(), *taken[number].tolist()]
+        assert before_and_after == real.actions[start - CONTEXT : start + 3].tolist()
+    assert report.psnr == report.repeat_psnr and report.delta_psnr == 0
+
+
+def test_speeds(report):
     assert report.dream_speed > 1 and report.real_speed > 1
 
 

@@ -105,6 +105,25 @@ def test_the_checkpoint_knows_its_game_and_how_it_was_made(fitted):
     assert str(Path.home()) not in (fitted / "out" / "config.json").read_text()
 
 
+def test_stages_train_on_one_side_and_validate_on_the_other(recording, tmp_path, monkeypatch):
+    from genie_gym.pipeline import fit_world as module
+
+    sides = []
+
+    def watched(stage):
+        def call(*args, **options):
+            sides.append([one._indices.tolist() for one in args if isinstance(one, data.Clips)])
+            return stage(*args, **options)
+
+        return call
+
+    for name in ("fit_tokenizer", "fit_latent_actions", "fit_dynamics"):
+        monkeypatch.setattr(module, name, watched(getattr(module, name)))
+    folders = {"data": recording, "out": tmp_path / "out", "run": tmp_path / "run"}
+    fit_world("Toy-Numpy", latent_actions=3, changes=CHANGES, **folders)
+    assert sides == [[side.tolist() for side in data.split(data.Recording(recording))]] * 3
+
+
 def test_starts_are_real_play_of_the_training_episodes(fitted, recording):
     starts = Checkpoint.load(fitted / "out").starts
     assert starts["frames"].shape == (64, 4, 64, 64, 3) and starts["actions"].shape == (64, 3)

@@ -162,13 +162,15 @@ def test_an_explorer_collects_with_some_random_actions(plays, exploring_checkpoi
 
 
 def test_held_out_play_is_scored_only(plays, collected, monkeypatch):
-    """The clips that are scored and those that are trained on have no frame in common."""
-    seen: dict[str, list] = {"trained": [], "scored": []}
+    """The clips that are scored or validated with and those that are trained on have no frame in common."""
+    seen: dict[str, list] = {"trained": [], "validated": [], "scored": []}
     asked: dict[str, list[int]] = {}
 
     def caught(kind, function, recording_at):
         def call(*args, **kwargs):
             seen[kind].append(args[recording_at])
+            if kind == "trained":
+                seen["validated"].append(args[recording_at + 1])
             if kind == "scored":
                 asked[args[recording_at].folder.name] = sorted(kwargs["episodes"].tolist())
             return function(*args, **kwargs)
@@ -188,6 +190,8 @@ def test_held_out_play_is_scored_only(plays, collected, monkeypatch):
         assert held_out and not set(held_out) & set(part._indices.tolist())
         assert asked[part.recording.folder.name] == held_out
     assert str(plays["test"]) not in {str(part.recording.folder) for part in parts}
+    for part in (part for held_out in seen["validated"] for part in held_out.parts):
+        assert part._indices.tolist() == split(part.recording)[1].tolist()
     assert {recording.folder.name for recording in seen["scored"]} == {"data", "old", "unseen"}
 
 

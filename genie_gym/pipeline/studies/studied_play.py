@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from genie_gym.data import Clips, Recording, split
+from genie_gym.data import Clips, Recording
 from genie_gym.frames import to_model
 from genie_gym.metrics import Frames
 from genie_gym.pipeline.dreaming import dream
 from genie_gym.pipeline.evaluate import check_actions
 from genie_gym.pipeline.long_dreams import random_actions
+from genie_gym.pipeline.windows import split_in_two
 from genie_gym.world_model import Checkpoint
 
 __all__ = ["Play", "dreamed_play", "recorded_play"]
@@ -44,7 +45,7 @@ def recorded_play(checkpoint: Checkpoint, recording: Recording, pieces: int, len
     model, latent = checkpoint.model, checkpoint.model.latent_actions
     if latent is None:
         check_actions(checkpoint, recording)
-    clip = Clips(recording, length, split(recording)[1]).sample(np.random.default_rng(seed), pieces)
+    clip = Clips(recording, length, split_in_two(recording)[1]).sample(np.random.default_rng(seed), pieces)
     frames, actions = clip["frames"], clip["actions"]
     if latent is not None:
         actions = latent.codes(to_model(torch.from_numpy(frames).to(model.device))).cpu().numpy()
