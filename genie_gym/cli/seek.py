@@ -193,6 +193,8 @@ def places(
     table = Table("play", "frames", "pictures", "positions", box=box.SIMPLE_HEAD)
     for report in compare(folders, frames):
         positions = "unknown" if report.positions is None else f"{report.positions:,}"
-        table.add_row(report.run, f"{report.frames:,}", f"{report.pictures:,}", positions)
+        table.add_row(
+            report.label if len(folders) > 1 else report.run, f"{report.frames:,}", f"{report.pictures:,}", positions
+        )
     Console().print(table)
     print("pictures differ in 8 x 8 cells of 32 grey levels; positions are the player's, as the game's memory has them")

@@ -66,7 +66,8 @@ class PlacesReport:
     Attributes:
         run: policy and seed, "random-0".
         folder: of the recording.
-        frames: how many of the run's frames were counted, the earliest ones.
+        frames: how many of the run's frames were counted, the first ones in the order of the recording: those that
+            were recorded first, but of the play that an explorer learned from any.
         pictures: different pictures in them, see `picture_keys`.
         positions: different positions of the player in them, see `genie_gym.games.positions`; None where the game does
             not tell.
@@ -77,6 +78,12 @@ class PlacesReport:
     frames: int
     pictures: int
     positions: int | None
+
+    @property
+    def label(self) -> str:
+        """The run and its recording, among those of several."""
+        folder = self.folder.parent if self.folder.name == "data" else self.folder
+        return f"{folder.name}: {self.run}"
 
 
 def compare(folders: Sequence[str | Path], frames: int | None = None) -> list[PlacesReport]:

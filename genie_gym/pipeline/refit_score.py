@@ -71,14 +71,7 @@ def count_places(folders: list[Path]) -> dict[str, Any]:
         found = compare(folders)
     except DataError as error:
         return {"error": str(error)}
-    return {
-        f"{one.folder.parent.name if one.folder.name == 'data' else one.folder.name}: {one.run}": {
-            "frames": one.frames,
-            "pictures": one.pictures,
-            "positions": one.positions,
-        }
-        for one in found
-    }
+    return {one.label: {"frames": one.frames, "pictures": one.pictures, "positions": one.positions} for one in found}
 
 
 def scores_of(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:

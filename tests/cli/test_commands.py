@@ -98,6 +98,26 @@ def test_from_recording_to_figures(tmp_path, capsys, monkeypatch):
     assert "was begun with seed 0, now asked for seed 1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("seed", ["-1", str(2**32), "9" * 23])
+@pytest.mark.parametrize("command", ["fit Toy", "collect Toy", "explore Toy", "refit Toy", "demo Toy"])
+def test_seeds_that_no_generator_takes(command, seed, capsys):
+    assert main([*command.split(), "--seed", seed]) == 2
+    assert f"seed must be from 0 to 4294967295, got {seed}" in capsys.readouterr().err
+
+
+def test_a_folder_named_as_a_picture_is_no_picture(tmp_path, capsys):
+    (tmp_path / "0.png").mkdir()
+    assert main(["convert", str(tmp_path)]) == 2
+    assert "holds 0 picture(s)" in capsys.readouterr().err
+
+
+def test_no_frames_a_second(tmp_path, capsys):
+    for i in range(2):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.zeros((8, 8, 3), np.uint8))
+    assert main(["convert", str(tmp_path), "--fps", "0"]) == 2
+    assert "fps" in capsys.readouterr().err
+
+
 def test_from_explorer_to_places(tmp_path, capsys):
     pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
     folder = tmp_path / "agent"
@@ -174,6 +194,7 @@ def test_a_game_from_video_alone(tmp_path, capsys, monkeypatch):
     env = gym.make("GenieRedux/Clip-Own-v0", buttons=True)
     assert env.unwrapped.get_action_meanings() == ["jump", "left", "right"]
     assert env.unwrapped.get_keys_to_action()[(1073741904,)] == 1  # the left arrow
+    del gym.registry["GenieRedux/Clip-Own-v0"]
 
 
 @pytest.mark.retro

@@ -27,7 +27,13 @@ class Counter(gym.Env):
     def step(self, action):
         self.frame += 1
         self.seen.append(int(action))
-        return np.full((30, 40, 3), self.frame, np.uint8), float(self.frame), self.frame == self.last, False, {"frame": self.frame}
+        return (
+            np.full((30, 40, 3), self.frame, np.uint8),
+            float(self.frame),
+            self.frame == self.last,
+            False,
+            {"frame": self.frame},
+        )
 
     def get_action_meanings(self):
         return ["NOOP", "UP", "DOWN"]

@@ -106,4 +106,4 @@ def test_is_fast():
     for step in range(2000):
         if game.step(step % 2)[2]:
             game.reset()
-    assert 2000 / (time.process_time() - start) > 3000
+    assert 2000 / (time.process_time() - start) > 500  # a tenth of what an idle core does

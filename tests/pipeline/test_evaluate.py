@@ -12,9 +12,10 @@ import torch
 
 from genie_gym import data, games
 from genie_gym.errors import ConfigError, DataError
-from genie_gym.metrics import count_pairs, mutual_information
+from genie_gym.metrics import count_pairs, frechet_distance, mutual_information
 from genie_gym.pipeline.evaluate import evaluate
-from genie_gym.pipeline.figures import summary
+from genie_gym.pipeline.figures import plain, summary
+from genie_gym.pipeline.latent_play import compare_actions
 from genie_gym.pipeline.long_dreams import longest_absence, thumbnails
 from genie_gym.pipeline.policies import StickyPolicy
 from genie_gym.pipeline.rollout import play_episode
@@ -227,6 +228,19 @@ def test_a_long_dream_that_loses_the_player(lamps, tmp_path):
     assert strip[:64, 130:].max() == 0  # step 100
 
 
+def test_real_play_is_measured_against_other_real_play(lamps):
+    recording = lamps(lambda number: np.full(23, number % 2))  # every other lamp stays off
+    episodes = np.array([i for i in range(12) if not recording[i].frames.any()][:2])
+    figures = {"clips": 2, "long_steps": 8, "dreams": 2}
+    distance = evaluate(checkpoint(Forgetful()), recording, episodes=episodes, **figures)["long"]["frechet"]
+    off, mixed = (
+        thumbnails(np.concatenate([recording[i].frames for i in range(12) if (i in episodes) == held_out]))
+        for held_out in (True, False)
+    )
+    assert distance["real"] == pytest.approx(frechet_distance(mixed, off), rel=1e-3) and distance["real"] > 1
+    assert distance["black"] == pytest.approx(0, abs=1e-3)
+
+
 def test_prediction_without_the_player_is_noticed(lamps):
     recording = lamps(lambda _: np.zeros(23))
 
@@ -305,6 +319,19 @@ def test_the_table_shows_the_main_figures(toy):
     assert f"{figures['prediction']['psnr'][3]:.2f}" in text
     assert f"{figures['control']['delta_psnr']:.2f}" in text
     assert f"{figures['reconstruction']['moving_psnr']:.2f}" in text
+
+
+def test_the_table_shows_a_dash_for_what_is_no_number(toy):
+    figures = evaluate(untrained(), toy, clips=4, horizon=4, long_steps=10, dreams=2)
+    same = np.zeros(9, int)
+    figures["latent"] = plain(compare_actions(same, same))  # one code, one action: no information to be mutual
+    figures["long"]["frechet"]["real"] = None
+    cells = [[*column.cells] for column in summary(figures).columns]
+    shown = dict(zip(cells[0], cells[1], strict=True))
+    assert shown["latent and true actions (chance), mutual information"] == "- (-)"
+    assert shown["Frechet distance late in dreams (real, black)"].endswith(
+        f"(-, {figures['long']['frechet']['black']:.0f})"
+    )
 
 
 def test_refuses_what_cannot_be_scored(toy, lamps, tmp_path):

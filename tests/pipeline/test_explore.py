@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
 
 from genie_gym import paths
-from genie_gym.data import Recording
+from genie_gym.data import Episode, Recording
 from genie_gym.errors import CheckpointError, ConfigError, GameError
 from genie_gym.pipeline.explore import explore
 from genie_gym.pipeline.places import Places, compare
@@ -46,6 +46,19 @@ def test_explores_on_the_models_uncertainty(exploring_checkpoint):
     assert film.shape[0] > 2 and film.shape[1:3] == (192, 192)
     about = AgentPlayer(report.agent).about
     assert (about["game"], about["reward"], about["steps"]) == ("Toy-Numpy", "autoexplore", 64)
+
+
+def test_the_film_shows_the_episode_with_most_places(tmp_path, monkeypatch):
+    lengths = iter([4, 9, 3, 5, 2])
+
+    def played(env, policy, seed, steps):
+        levels = np.arange(0, 8 * next(lengths), 8, dtype=np.uint8)  # a place a frame
+        frames = np.repeat(levels, 64 * 64 * 3).reshape(-1, 64, 64, 3)
+        return Episode(frames, np.zeros(len(levels) - 1, np.int64), np.zeros(len(levels) - 1, np.float32))
+
+    monkeypatch.setattr("genie_gym.pipeline.explore.play_episode", played)
+    report = explore("Toy-Numpy", steps=32, reward="none", out=tmp_path, **OPTIONS)
+    assert len(imageio.imread(report.gif, extension=".gif")) == 9
 
 
 def test_goes_on_where_it_stopped(tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from genie_gym import data, games
+from genie_gym.cli import main
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.pipeline.collect import collect
 from genie_gym.pipeline.places import Places, compare, picture_keys, replayed_positions
@@ -74,6 +75,17 @@ def test_compares_on_equally_many_frames(tmp_path):
     assert (far.run, far.frames, far.pictures) == ("far-0", 16, 8)
     assert [report.pictures for report in compare([tmp_path / "a", tmp_path / "b"], frames=8)] == [3, 4]
     assert compare([tmp_path / "b"])[0].frames == 38
+
+
+def test_the_table_tells_recordings_of_the_same_run_apart(tmp_path, capsys):
+    for folder in ("one", "two/data"):
+        record(tmp_path / folder, "near", [6, 10], shades=3)
+    assert main(["places", str(tmp_path / "one")]) == 0
+    text = capsys.readouterr().out
+    assert "near-0" in text and "one:" not in text
+    assert main(["places", str(tmp_path / "one"), str(tmp_path / "two" / "data")]) == 0
+    text = capsys.readouterr().out
+    assert "one: near-0" in text and "two: near-0" in text
 
 
 def test_runs_in_one_folder_are_kept_apart(tmp_path):
