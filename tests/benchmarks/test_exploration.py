@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from types import SimpleNamespace
 
 import imageio.v3 as imageio
 import numpy as np
@@ -10,7 +11,10 @@ import pytest
 pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
 
 import exploration
-from exploration import shorter, train_tester, write
+from arms import Arms
+from exploration import Study, shorter, train_tester, write
+
+from genie_gym.data import Recording
 
 
 def prediction(psnr: float) -> dict[str, float]:
@@ -88,3 +92,14 @@ def test_shorter_recipes_are_the_presets_but_for_their_steps():
     recipes = shorter(16, 20)
     assert (recipes["fit_tokenizer"].steps, recipes["fit_dynamics"].steps) == (16, 20)
     assert recipes["fit_tokenizer"].lr == 2e-3 and recipes["fit_dynamics"].lr == 1.5e-3
+
+
+def test_no_recording_shares_an_episode_with_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(exploration, "fit_world", lambda *args, **options: SimpleNamespace(finished=True))
+    options = argparse.Namespace(base=60, steps=90, frames=40, fit_steps=(1, 1), seeds=2)
+    study = Study("Toy-Numpy", Arms(tmp_path, {}), options)
+    folders = [study.model() / "data"]
+    for seed in range(2):
+        folders += [study.play("random", seed)[0], study.learning_play("random", seed)[0]]
+    seeds = [{episode.info["seed"] for episode in Recording(folder).episodes()} for folder in folders]
+    assert all(seeds) and len(set.union(*seeds)) == sum(map(len, seeds))

@@ -1,0 +1,38 @@
+"""Every script starts, and explains each of its options."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = sorted(
+    script
+    for folder in ("benchmarks", "training")
+    for script in (ROOT / folder).glob("*.py")
+    if "ArgumentParser" in script.read_text(encoding="utf-8")
+)
+HELP = """
+import contextlib, io, os, runpy, sys
+for script in sys.argv[1:]:
+    sys.argv, text = [script, "--help"], io.StringIO()
+    sys.path.insert(0, os.path.dirname(script))
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        runpy.run_path(script, run_name="__main__")
+    print(f"== {script}")
+    print(text.getvalue())
+"""
+
+
+def test_every_script_starts_and_shows_its_options():
+    pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
+    command = [sys.executable, "-c", HELP, *map(str, SCRIPTS)]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    texts = dict(part.split("\n", 1) for part in answer.stdout.split("== ")[1:])
+    assert len(texts) == len(SCRIPTS) >= 11
+    for script in SCRIPTS:
+        given = re.findall(r'add_argument\(\s*"([^"]+)"', script.read_text(encoding="utf-8"))
+        assert given and all(name in texts[str(script)] for name in given), script.name
