@@ -1,4 +1,6 @@
 import sys
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,6 +13,61 @@ PROCGEN = [name for name in games.names() if name.endswith("-Procgen")]
 
 def needs_procgen():
     pytest.importorskip("procgen", reason="needs procgen: pip install genie_gym[procgen]")
+
+
+class Levels:
+    """What Procgen's interface looks like, of a game whose n-th level lasts n + 2 steps and pays their number.
+
+    A picture's red is the level, its green the step; the step after a level's last is already the next level's first.
+    """
+
+    combos = ((), ("RIGHT",), ("LEFT",), ("UP", "RIGHT"), ("UP",), ("DOWN",), ("LEFT", "UP"))
+    made: ClassVar[list["Levels"]] = []
+
+    def __init__(self, **options):
+        self.options, self.level, self.at, self.paid, self.acted, self.closed = options, 0, 0, 0.0, [], False
+        self.made.append(self)
+
+    def act(self, action):
+        self.acted.append(action.tolist())
+        self.at, self.paid = self.at + 1, float(self.at + 1)
+        if action[0] == -1 or self.at == self.level + 2:
+            self.level, self.at = self.level + 1, 0
+
+    def observe(self):
+        picture = np.zeros((1, 64, 64, 3), np.uint8)
+        picture[..., 0], picture[..., 1] = self.level, self.at
+        return np.array([self.paid], np.float32), {"rgb": picture}, np.array([self.at == 0])
+
+    def get_info(self):
+        return [{"level_seed": np.int32(self.level), "rgb": np.zeros((512, 512, 3), np.uint8)}]
+
+    def close(self):
+        self.closed = True
+
+
+def test_levels_follow_one_another_and_end_with_a_picture_of_their_own(make, monkeypatch):
+    monkeypatch.setitem(sys.modules, "procgen", SimpleNamespace(ProcgenGym3Env=Levels))
+    env = make("CoinRun")
+
+    def look(observation):
+        return tuple(observation[0, 0].tolist()[:2])
+
+    observation, info = env.reset(seed=4, options={"noops": 0})
+    (levels,) = Levels.made
+    assert levels.options["env_name"] == "coinrun" and levels.options["distribution_mode"] == "hard"
+    assert (look(observation), info["level_seed"]) == ((0, 0), 0)
+    right = env.get_action_meanings().index("RIGHT")
+    steps = [env.step(right) for _ in range(2)]
+    assert [look(observation) for observation, *_ in steps] == [(0, 1), (0, 1)]  # the last is not shown by Procgen
+    assert [(reward, ended) for _, reward, ended, *_ in steps] == [(1.0, False), (2.0, True)]
+    assert levels.acted == [[1], [1]]
+
+    assert look(env.reset(options={"noops": 0})[0]) == (1, 0)  # the level that is there anyway
+    env.step(right)
+    assert look(env.reset(options={"noops": 0})[0]) == (2, 0) and levels.acted[-1] == [-1]  # one that is given up
+    env.reset(seed=4)
+    assert levels.closed and Levels.made[1].options["rand_seed"] == levels.options["rand_seed"]
 
 
 def test_a_missing_extra_is_named(monkeypatch):
