@@ -27,7 +27,7 @@ from paper_tables.page import markdown, write
 from paper_tables.scales import SCALES
 from paper_tables.table import Claim, Table
 
-from tests.pipeline.test_fit_world import record
+from tests.toy_play import record
 
 TOY = "Toy-Numpy"
 TABLES = {number: import_module(f"paper_tables.table{number}").TABLE for number in range(2, 7)}

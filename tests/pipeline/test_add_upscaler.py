@@ -23,6 +23,7 @@ from genie_gym.pipeline.rollout import play_episode
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import shipped_weights
 from tests.conftest import untrained
+from tests.toy_play import record
 
 RECIPE = FitConfig(steps=5, batch=2, lr=1e-2, warmup=1, validate_every=3, precision="float32")
 CHANGES = {"model": UpscalerConfig(widths=(4, 8)), "recipe": RECIPE, "crop": 16}
@@ -122,10 +123,7 @@ def test_another_game_no_recording_and_no_large_frames(checkpoint, recording, tm
         add_upscaler(shipped_weights("Airstriker-Genesis"), data=recording)
     with pytest.raises(DataError, match="genie-gym collect Toy-Numpy"):
         add_upscaler(checkpoint)
-    spec = games.find("Toy")
-    with data.RecordingWriter(tmp_path / "small", {"game": spec.to_dict(), "actions": spec.meanings}) as writer:
-        for seed in range(2):
-            writer.append(play_episode(games.make("Toy"), StickyPolicy(), seed, 5))
+    record(tmp_path / "small", 2, 5)
     with pytest.raises(DataError, match="genie-gym collect Toy-Numpy --large"):
         add_upscaler(checkpoint, data=tmp_path / "small")
     with pytest.raises(ConfigError, match="unknown preset 'huge'"):

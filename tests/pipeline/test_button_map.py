@@ -9,20 +9,15 @@ from genie_gym.errors import ConfigError
 from genie_gym.pipeline import button_map
 from genie_gym.pipeline.button_map import choose_codes, map_buttons, summary
 from genie_gym.pipeline.latent_play import latent_game
-from genie_gym.pipeline.policies import StickyPolicy
-from genie_gym.pipeline.rollout import play_episode
 from tests.conftest import untrained, untrained_latent
+from tests.toy_play import record
 
 CODES = np.array([3, 0, 4, 1])  # of the toy's four actions
 
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory) -> data.Recording:
-    folder, spec = tmp_path_factory.mktemp("toy"), games.find("Toy")
-    with data.RecordingWriter(folder, {"game": spec.to_dict(), "actions": spec.meanings}) as writer:
-        for seed in range(8):
-            writer.append(play_episode(games.make("Toy"), StickyPolicy(), seed, 40))
-    return data.Recording(folder)
+    return data.Recording(record(tmp_path_factory.mktemp("toy"), 8, 40))
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from genie_gym import data, games
+from genie_gym import data
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.metrics import count_pairs, frechet_distance, mutual_information
 from genie_gym.pipeline.evaluate import evaluate
 from genie_gym.pipeline.figures import plain, summary
 from genie_gym.pipeline.latent_play import compare_actions
 from genie_gym.pipeline.long_dreams import longest_absence, thumbnails
-from genie_gym.pipeline.policies import StickyPolicy
-from genie_gym.pipeline.rollout import play_episode
 from genie_gym.pipeline.sprites import SpriteDetector
 from genie_gym.world_model import Checkpoint, Outcome, Sampling
 from tests.conftest import untrained, untrained_latent
+from tests.toy_play import record
 
 LEVEL, PATCH = 10, 8  # a lamp of 8 x 8 pixels on black, which action 1 makes brighter by 10 levels
 AREA = 10 * math.log10(64 * 64 / PATCH**2)  # dB that the black around the lamp adds to a frame's PSNR
@@ -280,11 +279,7 @@ def test_an_absence_counts_if_the_player_comes_back():
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory) -> data.Recording:
-    folder, spec = tmp_path_factory.mktemp("toy"), games.find("Toy")
-    with data.RecordingWriter(folder, {"game": spec.to_dict(), "actions": list(spec.meanings)}) as writer:
-        for seed in range(5):
-            writer.append(play_episode(games.make("Toy"), StickyPolicy(), seed, 60))
-    return data.Recording(folder)
+    return data.Recording(record(tmp_path_factory.mktemp("toy"), 5, 60))
 
 
 def test_a_real_model_gives_the_same_json_for_the_same_seed(toy, tmp_path):
@@ -350,12 +345,7 @@ def test_refuses_what_cannot_be_scored(toy, lamps, tmp_path):
 
 
 def test_a_model_of_latent_actions_is_scored_under_those_it_finds(tmp_path):
-    with data.RecordingWriter(
-        tmp_path, {"game": games.find("Toy").to_dict(), "actions": games.find("Toy").meanings}
-    ) as w:
-        for seed in range(6):
-            w.append(play_episode(games.make("Toy"), StickyPolicy(), seed, 30))
-    recording, latent = data.Recording(tmp_path), untrained_latent()
+    recording, latent = data.Recording(record(tmp_path, 6, 30)), untrained_latent()
     episodes = np.arange(4)
     figures = evaluate(latent, recording, episodes=episodes, clips=4, horizon=4, long_steps=0)
     codes, actions = [], []

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import genie_gym  # noqa: F401  (registers the ids)
-from genie_gym import data, games, paths
+from genie_gym import data, paths
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.fit import FitConfig, preset
 from genie_gym.fit.loop import fit as loop
@@ -21,11 +21,10 @@ from genie_gym.models.dynamics import DynamicsConfig
 from genie_gym.models.latent_actions import LatentActionConfig
 from genie_gym.models.tokenizer import TokenizerConfig
 from genie_gym.pipeline.fit_world import _recipes, fit_world
-from genie_gym.pipeline.policies import StickyPolicy
-from genie_gym.pipeline.rollout import play_episode
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.buttons import ButtonMap
 from tests.conftest import untrained, untrained_latent, untrained_upscaler
+from tests.toy_play import record
 
 SIZES = {"dim": 16, "heads": 2, "window": 3, "codes": 32, "code_dim": 4}
 RECIPE = FitConfig(steps=6, batch=2, warmup=2, precision="float32", log_every=2, validate_every=4)
@@ -40,15 +39,6 @@ CHANGES = {
     "clips_dynamics": (4, 8),
     "offset": 3,
 }
-
-
-def record(folder: Path, episodes: int, steps: int, first: int = 0) -> Path:
-    spec = games.find("Toy")
-    with data.RecordingWriter(folder, {"game": spec.to_dict(), "actions": spec.meanings}) as writer:
-        for seed in range(first, episodes):
-            episode = play_episode(games.make("Toy"), StickyPolicy(), seed, steps)
-            writer.append(replace(episode, info={**episode.info, "id": f"toy-{seed}"}))
-    return folder
 
 
 @pytest.fixture(scope="module")

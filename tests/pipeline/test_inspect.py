@@ -9,24 +9,19 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from genie_gym import data, games
+from genie_gym import data
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.metrics import psnr
 from genie_gym.pipeline.inspect import HELD, LENGTH, STARTS, inspect, study
 from genie_gym.pipeline.inspect_page import COLUMNS, PICTURED
-from genie_gym.pipeline.policies import StickyPolicy
-from genie_gym.pipeline.rollout import play_episode
 from genie_gym.pipeline.studies import action_differences, dreamed_play
 from tests.conftest import untrained, untrained_latent
+from tests.toy_play import record
 
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory) -> data.Recording:
-    folder, spec = tmp_path_factory.mktemp("a <toy>"), games.find("Toy")
-    with data.RecordingWriter(folder, {"game": spec.to_dict(), "actions": list(spec.meanings)}) as writer:
-        for seed in range(4):
-            writer.append(play_episode(games.make("Toy"), StickyPolicy(), seed, 30))
-    return data.Recording(folder)
+    return data.Recording(record(tmp_path_factory.mktemp("a <toy>"), 4, 30))
 
 
 @pytest.fixture(scope="module")

@@ -8,17 +8,8 @@ from genie_gym import data, games
 from genie_gym.fit import FitConfig, fit_latent_actions
 from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
 from genie_gym.pipeline.latent_play import compare_actions, latent_game, see_codes, with_latent_actions
-from genie_gym.pipeline.policies import StickyPolicy
-from genie_gym.pipeline.rollout import play_episode
 from tests.conftest import untrained_latent
-
-
-def record(folder, episodes: int, steps: int) -> data.Recording:
-    spec = games.find("Toy")
-    with data.RecordingWriter(folder, {"game": spec.to_dict(), "actions": spec.meanings}) as writer:
-        for seed in range(episodes):
-            writer.append(play_episode(games.make("Toy"), StickyPolicy(), seed, steps))
-    return data.Recording(folder)
+from tests.toy_play import record
 
 
 def test_the_game_of_latent_actions():
@@ -28,7 +19,7 @@ def test_the_game_of_latent_actions():
 
 
 def test_a_recordings_codes_are_those_of_its_episodes(tmp_path):
-    recording, model = record(tmp_path, 3, 50), untrained_latent().model.latent_actions
+    recording, model = data.Recording(record(tmp_path, 3, 50)), untrained_latent().model.latent_actions
     latent = with_latent_actions(recording, model)
     for index in range(3):
         frames = torch.from_numpy(recording[index].frames.astype(np.float32) / 255).permute(0, 3, 1, 2)
@@ -68,7 +59,7 @@ def test_codes_seen_in_dreams():
 
 @pytest.mark.slow
 def test_a_minutes_fit_finds_some_of_the_toys_actions(tmp_path):
-    recording = record(tmp_path / "data", 100, 120)
+    recording = data.Recording(record(tmp_path / "data", 100, 120))
     train, held_out = data.split(recording)
     torch.manual_seed(0)
     sizes = LatentActionConfig(patch=16, dim=64, encoder_blocks=1, decoder_blocks=1, warmup=150)

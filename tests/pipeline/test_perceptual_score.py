@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from genie_gym import data, games
+from genie_gym import data
 from genie_gym.perceptual import FID, LPIPS
 from genie_gym.perceptual.lpips import alexnet
 from genie_gym.pipeline.evaluate import evaluate
 from genie_gym.pipeline.figures import summary
 from genie_gym.pipeline.perceptual_score import PerceptualScore
-from genie_gym.pipeline.policies import StickyPolicy
-from genie_gym.pipeline.rollout import play_episode
 from tests.conftest import untrained
+from tests.toy_play import record
 
 
 def network(images: torch.Tensor, return_features: bool) -> torch.Tensor:
@@ -39,11 +38,7 @@ def test_distances_by_step_and_over_all(measures):
 
 
 def test_an_evaluation_has_them_where_asked_for(measures, tmp_path):
-    spec = games.find("Toy")
-    with data.RecordingWriter(tmp_path, {"game": spec.to_dict(), "actions": list(spec.meanings)}) as writer:
-        for seed in range(4):
-            writer.append(play_episode(games.make("Toy"), StickyPolicy(), seed, 30))
-    recording = data.Recording(tmp_path)
+    recording = data.Recording(record(tmp_path, 4, 30))
     asked, not_asked = (
         evaluate(untrained(), recording, clips=3, horizon=4, long_steps=0, perceptual=asked) for asked in (True, False)
     )

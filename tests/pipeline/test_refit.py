@@ -18,7 +18,7 @@ from genie_gym.pipeline.refit import RefitReport, refit
 from genie_gym.pipeline.refit_config import RefitConfig
 from genie_gym.pipeline.tune import TuneConfig
 from genie_gym.world_model import Checkpoint
-from tests.pipeline.test_fit_world import record
+from tests.toy_play import record
 
 CONFIG = RefitConfig("random", frames=100, max_steps=40, tune=TuneConfig(3, 4, lr=1.0), clips=4)
 OPTIONS = {"workers": 1, "device": "cpu", "progress": False}

@@ -13,7 +13,7 @@ from genie_gym.pipeline.places import Places
 from genie_gym.pipeline.refit_score import count_places, main_figures, score_models, scores_of, uncertainty
 from genie_gym.world_model import Checkpoint
 from tests.conftest import reward_by_numpy, untrained
-from tests.pipeline.test_fit_world import record
+from tests.toy_play import record
 
 
 @pytest.fixture(scope="module")

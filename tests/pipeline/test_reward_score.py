@@ -10,7 +10,7 @@ from genie_gym.data import Recording
 from genie_gym.pipeline import reward_score
 from genie_gym.pipeline.reward_score import CONTEXT, score_rewards
 from genie_gym.world_model import Checkpoint
-from tests.pipeline.test_fit_world import record
+from tests.toy_play import record
 
 
 @pytest.fixture(scope="module")

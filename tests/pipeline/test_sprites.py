@@ -7,8 +7,8 @@ from genie_gym import data, games
 from genie_gym.errors import ConfigError
 from genie_gym.games.toy import BODY, EYE, SKY
 from genie_gym.pipeline.policies import StickyPolicy
-from genie_gym.pipeline.rollout import play_episode
 from genie_gym.pipeline.sprites import PLACES, Place, SpriteDetector, cut_sprite, sprite_scores
+from tests.toy_play import record
 
 TEMPLATE = np.random.default_rng(1).integers(60, 256, (5, 6, 3), np.uint8)
 
@@ -89,11 +89,7 @@ def painted_out(frame: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def toy(tmp_path) -> data.Recording:
-    header = {"game": games.find("Toy").to_dict(), "actions": list(games.find("Toy").meanings)}
-    with data.RecordingWriter(tmp_path / "toy", header) as writer:
-        for seed in range(6):
-            writer.append(play_episode(games.make("Toy"), StickyPolicy(), seed, 60))
-    return data.Recording(tmp_path / "toy")
+    return data.Recording(record(tmp_path / "toy", 6, 60))
 
 
 def test_finds_the_toys_sprite_in_play_and_not_once_painted_out(toy):

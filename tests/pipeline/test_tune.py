@@ -14,7 +14,7 @@ from genie_gym.pipeline import tune as module
 from genie_gym.pipeline.tune import TuneConfig, tune
 from genie_gym.world_model import Checkpoint
 from tests.conftest import untrained
-from tests.pipeline.test_fit_world import record
+from tests.toy_play import record
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from genie_gym.data import Recording
 from genie_gym.fit import PRESETS
 from genie_gym.pipeline.windows import draw_starts, usable_lengths
-from tests.pipeline.test_fit_world import record
+from tests.toy_play import record
 
 
 @pytest.fixture(scope="module")

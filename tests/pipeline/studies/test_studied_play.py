@@ -4,21 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from genie_gym import data, games
+from genie_gym import data
 from genie_gym.errors import ConfigError, DataError
-from genie_gym.pipeline.policies import StickyPolicy
-from genie_gym.pipeline.rollout import play_episode
 from genie_gym.pipeline.studies import dreamed_play, recorded_play
 from tests.conftest import untrained, untrained_latent
+from tests.toy_play import record
 
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory) -> data.Recording:
-    folder, spec = tmp_path_factory.mktemp("toy"), games.find("Toy")
-    with data.RecordingWriter(folder, {"game": spec.to_dict(), "actions": list(spec.meanings)}) as writer:
-        for seed in range(6):
-            writer.append(play_episode(games.make("Toy"), StickyPolicy(), seed, 30))
-    return data.Recording(folder)
+    return data.Recording(record(tmp_path_factory.mktemp("toy"), 6, 30))
 
 
 def test_recorded_play_is_held_out(recording):
