@@ -18,6 +18,7 @@ from genie_gym.errors import ConfigError
 from genie_gym.fit.average import WeightAverage
 from genie_gym.fit.loop import FitConfig, fit
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
+from tests.ctrl_c import StopAfter
 
 CONFIG = FitConfig(steps=20, batch=2, warmup=5, precision="float32", log_every=5, validate_every=8, average=0.8)
 SIZES = TokenizerConfig(size=16, dim=16, heads=2, encoder_blocks=1, decoder_blocks=1, codes=64, code_dim=4, warmup=4)
@@ -62,19 +63,6 @@ def nothing(model: nn.Module) -> dict:
 def make(kind: type[nn.Module], seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
     return kind()
-
-
-class StopAfter:
-    """A sampler that asks its own process to stop while it draws batch number `count`."""
-
-    def __init__(self, sample, count: int, number: int = signal.SIGINT):
-        self.sample, self.left, self.number = sample, count, number
-
-    def __call__(self, rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
-        self.left -= 1
-        if self.left == 0:
-            os.kill(os.getpid(), self.number)
-        return self.sample(rng, size)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,9 +1,7 @@
 """From a recording with large frames to a checkpoint with an upscaler, in pieces and into the right folder."""
 
 import json
-import os
 import shutil
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +13,6 @@ from genie_gym import data, games, paths
 from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import CheckpointError, ConfigError, DataError
 from genie_gym.fit import FitConfig
-from genie_gym.fit.loop import fit as loop
 from genie_gym.models.upscaler import UpscalerConfig
 from genie_gym.pipeline.add_upscaler import add_upscaler
 from genie_gym.pipeline.policies import StickyPolicy
@@ -23,6 +20,7 @@ from genie_gym.pipeline.rollout import play_episode
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import shipped_weights
 from tests.conftest import untrained
+from tests.ctrl_c import ctrl_c
 from tests.toy_play import record
 
 RECIPE = FitConfig(steps=5, batch=2, lr=1e-2, warmup=1, validate_every=3, precision="float32")
@@ -47,24 +45,6 @@ def checkpoint(toy_checkpoint, tmp_path) -> Path:
     return Path(shutil.copytree(toy_checkpoint, tmp_path / "checkpoint"))
 
 
-def interrupt(monkeypatch, step: int) -> None:
-    """Ctrl-C while the batch of that step is drawn."""
-
-    def interrupted(model, sample, *rest, **named):
-        drawn = 0
-
-        def stopping(rng, batch):
-            nonlocal drawn
-            drawn += 1
-            if drawn == step:
-                os.kill(os.getpid(), signal.SIGINT)
-            return sample(rng, batch)
-
-        return loop(model, stopping, *rest, **named)
-
-    monkeypatch.setattr("genie_gym.fit.upscaling.fit", interrupted)
-
-
 def test_the_checkpoint_gets_an_upscaler_and_keeps_all_else(checkpoint, recording, tmp_path):
     before = Checkpoint.load(checkpoint)
     report = add_upscaler(checkpoint, data=recording, run=tmp_path / "run", changes=CHANGES)
@@ -83,14 +63,13 @@ def test_the_checkpoint_gets_an_upscaler_and_keeps_all_else(checkpoint, recordin
     assert env.reset(seed=0)[0].shape == env.step(1)[0].shape == (256, 256, 3)
 
 
-def test_interrupted_it_goes_on_to_the_same_weights(checkpoint, recording, tmp_path, monkeypatch):
+def test_interrupted_it_goes_on_to_the_same_weights(checkpoint, recording, tmp_path):
     options = {"data": recording, "changes": CHANGES}
     whole = add_upscaler(checkpoint, run=tmp_path / "whole", out=tmp_path / "out", **options)
     assert whole.checkpoint == tmp_path / "out" and Checkpoint.load(checkpoint).upscaler is None
-    interrupt(monkeypatch, 3)
-    stopped = add_upscaler(checkpoint, run=tmp_path / "run", **options)
+    with ctrl_c("upscaler", 3):
+        stopped = add_upscaler(checkpoint, run=tmp_path / "run", **options)
     assert not stopped.finished and Checkpoint.load(checkpoint).upscaler is None
-    monkeypatch.setattr("genie_gym.fit.upscaling.fit", loop)
     assert add_upscaler(checkpoint, run=tmp_path / "run", **options).finished
     one, other = (Checkpoint.load(place).upscaler.state_dict() for place in (tmp_path / "out", checkpoint))
     assert all(torch.equal(value, other[name]) for name, value in one.items())

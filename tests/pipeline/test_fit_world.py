@@ -1,9 +1,7 @@
 """A whole fit of the toy game: from recorded play to a checkpoint that steps, through interruptions."""
 
 import json
-import os
 import shutil
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +14,6 @@ import genie_gym  # noqa: F401  (registers the ids)
 from genie_gym import data, paths
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.fit import FitConfig, preset
-from genie_gym.fit.loop import fit as loop
 from genie_gym.models.dynamics import DynamicsConfig
 from genie_gym.models.latent_actions import LatentActionConfig
 from genie_gym.models.tokenizer import TokenizerConfig
@@ -24,6 +21,7 @@ from genie_gym.pipeline.fit_world import _recipes, fit_world
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.buttons import ButtonMap
 from tests.conftest import untrained, untrained_latent, untrained_upscaler
+from tests.ctrl_c import ctrl_c
 from tests.toy_play import record
 
 SIZES = {"dim": 16, "heads": 2, "window": 3, "codes": 32, "code_dim": 4}
@@ -52,25 +50,6 @@ def fitted(recording, tmp_path_factory) -> Path:
     report = fit_world("Toy-Numpy", data=recording, out=folder / "out", run=folder / "run", changes=CHANGES)
     assert report.finished and report.checkpoint == folder / "out"
     return folder
-
-
-def interrupt(monkeypatch, name: str, step: int) -> None:
-    """Ctrl-C while the stage of that name draws the batch of that step."""
-
-    def interrupted(model, sample, validate, config, folder, name: str):
-        drawn = 0
-
-        def stopping(rng, batch):
-            nonlocal drawn
-            drawn += 1
-            if name == wanted and drawn == step:
-                os.kill(os.getpid(), signal.SIGINT)
-            return sample(rng, batch)
-
-        return loop(model, stopping, validate, config, folder, name)
-
-    wanted = name
-    monkeypatch.setattr("genie_gym.fit.stages.fit", interrupted)
 
 
 def test_the_checkpoint_steps_as_an_environment(fitted):
@@ -132,13 +111,12 @@ def test_starts_are_real_play_of_the_training_episodes(fitted, recording):
 
 
 @pytest.mark.parametrize(("stage", "step"), [("tokenizer", 2), ("dynamics", 4)])
-def test_interrupted_it_goes_on_to_the_same_weights(fitted, recording, tmp_path, monkeypatch, stage, step):
+def test_interrupted_it_goes_on_to_the_same_weights(fitted, recording, tmp_path, stage, step):
     options = {"data": recording, "out": tmp_path / "out", "run": tmp_path / "run", "changes": CHANGES}
-    interrupt(monkeypatch, stage, step)
-    first = fit_world("Toy-Numpy", **options)
+    with ctrl_c(stage, step):
+        first = fit_world("Toy-Numpy", **options)
     assert not first.finished and first.checkpoint is None and not (tmp_path / "out").exists()
     assert (first.dynamics is None) == (stage == "tokenizer")
-    monkeypatch.setattr("genie_gym.fit.stages.fit", loop)
     assert fit_world("Toy-Numpy", **options).finished
     whole, pieces = (Checkpoint.load(folder / "out").model.state_dict() for folder in (fitted, tmp_path))
     assert all(torch.equal(value, pieces[name]) for name, value in whole.items())
@@ -191,12 +169,11 @@ def test_a_changed_preset_is_noticed(fitted, recording, tmp_path):
         fit_world("Toy-Numpy", data=recording, run=fitted / "run", out=tmp_path / "new", changes=changes)
 
 
-def test_more_data_are_told_of_and_kept_in_the_provenance(recording, tmp_path, monkeypatch, capsys):
+def test_more_data_are_told_of_and_kept_in_the_provenance(recording, tmp_path, capsys):
     folder = Path(shutil.copytree(recording, tmp_path / "data"))
     options = {"data": folder, "out": tmp_path / "out", "run": tmp_path / "run", "changes": CHANGES}
-    interrupt(monkeypatch, "dynamics", 4)
-    assert not fit_world("Toy-Numpy", **options).finished
-    monkeypatch.setattr("genie_gym.fit.stages.fit", loop)
+    with ctrl_c("dynamics", 4):
+        assert not fit_world("Toy-Numpy", **options).finished
     frames = int(data.Recording(folder).lengths.sum())
     record(folder, episodes=8, steps=40, first=6)
     more = int(data.Recording(folder).lengths.sum())
@@ -230,14 +207,13 @@ def without_actions(recording: Path, folder: Path) -> Path:
     return folder
 
 
-def test_play_without_actions_gets_latent_ones(recording, tmp_path, monkeypatch):
+def test_play_without_actions_gets_latent_ones(recording, tmp_path):
     folder = without_actions(recording, tmp_path / "data")
     options = {"data": folder, "out": tmp_path / "out", "run": tmp_path / "run", "changes": CHANGES}
-    interrupt(monkeypatch, "latent_actions", 3)
-    first = fit_world("Toy-Numpy", **options)
+    with ctrl_c("latent_actions", 3):
+        first = fit_world("Toy-Numpy", **options)
     assert not first.finished and first.dynamics is None
     assert first.latent_actions is not None and not first.latent_actions.finished
-    monkeypatch.setattr("genie_gym.fit.stages.fit", loop)
     report = fit_world("Toy-Numpy", **options)
     assert report.latent_actions.finished and report.latent_actions.steps == 6
 

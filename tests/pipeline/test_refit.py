@@ -1,10 +1,8 @@
 """Rounds of a refit on the toy game: what each brings, what stays frozen, how it goes on, and the agent's way."""
 
 import json
-import os
 import re
 import shutil
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +11,11 @@ import torch
 
 from genie_gym.data import Recording, split
 from genie_gym.errors import CheckpointError, ConfigError, DataError
-from genie_gym.fit.loop import fit as loop
 from genie_gym.pipeline.refit import RefitReport, refit
 from genie_gym.pipeline.refit_config import RefitConfig
 from genie_gym.pipeline.tune import TuneConfig
 from genie_gym.world_model import Checkpoint
+from tests.ctrl_c import ctrl_c
 from tests.toy_play import record
 
 CONFIG = RefitConfig("random", frames=100, max_steps=40, tune=TuneConfig(3, 4, lr=1.0), clips=4)
@@ -113,20 +111,11 @@ def test_what_is_done_is_not_done_again_and_rounds_can_be_added(done, plays, exp
 
 
 @pytest.mark.parametrize("stage", [pytest.param("decoder", marks=pytest.mark.slow), "dynamics"])
-def test_an_interrupted_round_ends_with_the_same_weights(stage, done, collected, monkeypatch):
-    def interrupted(model, sample, validate, config, folder, name):
-        def stopping(rng, batch):
-            if name == stage:
-                os.kill(os.getpid(), signal.SIGINT)
-            return sample(rng, batch)
-
-        return loop(model, stopping, validate, config, folder, name)
-
-    monkeypatch.setattr("genie_gym.fit.stages.fit", interrupted)
-    stopped = refit("Toy", **collected)
+def test_an_interrupted_round_ends_with_the_same_weights(stage, done, collected):
+    with ctrl_c(stage, 1):
+        stopped = refit("Toy", **collected)
     assert stopped.stopped == "round 1, tune" and not stopped.finished
     assert stopped.checkpoint == stopped.folder / "round-0" / "checkpoint" and stopped.page.is_file()
-    monkeypatch.setattr("genie_gym.fit.stages.fit", loop)
     resumed, expected = refit("Toy", **collected), done[0] / "run" / "round-1" / "checkpoint"
     assert resumed.finished
     mine, theirs = weights(resumed.checkpoint), weights(expected)
