@@ -118,6 +118,17 @@ def check_no_recording_to_train_on_shares_an_episode_with_a_test(smoke):
         assert not any(seeds[test] & seeds[place] for place in places if place not in tests)
 
 
+def check_both_refits_learn_from_as_much_play(smoke):
+    played = {}
+    for source in ("random", "autoexplore"):
+        (folder,) = (smoke / "work" / TOY / "refits").glob(f"{source}-of-*/run/round-1")
+        places = [place for place in (folder / "data", folder / "learning") if place.exists()]
+        played[source] = sum(int(Recording(place).lengths.sum()) - len(Recording(place)) for place in places)
+        assert len(places) == (2 if source == "autoexplore" else 1)
+    assert played["random"] == pytest.approx(played["autoexplore"], abs=2 * SCALES["smoke"].max_steps)
+    assert min(played.values()) >= SCALES["smoke"].frames + SCALES["smoke"].explore_steps
+
+
 def check_the_same_command_makes_nothing_anew(smoke, monkeypatch):
     for name in ("collect", "evaluate", "explore", "fit_world", "tune"):
         monkeypatch.setattr(lab_module, name, None)
@@ -145,6 +156,7 @@ def test_all_tables_at_the_smallest_scale(tmp_path, monkeypatch):
     check_tokenizer_and_lam_are_scored_on_the_test_clips(tmp_path)
     check_arms_differ_in_what_their_rows_say_alone(tmp_path)
     check_no_recording_to_train_on_shares_an_episode_with_a_test(tmp_path)
+    check_both_refits_learn_from_as_much_play(tmp_path)
     check_the_same_command_makes_nothing_anew(tmp_path, monkeypatch)
 
 
