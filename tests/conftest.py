@@ -19,10 +19,17 @@ torch.set_num_threads(1)  # tiny models are not worth sharing out, least of all 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory, monkeypatch):
-    """No test touches the user's recordings and weights."""
+    """No test touches the user's recordings and weights, or leaves logs behind."""
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("GENIE_GYM_HOME", str(folder))
+    monkeypatch.setenv("SB3_LOGDIR", str(folder / "sb3"))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch):
+    """The precision "auto" is float32 on every machine, as what tests compare with is; others are asked for by name."""
+    monkeypatch.setattr("genie_gym.precision._multiplies_bfloat16", lambda device: False)
 
 
 def untrained(game: str = "Toy-Numpy", seed: int = 0, **sizes: int) -> Checkpoint:

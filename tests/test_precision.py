@@ -7,6 +7,11 @@ from genie_gym.errors import ConfigError
 from genie_gym.precision import autocast, resolve
 
 
+@pytest.fixture(autouse=True)
+def exact():
+    """Here "auto" is what the hardware says."""
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_what_is_asked_for_is_given(device):
     assert resolve("float32", device) == torch.float32

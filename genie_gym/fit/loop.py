@@ -124,8 +124,9 @@ def fit(
     path = folder / "state.safetensors"
     progress = _earlier(fabric, path, bare, average.model, optimizer)
     rng = numpy_stream(progress["numpy"], config.seed)
-    if fabric.global_rank:  # the other processes of a run draw other clips
+    if fabric.global_rank:  # the other processes of a run draw other clips, masks and noise
         rng = np.random.default_rng([config.seed, fabric.global_rank, progress["step"]])
+        torch.manual_seed(int(rng.integers(2**63)))
     run = _Run(config, fabric, progress["step"], progress["seconds"], progress["metrics"])
 
     def save() -> None:
@@ -142,7 +143,7 @@ def fit(
                 run.metrics = reporter.validation(run.step, validate(average.model))
             if run.due():
                 save()
-        finished = run.done()
+        finished = _any(fabric, run.done())  # by minutes, a process that began later is not done yet
         if finished and (run.step > progress["step"] or not run.metrics):
             run.metrics = reporter.validation(run.step, validate(average.model))
         save()
@@ -201,8 +202,9 @@ class _Run:
 def _step(run: _Run, model: Any, optimizer: Any, sample: Callable[[], Batch]) -> dict[str, float]:
     """One optimiser step over `accumulate` batches; returns the metrics of the last."""
     model.train()
+    rate = run.lr()
     for group in optimizer.param_groups:
-        group["lr"] = run.lr()
+        group["lr"] = rate
     optimizer.zero_grad()
     count = run.config.accumulate
     for i in range(count):
@@ -215,7 +217,7 @@ def _step(run: _Run, model: Any, optimizer: Any, sample: Callable[[], Batch]) ->
     run.step += 1
     if run.step % run.config.log_every:
         return {}
-    return {"loss": loss.item(), "lr": run.lr()} | {name: float(value) for name, value in metrics.items()}
+    return {"loss": loss.item(), "lr": rate} | {name: float(value) for name, value in metrics.items()}
 
 
 def fit_device() -> torch.device:

@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
+from genie_gym.errors import ConfigError
 from genie_gym.rewards import RewardOptions, RewardStream, make_reward, sizes
 
 __all__ = ["AutoExploreReward"]
@@ -41,13 +42,15 @@ class AutoExploreReward(
         reward_stream: the RewardStream; its `score.map` shows where in the picture the last rewards came from.
 
     Raises:
-        ConfigError: an option out of range, or pictures or actions that the world model does not know.
+        ConfigError: an option out of range, pictures or actions that the world model does not know, or torch tensors.
         CheckpointError, GameError: no weights, or an unknown game.
     """
 
     def __init__(self, env: VectorEnv, game: str | None = None, checkpoint: str | Path | None = None, **options: Any):
         gym.utils.RecordConstructorArgs.__init__(self, game=game, checkpoint=checkpoint, **options)
         gym.vector.VectorWrapper.__init__(self, env)
+        if getattr(env.unwrapped, "tensors", False):
+            raise ConfigError("the reward takes NumPy arrays; make the dreams without tensors=True")
         chosen = RewardOptions(**options)
         spaces = env.single_observation_space, env.single_action_space
         reward = make_reward(*spaces, game, checkpoint, _meanings(env), options=chosen)

@@ -16,7 +16,7 @@ ACTIONS = np.random.default_rng(0).integers(0, 4, (12, 3))
 @pytest.fixture
 def make(toy_checkpoint):
     def make_env(count: int = 3, **options) -> WorldModelVectorEnv:
-        return WorldModelVectorEnv(count, checkpoint=toy_checkpoint, temperature=1.0, **options)
+        return WorldModelVectorEnv(count, checkpoint=toy_checkpoint, temperature=1.0, device="cpu", **options)
 
     return make_env
 
@@ -74,6 +74,14 @@ def test_disabled_resets_only_what_the_mask_says(make):
     assert np.abs(mine[[0, 2]].astype(int) - theirs[[0, 2]]).max() <= 1
 
 
+def test_infos_of_a_partial_reset_say_whose_they_are(make):
+    env = make()
+    env.reset(seed=0)
+    mask = np.arange(env.num_envs) == 1
+    _, infos = env.reset(options={"reset_mask": mask})
+    assert infos["_game_reward"].tolist() == infos["_end_probability"].tolist() == mask.tolist()
+
+
 def test_disabled_refuses_to_step_an_ended_dream(make):
     env = make(autoreset_mode="Disabled", max_episode_steps=1)
     env.reset(seed=0)
@@ -100,10 +108,17 @@ def test_make_vec_uses_one_batch(toy_checkpoint):
     assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
 
 
-def test_a_prompt_starts_all_dreams(make):
-    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    frames, _ = make().reset(seed=0, options={"prompt": picture})
-    assert np.abs(frames[0].astype(int) - frames[1]).max() <= 1
+def test_a_prompt_starts_all_dreams(make, toy_checkpoint):
+    prompt = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    options = {"prompt": prompt, "prompt_actions": [2, 1]}
+    alone = WorldModelEnv(checkpoint=toy_checkpoint, temperature=1.0, device="cpu", ends=False)
+    dreams = make(ends=False)
+    frames, expected = dreams.reset(seed=0, options=options)[0], alone.reset(seed=1, options=options)[0]
+    assert np.abs(frames.astype(int) - expected).max() <= 1
+    for actions in ACTIONS[:5]:  # a dream's seed is that of the row
+        frames, expected = dreams.step(actions)[0], alone.step(actions[1])[0]
+        assert np.abs(frames[1].astype(int) - expected).max() <= 1
+    assert np.abs(frames[0].astype(int) - frames[1]).max() > 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium.utils.env_checker import check_env
 
 import genie_gym  # noqa: F401 (registers the ids)
@@ -13,6 +14,8 @@ from genie_gym import paths
 from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import CheckpointError, ConfigError, GameError, InvalidActionError, PromptError
 from genie_gym.registration import register_games
+from genie_gym.world_model import Checkpoint
+from genie_gym.world_model.noise import uniform
 from tests.conftest import reward_by_numpy, untrained
 
 
@@ -104,6 +107,44 @@ def test_the_spec_survives_a_deep_copy_and_makes_the_same_env(toy_checkpoint):
 def test_environments_share_one_model(toy_checkpoint):
     first, second = WorldModelEnv(checkpoint=toy_checkpoint), WorldModelEnv(checkpoint=toy_checkpoint)
     assert first._dreams.model is second._dreams.model
+
+
+@pytest.mark.parametrize("context", [None, 4, 2, 1])
+def test_a_dream_begins_with_so_many_real_frames_and_their_actions(toy_checkpoint, context):
+    env, kept = WorldModelEnv(checkpoint=toy_checkpoint, context=context), context or 4
+    frame, _ = env.reset(seed=0)
+    checkpoint, row = Checkpoint.load(toy_checkpoint), [int(gym.utils.seeding.np_random(0)[0].integers(6))]
+    frames, actions = (checkpoint.starts[name][row] for name in ("frames", "actions"))
+    state, seen = checkpoint.model.start(frames[:, 4 - kept :], actions[:, 4 - kept :])
+    np.testing.assert_array_equal(frame, seen[0])
+    mine = env._dreams._state
+    assert torch.equal(mine.past.blocks[0].memory, state.past.blocks[0].memory)
+    assert torch.equal(mine.past.count, state.past.count) and torch.equal(mine.actions, state.actions)
+
+
+def test_tokens_are_drawn_as_the_options_say(toy_checkpoint):
+    """By the inverse of the distribution function, as numpy has it."""
+    env = WorldModelEnv(checkpoint=toy_checkpoint, temperature=0.5, floor=0.3)
+    env.reset(seed=0)
+    state, tokens = env._dreams._state, env._dreams.model.tokens
+    for _ in range(5):
+        noise = uniform(state.seeds, state.past.count, 2 * tokens + 1)[0, 1 : 1 + tokens].double().numpy()
+        outcome = env._dreams.step(np.array([1]))
+        p = torch.softmax(outcome.logits[0].double() / 0.5, -1).numpy()
+        p[p < 0.3 * p.max(-1, keepdims=True)] = 0
+        cumulative = (p / p.sum(-1, keepdims=True)).cumsum(-1)
+        assert state.tokens[0].tolist() == (cumulative <= noise[:, None]).sum(-1).tolist()
+
+
+def test_it_dreams_in_bfloat16(toy_checkpoint):
+    exact, rounded = (WorldModelEnv(checkpoint=toy_checkpoint, precision=p) for p in ("float32", "bfloat16"))
+    for env in (exact, rounded):
+        env.reset(seed=0)
+        env.step(1)
+    one, other = (env._dreams.step(np.array([2])).logits.float() for env in (exact, rounded))
+    assert not torch.equal(one, other)
+    frame = rounded.step(1)[0]
+    assert frame.dtype == np.uint8 and frame.std() > 0
 
 
 def test_a_prompt_of_any_size_starts_the_dream(env):

@@ -9,7 +9,7 @@ import torch
 from genie_gym import data
 from genie_gym.fit import FitConfig, fit_jointly
 from genie_gym.fit.joint import _Coded, _Joint
-from genie_gym.fit.stages import token_batch
+from genie_gym.fit.stages import draw_windows, token_batch
 from genie_gym.frames import to_model
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
@@ -84,6 +84,20 @@ def test_codes_are_told_once_there_is_a_codebook(joint, batch, monkeypatch):
         joint(batch)
     assert [bool((actions[:, 1:] >= 0).all()) for actions in told] == [False, False, True]
     assert all((actions[:, 0] == -1).all() for actions in told)
+
+
+def test_pictures_and_tokens_are_of_the_same_frames(joint, tokenizer, clips, tmp_path, monkeypatch):
+    caught, seen = {}, []
+    monkeypatch.setattr("genie_gym.fit.joint.fit", lambda model, sample, *_, **__: caught.update(sample=sample))
+    monkeypatch.setattr("genie_gym.fit.joint.draw_windows", lambda *args: seen.append(draw_windows(*args)) or seen[-1])
+    config = FitConfig(steps=1, precision="float32")
+    fit_jointly(joint.latent_actions, joint.dynamics, tokenizer, clips, clips, config, tmp_path, (4,))
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        frames = caught["sample"](rng, 2)["frames"]
+        windows, start, stop = seen[-1]
+        assert torch.equal(frames, to_model(torch.from_numpy(windows["frames"][:, start:stop])))
+    assert any(start for _, start, _ in seen)
 
 
 def test_validation_is_under_the_codes_of_each_window(joint, clips):

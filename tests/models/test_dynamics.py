@@ -36,10 +36,7 @@ def clip(config: DynamicsConfig = SMALL, frames: int = 6, batch: int = 2, seed: 
 
 def predict(model: Dynamics, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """Logits of each frame, all its tokens hidden, given the real frames before it."""
-    tokens = batch["tokens"]
-    hidden = model.embeddings(torch.full_like(tokens, model.hidden))
-    frames = with_drafts(model.embeddings(tokens), hidden, model.one_hot(batch["actions"]))
-    return model.to_logits(model.transformer(frames))
+    return model.next_logits(batch["tokens"], batch["actions"])
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0, 2.5])
@@ -188,6 +185,31 @@ def test_loss_against_numpy():
     right = (logits.argmax(-1) == batch["tokens"].numpy())[:, 1:]
     assert metrics["accuracy"].item() == pytest.approx(right.mean())
     assert metrics["accuracy_changed"].item() == pytest.approx(right[batch["changed"].numpy()[:, 1:]].mean())
+
+
+@torch.no_grad()
+def test_the_loss_is_of_hidden_tokens_alone_and_heads_read_the_frame_that_came(monkeypatch):
+    model, batch, given = make(), clip(), []
+    masks = torch.rand(2, 6, 4, generator=torch.Generator().manual_seed(0)) < 0.5
+    monkeypatch.setattr("genie_gym.models.dynamics.random_masks", lambda *_: masks)
+    monkeypatch.setattr(model.heads, "loss", lambda *told: given.append(told) or (torch.zeros(()), torch.zeros(())))
+    loss, _ = model(batch)
+    tokens = batch["tokens"]
+    drafts = model.embeddings(tokens.masked_fill(masks, model.hidden))
+    features = model.transformer(with_drafts(model.embeddings(tokens), drafts, model.one_hot(batch["actions"])))
+    distance = 1 - model.codebook @ model.codebook.T
+    each = token_distance_cross_entropy(model.to_logits(features), tokens, distance)[:, 1:]
+    weight = (masks * (1 + 4.0 * batch["changed"]))[:, 1:]
+    assert loss.item() == pytest.approx(((weight * each).sum() / weight.sum()).item(), rel=1e-5)
+    for got, expected in zip(given[0], (features, batch["rewards"], batch["ends"]), strict=True):
+        assert torch.equal(got, expected[:, 1:])
+
+
+@torch.no_grad()
+def test_actions_are_dropped_in_training():
+    model, batch = make(replace(SMALL, drop_action=1.0)).train(), clip()
+    without = batch | {"actions": torch.full_like(batch["actions"], -1)}
+    assert seeded_loss(model, batch) == seeded_loss(model, without)
 
 
 def test_the_past_is_disturbed_in_training_only():

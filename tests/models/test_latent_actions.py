@@ -101,6 +101,7 @@ def test_the_loss_in_numpy(model, frames):
 
 
 def test_encodings_are_told_apart_however_alike_they_begin(frames):
+    torch.manual_seed(0)
     alike = 0.5 + 0.001 * frames
     model = LatentActionModel(SIZES)
     seen = model._encodings(alike).detach().numpy()

@@ -1,5 +1,6 @@
 """The space-time transformer: causality, drafts, and the cache against the whole pass."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,18 @@ def clip(frames: int, batch: int = 2, seed: int = 1) -> tuple[torch.Tensor, torc
     tokens = torch.randn(batch, frames, 4, 16, generator=generator)
     actions = F.one_hot(torch.randint(3, (batch, frames), generator=generator), 3).float()
     return tokens, actions
+
+
+def test_who_sees_whom_and_at_what_price():
+    """ALiBi by hand: history sees the window up to itself, a draft the window before it and itself."""
+    net, t = SpaceTimeTransformer(TransformerConfig(dim=16, blocks=1, heads=2, side=2, window=3)), 5
+    tokens = torch.zeros(1, t, 4, 16)
+    expected = torch.full((2, 2 * t, 2 * t), float("-inf"))
+    for query, key in np.ndindex(2 * t, 2 * t):  # of each half the frames 0 to 4: history, then drafts
+        age, draft = query % t - key % t, query >= t
+        if (key < t and draft <= age < 3) or (draft and query == key):
+            expected[:, query, key] = -age * alibi_slopes(2)
+    assert torch.equal(net.bias(with_drafts(tokens, tokens), None)[0], expected)
 
 
 @torch.no_grad()

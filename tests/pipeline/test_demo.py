@@ -103,8 +103,8 @@ def test_the_model_that_ships_follows_the_real_game(tmp_path):
     pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
     report = demo(steps=120, out=tmp_path)
     assert report.game == "Airstriker-Genesis"
-    assert report.psnr > report.repeat_psnr + 2
-    assert report.delta_psnr > 2.5
+    assert report.psnr > report.repeat_psnr + 4
+    assert report.delta_psnr > 5
 
 
 def test_too_short(toy_checkpoint):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from genie_gym.errors import ConfigError
+from genie_gym.frames import to_model
 from genie_gym.models.maskgit import masked_after
 from genie_gym.models.transformer import with_drafts
 from genie_gym.models.uncertainty import token_entropy
@@ -131,6 +132,18 @@ def test_scoring_neither_trains_nor_draws(model, windows):
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert not model.training
+
+
+@torch.no_grad()
+def test_refinement_settles_the_surest_first(model, windows):
+    frames, actions = windows
+    reward = AutoExplore(model)
+    once, twice = (AutoExplore(model, steps=steps).score(frames, actions).map.flatten(1) for steps in (1, 2))
+    shown = model.tokenizer.encode(to_model(frames[:, : reward.context]))
+    led = torch.cat([torch.full((len(actions), 1), -1), actions], 1)
+    first = reward._logits(shown, torch.full_like(shown[:, 0], model.dynamics.hidden), led)
+    surest = first.softmax(-1).amax(-1).topk(16 - masked_after(0, 2, 16)).indices
+    assert torch.isclose(once, twice, atol=1e-6).gather(1, surest).all()
 
 
 def test_refinement_keeps_what_it_settled_and_refines_the_rest(model, windows):

@@ -77,10 +77,16 @@ def test_weight_decay_and_scale(exploring_checkpoint):
     reward = RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint, beta=4.0, kappa=0.5)
     np.testing.assert_allclose(reward.compute(samples).numpy(), 4 * expected, rtol=1e-4)
     assert reward.weight == 2
-    scaled = RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint, normalize=True).compute(samples).numpy()
-    ratio = scaled[expected > 0] / expected[expected > 0]
-    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
-    assert ratio[0] != pytest.approx(1, abs=0.01)
+
+
+def test_the_scale_is_the_deviation_of_the_discounted_sum(exploring_checkpoint):
+    samples, expected = collect(exploring_checkpoint, AutoresetMode.SAME_STEP)
+    reward = RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint, normalize=True, gamma=0.5)
+    total, sums = np.zeros(2), []
+    for row in expected:
+        total = 0.5 * total + row
+        sums.append(total)
+    np.testing.assert_allclose(reward.compute(samples).numpy(), expected / np.std(sums), rtol=1e-2)
 
 
 def test_centred_rewards_are_less_their_mean(exploring_checkpoint):

@@ -35,6 +35,21 @@ def test_an_end_carries_the_last_frame_and_how_it_came(make, toy_checkpoint):
         assert not np.array_equal(frames[i], last[i])
 
 
+def test_a_drawn_end_is_no_limit_and_a_limit_no_end(make, toy_checkpoint):
+    env, cuts = make(max_episode_steps=2), set()
+    plain = WorldModelVectorEnv(3, autoreset_mode="SameStep", max_episode_steps=2, checkpoint=toy_checkpoint)
+    env.seed(0)
+    env.reset()
+    plain.reset(seed=0)
+    for _ in range(12):
+        *_, dones, infos = env.step(np.array([0, 1, 2]))
+        *_, truncated, _ = plain.step(np.array([0, 1, 2]))
+        for row in np.flatnonzero(dones):
+            assert infos[row]["TimeLimit.truncated"] is bool(truncated[row])
+            cuts.add(bool(truncated[row]))
+    assert cuts == {True, False}
+
+
 def test_an_end_tells_what_vec_monitor_would(make):
     plain, monitored = make(max_episode_steps=4), VecMonitor(make(max_episode_steps=4))
     for env in (plain, monitored):

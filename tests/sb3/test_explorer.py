@@ -101,6 +101,25 @@ def test_a_resumed_explorer_goes_on(env, tmp_path):
     assert again.num_timesteps == 32
 
 
+def test_it_learns_as_the_config_says(env):
+    config = ExplorerConfig(lr=0.5, steps=3, batch=6, epochs=4, gamma=0.6, gae_lambda=0.7, entropy=0.8, lstm=9)
+    agent = make_explorer(env, config, device="cpu")
+    assert (agent.learning_rate, agent.n_steps, agent.batch_size, agent.n_epochs) == (0.5, 3, 6, 4)
+    assert (agent.gamma, agent.gae_lambda, agent.ent_coef) == (0.6, 0.7, 0.8)
+    assert agent.policy.lstm_actor.hidden_size == 9
+
+
+def test_a_resumed_explorer_begins_elsewhere(env, tmp_path, monkeypatch):
+    agent, begun = make_explorer(env, TINY, device="cpu"), []
+    monkeypatch.setattr(type(agent), "set_random_seed", lambda self, seed=None: begun.append(seed))
+    for steps, seed in ((16, 0), (32, 0), (16, 1), (16, 0)):
+        agent.num_timesteps = steps
+        save_agent(agent, tmp_path / "agent.zip", {})
+        resume_explorer(tmp_path / "agent.zip", env, seed=seed, device="cpu")
+    first, later, other, again = begun[1::2]  # loading draws one, too
+    assert first == again and len({first, later, other}) == 3
+
+
 def test_a_damaged_agent_is_said_in_a_line(env, tmp_path):
     (tmp_path / "agent.zip").write_bytes(b"PK no agent")
     with pytest.raises(CheckpointError, match=r"remove .* to start again"):

@@ -14,7 +14,7 @@ from genie_gym.errors import CheckpointError
 from genie_gym.world_model import Checkpoint
 from tests.conftest import untrained, untrained_upscaler
 
-FRAMES = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+FRAMES = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture

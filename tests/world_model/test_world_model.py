@@ -5,6 +5,7 @@ import torch
 
 from genie_gym.errors import ConfigError
 from genie_gym.frames import from_model, to_model
+from genie_gym.models.maskgit import masked_after
 from genie_gym.world_model import Sampling, WorldModel
 from genie_gym.world_model.noise import uniform
 from tests.conftest import untrained, untrained_latent
@@ -205,6 +206,32 @@ def test_logits_are_those_each_token_was_drawn_with(checkpoint, model, order):
     state, _ = model.start(prompt, led)
     outcome = model.step(state, actions[:, 0], Sampling(steps=4, temperature=0.0, order=order))
     assert torch.equal(outcome.logits.argmax(-1), state.tokens)
+
+
+def test_the_surest_tokens_are_settled_first(checkpoint, model):
+    def logits(steps: int) -> torch.Tensor:
+        state, _ = model.start(checkpoint.starts["frames"], checkpoint.starts["actions"])
+        return model.step(state, torch.zeros(6, dtype=torch.int64), Sampling(steps, 0.0, "confidence")).logits
+
+    once, twice = logits(1), logits(2)
+    surest = once.softmax(-1).amax(-1).topk(16 - masked_after(0, 2, 16)).indices
+    same = torch.isclose(once, twice, atol=1e-5).all(-1)  # settled in the first of the two passes
+    assert same.gather(1, surest).all() and not same.all(1).any()
+
+
+def test_a_single_pass_draws_with_the_noise_of_its_frames(checkpoint, model, monkeypatch):
+    drawn = []
+
+    def noted(seeds, counts, number):
+        drawn.append(counts.clone())
+        return uniform(seeds, counts, number)
+
+    monkeypatch.setattr("genie_gym.world_model.world_model.uniform", noted)
+    prompt, led, actions, seeds = inputs(checkpoint)
+    dream(model, prompt, led, actions, seeds, SAMPLINGS[0])
+    stepped, drawn[:] = [counts.tolist() for counts in drawn], []
+    model.at_once(prompt, led, actions, seeds, SAMPLINGS[0])
+    assert len(stepped) == STEPS and [counts.tolist() for counts in drawn] == stepped
 
 
 def test_dreaming_changes_no_weight(checkpoint, model):

@@ -9,6 +9,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 from genie_gym import games
+from genie_gym.envs import WorldModelVectorEnv
 from genie_gym.errors import ConfigError, InvalidActionError
 from genie_gym.wrappers import AutoExploreReward as OneReward
 from genie_gym.wrappers.vector import AutoExploreReward
@@ -172,3 +173,9 @@ def test_a_wrong_action_is_refused_and_the_next_one_taken(exploring_checkpoint, 
         env.step(np.array(wrong))
     assert (env.step(ACTIONS[5])[1] > 0).all()
     env.close()
+
+
+def test_dreams_in_tensors_are_refused(exploring_checkpoint):
+    dreams = WorldModelVectorEnv(2, checkpoint=exploring_checkpoint, tensors=True, device="cpu")
+    with pytest.raises(ConfigError, match="without tensors=True"):
+        AutoExploreReward(dreams, checkpoint=exploring_checkpoint)
