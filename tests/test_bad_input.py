@@ -246,9 +246,11 @@ def test_a_name_that_is_no_name(capsys, tmp_path, name):
     assert "letters, digits, '_', '.' and '-' only" in line and f"try '{'MyGame' if name == 'My Game' else ''}" in line
 
 
-@pytest.mark.parametrize("command", ["fit", "evaluate", "inspect", "explore", "collect"])
-def test_a_seed_below_zero(capsys, toy_checkpoint, command):
+@pytest.mark.parametrize("command", ["fit", "evaluate", "inspect", "explore", "collect", "refit", "demo"])
+def test_a_seed_that_no_generator_takes(capsys, toy_checkpoint, command):
     words = {"evaluate": [toy_checkpoint], "inspect": [toy_checkpoint], "collect": ["Toy", *COLLECT]}
     main(["collect", "Toy", *COLLECT])
     capsys.readouterr()
-    assert "seed must be 0 or more, got -1" in complaint(capsys, command, *words.get(command, ["Toy"]), "--seed", "-1")
+    for seed in ("-1", str(2**32), "9" * 23):
+        line = complaint(capsys, command, *words.get(command, ["Toy"]), "--seed", seed)
+        assert f"seed must be from 0 to 4294967295, got {seed}" in line

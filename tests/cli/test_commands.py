@@ -98,13 +98,6 @@ def test_from_recording_to_figures(tmp_path, capsys, monkeypatch):
     assert "was begun with seed 0, now asked for seed 1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("seed", ["-1", str(2**32), "9" * 23])
-@pytest.mark.parametrize("command", ["fit Toy", "collect Toy", "explore Toy", "refit Toy", "demo Toy"])
-def test_seeds_that_no_generator_takes(command, seed, capsys):
-    assert main([*command.split(), "--seed", seed]) == 2
-    assert f"seed must be from 0 to 4294967295, got {seed}" in capsys.readouterr().err
-
-
 def test_a_folder_named_as_a_picture_is_no_picture(tmp_path, capsys):
     (tmp_path / "0.png").mkdir()
     assert main(["convert", str(tmp_path)]) == 2

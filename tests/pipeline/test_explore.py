@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -125,10 +126,14 @@ def test_ctrl_c_saves(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", EXPLORE, str(tmp_path)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    wait_for(tmp_path / "tensorboard")
-    time.sleep(1)
-    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
-    printed, _ = process.communicate(timeout=60)
+    try:
+        wait_for(tmp_path / "tensorboard")
+        time.sleep(1)
+        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
+        printed, _ = process.communicate(timeout=60)
+    finally:
+        with suppress(ProcessLookupError):  # its games too, which it ends itself if all is well
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0
     finished, steps = printed.split()
     assert finished == "False" and int(steps) > 0
