@@ -293,8 +293,7 @@ def write(found: dict[str, Figures], facts: Figures, out: Path) -> None:
 
 def testers(game: str, test: Figures) -> str:
     """How far the agent whose play is the test has come."""
-    first, last = test["returns"][0], test["returns"][-1]
-    steps = test.get("steps", PIECE * len(test["returns"]))
+    steps, first, last = test["steps"], test["returns"][0], test["returns"][-1]
     return (
         f"{game}'s agent learned for {steps:,} steps; its mean return was {first:.0f} at first and {last:.0f} at last."
     )

@@ -133,6 +133,7 @@ class RolloutReward:
         return rewards * self.weight
 
     def _read(self, samples: Mapping[str, Any]) -> "_Steps":
+        """Samples that fit the environments."""
         if missing := [key for key in KEYS if key not in samples and key != "rewards"]:
             raise ConfigError(f"samples lack {', '.join(missing)}; give all of {', '.join(KEYS)}")
         numbers = {key: _numbers(samples[key]) for key in ("actions", "terminateds", "truncateds")}
@@ -226,7 +227,7 @@ class _Steps:
 
 def _numbers(given: Any) -> Tensor:
     """(T, N), also from (T, N, 1)."""
-    numbers = torch.as_tensor(given).cpu()
+    numbers = torch.atleast_1d(torch.as_tensor(given).cpu())
     return numbers.squeeze(2) if numbers.ndim == 3 and numbers.shape[2] == 1 else numbers
 
 

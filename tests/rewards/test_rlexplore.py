@@ -122,6 +122,7 @@ def test_a_baseline_learns_with_sync_alone(exploring_checkpoint):
     [
         ({"actions": None}, "samples lack actions"),
         ({"actions": np.zeros((24, 3), int)}, r"actions of 24 steps must have shape \(24, 2\); got \(24, 3\)"),
+        ({"actions": 3}, r"actions of 1 steps must have shape \(1, 2\); got \(1,\)"),
         ({"actions": np.full((24, 2), 4)}, r"actions must lie in 0 \.\. 3; the samples hold 4 to 4"),
         ({"actions": np.full((24, 2), -1)}, "the samples hold -1 to -1"),
         ({"truncateds": np.zeros((23, 2), bool)}, r"truncateds of 24 steps must have shape \(24, 2\); got \(23, 2\)"),
