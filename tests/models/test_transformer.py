@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from genie_gym.models.transformer import (
+    Attention,
     Frames,
     PositionEncodingGenerator,
     SpaceTimeTransformer,
@@ -131,6 +132,51 @@ def test_position_encoding_is_a_causal_depthwise_convolution():
                 expected = expected + weight[:, dt, dy, dx] * grid[3 - 2 + dt, dy, dx]
     assert torch.allclose(out[0, 3, 4], torch.from_numpy(expected), atol=1e-5)
     assert torch.equal(tail, x[:, -2:])
+
+
+@pytest.mark.parametrize("drafts", ["none", "one", "all"])
+def test_position_encoding_in_training_is_the_same_convolution(drafts):
+    """By slices, as it is trained, and in three dimensions, as it is stepped: the same sums and the same gradients."""
+    layer = excited(PositionEncodingGenerator(4, side=3))
+    x, tail = torch.randn(2, 6, 9, 4), torch.randn(2, 2, 9, 4)
+    conv = torch.nn.Conv3d(4, 4, 3, padding=(0, 1, 1), groups=4)
+    conv.load_state_dict(layer.conv.state_dict())
+
+    def convolved(clip: torch.Tensor) -> torch.Tensor:
+        everything = torch.cat([tail, clip], 1).reshape(2, -1, 3, 3, 4).permute(0, 4, 1, 2, 3)
+        return clip + conv(everything).permute(0, 2, 3, 4, 1).reshape(clip.shape)
+
+    if drafts == "all":
+        given = Frames(x, 3, parallel=True)
+        last = [convolved(torch.cat([x[:, :t], x[:, 3 + t : 4 + t]], 1))[:, -1:] for t in range(3)]
+        expected = torch.cat([convolved(x[:, :3]), *last], 1)
+    else:
+        given = Frames(x, 6 if drafts == "none" else 5)
+        expected = convolved(x)
+    found, _ = layer(given, tail)
+    assert torch.allclose(found, expected, atol=1e-5)
+    weights = torch.randn_like(found)
+    mine = torch.autograd.grad((weights * found).sum(), list(layer.parameters()))
+    theirs = torch.autograd.grad((weights * expected).sum(), list(conv.parameters()))
+    assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(mine, theirs, strict=True))
+
+
+@pytest.mark.parametrize("time", [False, True], ids=["space", "time"])
+def test_attention_in_bfloat16_training_is_that_of_the_fused_kernel(time):
+    layer = excited(Attention(16, heads=2))
+    x, bias = torch.randn(2, 5, 9, 16), torch.randn(1, 2, 5, 5)
+
+    def run() -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return layer.time(x, bias, 5, None) if time else layer.space(x)
+
+    trained = run()
+    with torch.no_grad():
+        stepped = run()
+    exact = layer.time(x, bias, 5, None) if time else layer.space(x)
+    moved = (exact - x).abs().mean()
+    assert (trained - exact).abs().mean() < 0.02 * moved
+    assert (stepped - exact).abs().mean() < 0.02 * moved
 
 
 def test_alibi_slopes_of_eight_heads_are_those_of_the_paper():
