@@ -75,7 +75,7 @@ def load_weights(checkpoint: str, device: str, precision: str, compiled: bool = 
 @lru_cache(maxsize=8)
 def _load(checkpoint: str, device: torch.device, dtype: torch.dtype, compiled: bool, written: int) -> Checkpoint:
     loaded = Checkpoint.from_pretrained(checkpoint, device)
-    loaded.model.dtype = dtype
+    loaded.model.run_in(dtype)
     if compiled:
         loaded.model.compile_step()
     return loaded

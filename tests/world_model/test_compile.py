@@ -24,7 +24,8 @@ for _ in range(2):
 
 
 @pytest.mark.slow
-def test_a_compiled_dream_is_the_dream():
+@pytest.mark.parametrize("passes", [1, 3])
+def test_a_compiled_dream_is_the_dream(passes):
     eager, compiled = untrained(), untrained()
     compiled.model.compile_step()
     frames, led = eager.starts["frames"][:3], eager.starts["actions"][:3]
@@ -35,7 +36,7 @@ def test_a_compiled_dream_is_the_dream():
             for checkpoint, state in zip((eager, compiled), states, strict=True):
                 state.put(torch.tensor([2, 0]), checkpoint.model.start(frames[:2, :2])[0])
         one, other = (
-            checkpoint.model.step(state, taken, Sampling())
+            checkpoint.model.step(state, taken, Sampling(steps=passes))
             for checkpoint, state in zip((eager, compiled), states, strict=True)
         )
         torch.testing.assert_close(one.logits, other.logits, atol=1e-4, rtol=1e-4)
