@@ -38,7 +38,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 SAMPLING_STEPS = {"tiny": 1, "small": 4, "paper": 8}
-COMPILED = ("tiny",)  # on a CPU; the larger ones are bound by their matrix products, and eight passes compile for long
+COMPILED = {"tiny": [1, 4, 16, 64], "paper": [1]}  # on a CPU; each batch of a larger one compiles for minutes
 BATCHES = {"tiny": [1, 4, 16, 64], "small": [1, 4, 16], "paper": [1, 4]}  # on a CPU; 64 of paper would fill 24 GiB
 NAIVE_STEPS = 25  # sampling steps of the authors' code
 SECONDS = {"tiny": 8.0, "small": 12.0, "paper": 12.0}  # one measurement of a dream lasts about this long
@@ -90,11 +90,9 @@ def dreams(size: str, place: str, options: argparse.Namespace) -> dict[str, Any]
     """Steps of the vector environment, by batch, eager and compiled."""
     found: dict[str, Any] = {}
     on_gpu = options.device != "cpu"
-    batches = options.batches or ([1, 4, 16, 64, 256, 1024] if on_gpu else BATCHES[size])
-    for compiled in (False, True):
-        if compiled and (options.no_compile or not (on_gpu or size in COMPILED)):
-            break
-        for batch in batches:
+    for compiled in (False,) if options.no_compile else (False, True):
+        on_cpu = COMPILED.get(size, []) if compiled else BATCHES[size]
+        for batch in options.batches or ([1, 4, 16, 64, 256, 1024] if on_gpu else on_cpu):
             how = {"device": options.device, "precision": options.precision, "compile": compiled}
             name = f"{'compiled' if compiled else 'eager'} {batch}"
             found[name] = _alone(time_dream, options, place, batch, SECONDS[size], how)
@@ -145,36 +143,44 @@ def _peak_memory(device: torch.device) -> int:
 
 
 def naive(size: str, place: str, options: argparse.Namespace) -> dict[str, Any]:
-    """One frame by the naive scheme, beside one cached step, in turn."""
-    found = _alone(time_naive, options, place, options.device, options.precision, ROUNDS[size])
+    """One frame by the naive scheme, beside cached steps, in turn."""
+    compiled = not options.no_compile and (options.device != "cpu" or size in COMPILED)
+    found = _alone(time_naive, options, place, options.device, options.precision, compiled, ROUNDS[size])
     print(f"{size} naive: {found}", flush=True)
     return found
 
 
-def time_naive(place: str, device: str, precision: str, rounds: int) -> dict[str, Any]:
-    env = WorldModelVectorEnv(1, checkpoint=place, ends=False, device=device, precision=precision)
+def time_naive(place: str, device: str, precision: str, compiled: bool, rounds: int) -> dict[str, Any]:
+    """The naive scheme in our precision and in float32, as the authors' code runs it."""
+    how: dict[str, Any] = {"device": device, "precision": precision, "compile": compiled}
+    env = WorldModelVectorEnv(1, checkpoint=place, ends=False, **how)
     env.reset(seed=0)
-    model = load_weights(place, device, precision).model
+    ours = str(resolve(precision, device)).removeprefix("torch.")
+    models = {kind: load_weights(place, device, kind).model for kind in dict.fromkeys((ours, "float32"))}
+    model = models[ours]
     window, n = model.dynamics.config.window, model.tokens
     tokens = torch.randint(model.dynamics.config.codes, (1, window, n), device=model.device)
     actions = torch.zeros(1, window + 1, dtype=torch.int64, device=model.device)
-    slow, fast = [], []
+    slow: dict[str, list[float]] = {kind: [] for kind in models}
+    fast = []
     for _ in range(window):  # a full cache
         env.step(np.zeros(1, np.int64))
     for _ in range(rounds):
-        started = time.perf_counter()
-        with autocast(model.dtype, model.device):
-            naive_step(model, tokens, actions, NAIVE_STEPS).cpu()
-        slow.append(time.perf_counter() - started)
+        for kind, model in models.items():
+            started = time.perf_counter()
+            with autocast(model.dtype, model.device):
+                naive_step(model, tokens, actions, NAIVE_STEPS).cpu()
+            slow[kind].append(time.perf_counter() - started)
         for _ in range(5):
             started = time.perf_counter()
             env.step(np.zeros(1, np.int64))
             fast.append(time.perf_counter() - started)
-    ours, theirs = float(np.median(fast)), float(np.median(slow))
+    cached, naively = float(np.median(fast)), {kind: float(np.median(times)) for kind, times in slow.items()}
     return {
-        "naive_25_steps_ms": round(theirs * 1e3, 1),
-        "cached_ms": round(ours * 1e3, 2),
-        "ratio": round(theirs / ours, 1),
+        "compiled": compiled,
+        "cached_ms": round(cached * 1e3, 2),
+        "naive_ms": {kind: round(taken * 1e3, 1) for kind, taken in naively.items()},
+        "ratio": {kind: round(taken / cached, 1) for kind, taken in naively.items()},
     }
 
 
@@ -283,10 +289,11 @@ def table(figures: dict[str, Any]) -> str:
             lines.append(f"| {size}, scores, {row['batch']} at once | {row['scores_per_second']} | | | | | |")
         if "naive" in parts:
             row = parts["naive"]
-            lines.append(
-                f"| {size}, naive: whole window, {NAIVE_STEPS} steps; {row['ratio']} times as long as ours with "
-                f"{SAMPLING_STEPS[size]} | {1e3 / row['naive_25_steps_ms']:.3f} | {row['naive_25_steps_ms']} | | | | |"
-            )
+            for kind, taken in row["naive_ms"].items():
+                lines.append(
+                    f"| {size}, naive in {kind}: whole window, {NAIVE_STEPS} steps; {row['ratio'][kind]} times as long "
+                    f"as ours with {SAMPLING_STEPS[size]} ({row['cached_ms']} ms) | {1e3 / taken:.3f} | {taken} | | | | |"
+                )
     return "\n".join(lines) + "\n"
 
 
@@ -300,7 +307,8 @@ def plot(figures: dict[str, Any], path: Path) -> None:
                 rates = [row["frames_per_second"] for row in rows.values()]
                 axis.plot(list(rows), rates, "o-", label=f"{size}, {kind}")
         if "naive" in figures[size]:
-            axis.plot(1, 1e3 / figures[size]["naive"]["naive_25_steps_ms"], "x", label=f"{size}, naive, 25 steps")
+            for kind, taken in figures[size]["naive"]["naive_ms"].items():
+                axis.plot(1, 1e3 / taken, "x", label=f"{size}, naive in {kind}, {NAIVE_STEPS} steps")
     axis.set(xscale="log", yscale="log", xlabel="dreams in a batch", ylabel="frames a second")
     axis.legend()
     figure.tight_layout()
