@@ -6,7 +6,7 @@ import torch
 
 from genie_gym.errors import ConfigError
 
-__all__ = ["PRECISIONS", "autocast", "resolve"]
+__all__ = ["PRECISIONS", "autocast", "exactly", "resolve"]
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -30,6 +30,11 @@ def resolve(precision: str, device: torch.device | str) -> torch.dtype:
 def autocast(dtype: torch.dtype, device: torch.device | str) -> AbstractContextManager:
     """A context in which matrix products run in `dtype` while weights and sums stay float32."""
     return torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32)
+
+
+def exactly(device: torch.device | str) -> AbstractContextManager:
+    """A context within `autocast`'s in which matrix products run in the precision of what they are given."""
+    return torch.autocast(torch.device(device).type, enabled=False)
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

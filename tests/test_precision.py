@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from genie_gym.errors import ConfigError
-from genie_gym.precision import autocast, resolve
+from genie_gym.precision import autocast, exactly, resolve
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +62,11 @@ def test_autocast_lowers_products_only():
         assert layer(x).dtype == torch.bfloat16 and layer.weight.dtype == torch.float32
     with autocast(torch.float32, "cpu"):
         assert layer(x).dtype == torch.float32
+
+
+def test_what_is_done_exactly_within_autocast_keeps_its_precision():
+    layer, x = torch.nn.Linear(4, 4), torch.randn(2, 4)
+    with autocast(torch.bfloat16, "cpu"):
+        with exactly("cpu"):
+            assert layer(x).dtype == torch.float32
+        assert layer(x).dtype == torch.bfloat16

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genie_gym.precision import exactly
+
 __all__ = ["Codebook", "warming_up"]
 
 
@@ -50,7 +52,8 @@ class Codebook(nn.Module):
         x = F.normalize(x.float(), dim=-1)
         if self.training and (warm or not self.started):
             self._start(x)
-        tokens = (x @ self.codes.T).argmax(-1)
+        with exactly(x.device):  # in bfloat16 a code as near as one in 256 would be a tie
+            tokens = (x @ self.codes.T).argmax(-1)
         if warm:
             self.started.fill_(False)
             return x, tokens, x.new_zeros(())

@@ -18,6 +18,7 @@ from genie_gym.models.cache import Cache
 from genie_gym.models.heads import OutcomeHeads
 from genie_gym.models.maskgit import random_masks
 from genie_gym.models.transformer import Frames, SpaceTimeTransformer, TransformerConfig, with_drafts
+from genie_gym.precision import exactly
 
 __all__ = ["Dynamics", "DynamicsConfig", "token_distance_cross_entropy"]
 
@@ -67,13 +68,16 @@ class DynamicsConfig:
         )
 
 
-def token_distance_cross_entropy(logits: Tensor, target: Tensor, distance: Tensor, weight: float = 1.0) -> Tensor:
-    """Equation 1: (y^T K) softmax(x) + CE(x, y), for each token.
+def token_distance_cross_entropy(logits: Tensor, target: Tensor, codes: Tensor, weight: float = 1.0) -> Tensor:
+    """Equation 1: (y^T K) softmax(x) + CE(x, y), for each token, K the cosine distances between codes.
+
+    With K = 1 - C C^T the first term is 1 - c_y (softmax(x) C): the distance to the code that is expected, which needs
+    no row of K for each token.
 
     Args:
         logits: float (..., k).
         target: int64 (...).
-        distance: float (k, k), cosine distances between codes.
+        codes: float (k, c), rows of length 1: C.
         weight: factor of the distance term.
 
     Returns:
@@ -83,7 +87,9 @@ def token_distance_cross_entropy(logits: Tensor, target: Tensor, distance: Tenso
     entropy = -log_probabilities.gather(-1, target.unsqueeze(-1)).squeeze(-1)
     if weight == 0:
         return entropy
-    return entropy + weight * (distance[target] * log_probabilities.exp()).sum(-1)
+    with exactly(logits.device):
+        expected = log_probabilities.exp() @ codes
+    return entropy + weight * (1 - (codes[target] * expected).sum(-1))
 
 
 class Dynamics(nn.Module):
@@ -183,7 +189,7 @@ class Dynamics(nn.Module):
         frames = with_drafts(self.embeddings(past), self.embeddings(drafts), self.one_hot(actions))
         features = self.transformer(frames)
         logits = self.to_logits(features)
-        losses = token_distance_cross_entropy(logits, tokens, 1 - self.codebook @ self.codebook.T, self.config.tdce)
+        losses = token_distance_cross_entropy(logits, tokens, self.codebook, self.config.tdce)
         weight = (masks * (1 + self.config.changed * batch["changed"])).float()
         weight[:, 0] = 0  # there is nothing to predict the first frame from
         reward, end = self.heads.loss(features[:, 1:], batch["rewards"][:, 1:], batch["ends"][:, 1:])
@@ -217,9 +223,9 @@ class Dynamics(nn.Module):
         entropy = F.cross_entropy(rearrange(logits, "b t n k -> (b t n) k").float(), tokens.flatten(), reduction="none")
         frames = torch.tensor(tokens[:, 1:, 0].numel())
         return {
-            "cross_entropy": (entropy[hidden.flatten()].sum(), hidden.sum()),
-            "accuracy": (right[hidden].sum(), hidden.sum()),
-            "accuracy_changed": (right[moving].sum(), moving.sum()),
+            "cross_entropy": ((entropy * hidden.flatten()).sum(), hidden.sum()),
+            "accuracy": ((right & hidden).sum(), hidden.sum()),
+            "accuracy_changed": ((right & moving).sum(), moving.sum()),
             "reward": (reward.detach() * frames, frames),
             "end": (end.detach() * frames, frames),
         }

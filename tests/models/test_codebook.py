@@ -29,8 +29,10 @@ def encodings() -> torch.Tensor:
     return 3 * torch.randn(5, 7, 6, generator=torch.Generator().manual_seed(1))
 
 
-def test_token_is_the_code_of_smallest_angle(book, encodings):
-    codes, tokens, commitment = book.eval()(encodings)
+@pytest.mark.parametrize("low", [False, True], ids=["float32", "within autocast"])
+def test_token_is_the_code_of_smallest_angle(book, encodings, low):
+    with torch.autocast("cpu", torch.bfloat16, enabled=low):
+        codes, tokens, commitment = book.eval()(encodings)
     x, c = unit(encodings.numpy().astype(float)), book.codes.numpy().astype(float)
     distances = np.square(x[..., None, :] - c).sum(-1)  # on the unit sphere the nearest has the smallest angle
     np.testing.assert_array_equal(tokens.numpy(), distances.argmin(-1))

@@ -48,7 +48,7 @@ def test_equation_1_in_numpy(weight):
     p = np.exp(x) / np.exp(x).sum(1, keepdims=True)
     one_hot = np.eye(5)[y]
     expected = [weight * (one_hot[i] @ distance) @ p[i] - np.log(p[i, y[i]]) for i in range(7)]
-    got = token_distance_cross_entropy(*map(torch.from_numpy, (x, y, distance)), weight)
+    got = token_distance_cross_entropy(torch.from_numpy(x), torch.from_numpy(y), torch.tensor(codes).float(), weight)
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
@@ -197,8 +197,7 @@ def test_the_loss_is_of_hidden_tokens_alone_and_heads_read_the_frame_that_came(m
     tokens = batch["tokens"]
     drafts = model.embeddings(tokens.masked_fill(masks, model.hidden))
     features = model.transformer(with_drafts(model.embeddings(tokens), drafts, model.one_hot(batch["actions"])))
-    distance = 1 - model.codebook @ model.codebook.T
-    each = token_distance_cross_entropy(model.to_logits(features), tokens, distance)[:, 1:]
+    each = token_distance_cross_entropy(model.to_logits(features), tokens, model.codebook)[:, 1:]
     weight = (masks * (1 + 4.0 * batch["changed"]))[:, 1:]
     assert loss.item() == pytest.approx(((weight * each).sum() / weight.sum()).item(), rel=1e-5)
     for got, expected in zip(given[0], (features, batch["rewards"], batch["ends"]), strict=True):
