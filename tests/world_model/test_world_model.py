@@ -297,3 +297,16 @@ def test_a_single_pass_begins_as_a_dream_does(checkpoint, model, sampling):
     given = inputs(checkpoint)
     first = dream(model, *given, sampling)["frames"][:, 0]
     assert (model.at_once(*given, sampling)[:, 0].int() - first.int()).abs().max() <= 1
+
+
+def test_weights_rounded_once_dream_as_those_rounded_at_every_call():
+    once, always = untrained_latent().model, untrained_latent().model
+    once.run_in(torch.bfloat16)
+    always.dtype = torch.bfloat16  # autocast does the rest
+    frames = torch.randint(0, 256, (2, 3, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    states = [model.start(frames)[0] for model in (once, always)]
+    for _ in range(4):
+        one, other = (m.step(s, torch.tensor([1, 2]), Sampling()) for m, s in zip((once, always), states, strict=True))
+        assert torch.equal(one.logits, other.logits) and torch.equal(one.frames, other.frames)
+    # Recordings are seen with latent actions in float32, whatever the dreams run in.
+    assert torch.equal(once.latent_actions.codes(to_model(frames)), always.latent_actions.codes(to_model(frames)))
