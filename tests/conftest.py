@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from genie_gym import games
+from genie_gym import games, precision
 from genie_gym.frames import to_model
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
@@ -15,6 +15,8 @@ from genie_gym.models.upscaler import Upscaler, UpscalerConfig
 from genie_gym.world_model import Checkpoint, WorldModel
 
 torch.set_num_threads(1)  # tiny models are not worth sharing out, least of all on a busy machine
+
+what_the_hardware_says = precision._multiplies_bfloat16
 
 
 @pytest.fixture(autouse=True)
@@ -26,10 +28,15 @@ def home(tmp_path_factory, monkeypatch):
     return folder
 
 
-@pytest.fixture(autouse=True)
-def exact(monkeypatch):
-    """The precision "auto" is float32 on every machine, as what tests compare with is; others are asked for by name."""
-    monkeypatch.setattr("genie_gym.precision._multiplies_bfloat16", lambda device: False)
+@pytest.fixture(scope="session", autouse=True)
+def exact():
+    """The precision "auto" is float32 on every machine, as what tests compare with is; others are asked for by name.
+
+    Of the session, so that what a module's tests share is made in it too.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(precision, "_multiplies_bfloat16", lambda device: False)
+        yield
 
 
 def untrained(game: str = "Toy-Numpy", seed: int = 0, **sizes: int) -> Checkpoint:

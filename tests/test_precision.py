@@ -5,11 +5,13 @@ import torch
 
 from genie_gym.errors import ConfigError
 from genie_gym.precision import autocast, exactly, resolve
+from tests.conftest import what_the_hardware_says
 
 
 @pytest.fixture(autouse=True)
-def exact():
+def as_it_is(monkeypatch):
     """Here "auto" is what the hardware says."""
+    monkeypatch.setattr("genie_gym.precision._multiplies_bfloat16", what_the_hardware_says)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision, Precision
 from torch import Tensor, nn
 
 from genie_gym.errors import ConfigError
@@ -242,9 +243,9 @@ def _fabric(config: FitConfig) -> Fabric:
     nodes, local = os.environ.get("GROUP_WORLD_SIZE", "1"), os.environ.get("LOCAL_WORLD_SIZE", "1")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     low = resolve(config.precision, device) == torch.bfloat16
-    return Fabric(
-        accelerator=device, devices=int(local), num_nodes=int(nodes), precision="bf16-mixed" if low else "32-true"
-    )
+    # The plugin itself, as its name would print a line about it at every fit.
+    precision = MixedPrecision("bf16-mixed", device) if low else Precision()
+    return Fabric(accelerator=device, devices=int(local), num_nodes=int(nodes), plugins=precision)
 
 
 def _optimizer(model: nn.Module, config: FitConfig) -> torch.optim.AdamW:
