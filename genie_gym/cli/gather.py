@@ -136,7 +136,13 @@ def convert(
     else:
         how: dict[str, Any] = {"keep_bars": keep_bars, "cuts": cuts, "report": print}
         recording = data.convert.from_video(path, actions, folder, fps=fps, game=name, terminated=terminated, **how)
+    where = f" --data {out}" if out else ""
     print(
         f"{len(recording)} episodes, {recording.lengths.sum():,} frames now in {folder}; "
-        f"go on with: genie-gym fit {name}{f' --data {out}' if out else ''}"
+        f"go on with: genie-gym fit {name}{where}"
     )
+    if actions is not None and (paths.weights_dir(name) / "config.json").is_file():
+        print(
+            f"(that replaces the weights of {name} that are there, unless --out says where else; "
+            f"if they have latent actions, find its buttons with: genie-gym map-buttons {name}{where})"
+        )

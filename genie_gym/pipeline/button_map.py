@@ -99,11 +99,16 @@ def summary(buttons: ButtonMap) -> Group:
         table.add_row(row["meaning"], str(row["code"]), f"{row['steps']:,}", _percent(row["explained"]))
     explained, alone = _percent(figures["explained"]), _percent(figures["one_code"])
     known, chance = ("-" if figures[key] is None else f"{figures[key]:.3f}" for key in ("nmi", "shuffled_nmi"))
-    return Group(
-        table,
+    lines = [
         f"explained: {explained} of {figures['steps']:,} unseen steps; by the most frequent code alone: {alone}",
         f"mutual information of codes and buttons: {known}, shuffled {chance}",
-    )
+    ]
+    if figures["explained"] is not None and figures["explained"] <= figures["one_code"]:
+        lines.append(
+            "These codes do not stand for buttons: a single code for all explains as much. Expect little of this map; "
+            "more play or a longer fit of the latent actions may find better codes."
+        )
+    return Group(table, *lines)
 
 
 def _percent(share: float | None) -> str:

@@ -140,7 +140,8 @@ def test_convert_makes_a_game_that_can_be_fitted(tmp_path, capsys, monkeypatch):
         actions = tmp_path / f"{episode}.csv"
         actions.write_text("action\n" + "left\nright\n" * 12)
         assert main(["convert", str(folder), str(actions), "--game", "Pinball"]) == 0
-    assert "2 episodes, 48 frames" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "2 episodes, 48 frames" in text and "map-buttons" not in text
 
     recording = Recording(paths.data_dir("Pinball-Own"))
     assert recording.header["actions"] == ["left", "right"]
@@ -177,10 +178,13 @@ def test_a_game_from_video_alone(tmp_path, capsys, monkeypatch):
         "convert",
         str(tmp_path / "one.mp4"),
         str(tmp_path / "pressed.csv"),
+        "--game",
+        "Clip",
         "--out",
         str(tmp_path / "labelled"),
     ]
     assert main(labelled) == 0
+    assert f"genie-gym map-buttons Clip-Own --data {tmp_path / 'labelled'}" in capsys.readouterr().out
     assert main(["map-buttons", "Clip-Own", "--data", str(tmp_path / "labelled")]) == 0
     text = capsys.readouterr().out
     assert "explained" in text and "genie-gym play Clip-Own" in text

@@ -79,6 +79,15 @@ def test_figures_are_those_of_held_out_steps(recording, monkeypatch):
     assert f"{figures['explained']:.0%} of {len(codes)} unseen steps" in captured.get() and "JUMP" in captured.get()
 
 
+@pytest.mark.parametrize(("share", "warned"), [(0.9, False), (0, True)])
+def test_a_map_no_better_than_one_code_for_all_says_so(recording, monkeypatch, share, warned):
+    found_with(share, monkeypatch)
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(summary(map_buttons(untrained_latent(), recording)))
+    assert ("do not stand for buttons" in captured.get()) == warned
+
+
 def test_an_untrained_models_own_codes(recording):
     buttons = map_buttons(untrained_latent(), recording)
     assert len(buttons.codes) == 4 and set(buttons.codes) <= set(range(5))
