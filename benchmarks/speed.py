@@ -151,7 +151,7 @@ def naive(size: str, place: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def time_naive(place: str, device: str, precision: str, compiled: bool, rounds: int) -> dict[str, Any]:
-    """The naive scheme in our precision and in float32, as the authors' code runs it."""
+    """The naive scheme in our precision, and in float32."""
     how: dict[str, Any] = {"device": device, "precision": precision, "compile": compiled}
     env = WorldModelVectorEnv(1, checkpoint=place, ends=False, **how)
     env.reset(seed=0)

@@ -140,7 +140,7 @@ class WorldModel(nn.Module):
         """Has matrix products of tokenizer and dynamics run in `dtype` from now on.
 
         Their weights are rounded to it, and not for saving then. Autocast would round them anew at every call, which is
-        a quarter of the time of a step of the preset `paper`.
+        a seventh of the time of a step of the preset `paper`.
         """
         self.dtype = dtype
         for part in (*self.tokenizer.modules(), *self.dynamics.modules()):
@@ -156,9 +156,9 @@ class WorldModel(nn.Module):
     def compile_step(self) -> None:
         """Lets `torch.compile` turn the whole step into one graph, or each of its passes where it has several.
 
-        The first step of each batch size then takes a minute, or five for the preset `paper`. On two CPU cores `tiny`
-        then makes twice the steps or more, `paper` a third more. Where nothing can be compiled, for want of a C++
-        compiler say, a RuntimeWarning tells so and steps go on as they are.
+        The first step of each batch size then takes a minute, or five for the preset `paper`. On two CPU cores with AMX
+        `tiny` then makes twice the steps or more, `paper` a third more or better. Where nothing can be compiled, for
+        want of a C++ compiler say, a RuntimeWarning tells so and steps go on as they are.
         """
         # Frozen parts never change: asking them at every call whether they did takes a millisecond.
         options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_guard_on_all_nn_modules_unsafe}
