@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor, nn
 
 from genie_gym.models.cache import Cache
@@ -18,6 +18,8 @@ from genie_gym.models.transformer import SpaceTimeTransformer, TransformerConfig
 __all__ = ["LatentActionConfig", "LatentActionModel"]
 
 PIECE = 32  # frames encoded at once where an episode is long
+CELL = 2  # side in pixels of the squares in which a code moves and changes a frame
+REACHES = (1, 2, 4)  # cells between what each convolution sees; 16 pixels to each side with the first layer
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class LatentActionConfig:
         dim, heads, window, feeds: as in TransformerConfig, for encoder and decoder.
         encoder_blocks, decoder_blocks: depth.
         code_dim: width of a code; small, as the warm-up has no other bottleneck.
+        drawing_dim: channels of the convolutions that draw the next frame by a code.
         commitment: weight of the commitment loss.
         moving: extra weight in the loss of pixels that change; what an action does is mostly small.
         decay, idle: of the codebook. Few codes with many encodings each can follow them faster than a tokenizer's, and
@@ -49,6 +52,7 @@ class LatentActionConfig:
     encoder_blocks: int = 2
     decoder_blocks: int = 2
     code_dim: int = 8
+    drawing_dim: int = 32
     commitment: float = 0.25
     moving: float = 4.0
     decay: float = 0.98
@@ -60,17 +64,15 @@ class LatentActionConfig:
         """Patches along one edge of a frame."""
         return self.size // self.patch
 
-    def transformer(self, blocks: int, actions: int = 0) -> TransformerConfig:
-        return TransformerConfig(
-            self.dim, blocks, self.heads, self.side, self.window, feeds=self.feeds, actions=actions
-        )
+    def transformer(self, blocks: int) -> TransformerConfig:
+        return TransformerConfig(self.dim, blocks, self.heads, self.side, self.window, feeds=self.feeds)
 
 
 class LatentActionModel(nn.Module):
     """An encoder that sees a frame and those before it, a codebook of few codes, and a decoder that sees only the past
     and must draw the frame: all that it can learn of it is the code.
 
-    The encoder is given each frame beside its change since the last one, and the decoder moves and changes the patches
+    The encoder is given each frame beside its change since the last one, and the decoder moves and changes the pixels
     of the last frame, so that both begin with what an action is about.
     """
 
@@ -91,13 +93,8 @@ class LatentActionModel(nn.Module):
         self.apart = nn.BatchNorm1d(config.code_dim, affine=False, momentum=0.05)
         self.codebook = Codebook(config.codes, config.code_dim, config.decay, revive=1, idle=config.idle)
         self.embed = nn.Linear(pixels, config.dim)
-        self.embed_code = nn.Linear(config.code_dim, config.dim)
-        self.decoder = SpaceTimeTransformer(config.transformer(config.decoder_blocks, actions=config.code_dim))
-        self.to_change = nn.Linear(config.dim, pixels)
-        self.to_motion = nn.Linear(config.dim, 2)
-        for layer in (self.to_change, self.to_motion):  # the first guess is that nothing happens
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.decoder = SpaceTimeTransformer(config.transformer(config.decoder_blocks))
+        self.drawing = _Drawing(config)
         self.register_buffer("steps", torch.tensor(0))
 
     @torch.no_grad()
@@ -169,17 +166,47 @@ class LatentActionModel(nn.Module):
 
     def _decoded(self, frames: Tensor, codes: Tensor) -> Tensor:
         """Float frames (b, t, 3, size, size) and codes (b, t, c) to the frames that follow, of the same shape."""
+        features = self.decoder(history(self.embed(self._patches(frames))))
         scaled = codes * self.config.code_dim**0.5  # entries of size one, as layers like them
-        tokens = self.embed(self._patches(frames)) + self.embed_code(scaled).unsqueeze(2)
-        features = self.decoder(history(tokens, scaled))
-        p, side = self.config.patch, self.config.side
-        change = rearrange(self.to_change(features), "b t (h w) (p q k) -> b t k (h p) (w q)", h=side, p=p, q=p)
-        motion = repeat(self.to_motion(features), "b t (h w) k -> b t (h p) (w q) k", h=side, p=p, q=p)
+        motion, change = self.drawing(frames, features, scaled)
         return _moved(frames, motion) + change
 
     def _patches(self, frames: Tensor) -> Tensor:
         p = self.config.patch
         return rearrange(frames, "b t k (h p) (w q) -> b t (h w) (p q k)", p=p, q=p)
+
+
+class _Drawing(nn.Module):
+    """How pixels move and change by a code: convolutions over the last frame and what the decoder knows of the past.
+
+    The code comes in here alone, and is the same to every pixel. Where a decoder of patches heeds it, a code comes to
+    say where in its patch a thing is drawn, so that it moves the thing left at one place and right at another: codes
+    found in play of Airstriker then told 54 of 100 steps to the left from those to the right; with these, 89.
+    """
+
+    def __init__(self, config: LatentActionConfig):
+        super().__init__()
+        self.side, width, pixels = config.side, config.drawing_dim, CELL**2
+        self.enter = nn.Conv2d(3 * pixels, width, 3, padding=1)
+        self.of_past = nn.Linear(config.dim, width)
+        self.of_code = nn.ModuleList(nn.Linear(config.code_dim, 2 * width) for _ in REACHES)
+        self.layers = nn.ModuleList(nn.Conv2d(width, width, 3, padding=reach, dilation=reach) for reach in REACHES)
+        self.leave = nn.Conv2d(width, 5 * pixels, 1)
+        for parameter in self.leave.parameters():  # the first guess is that nothing happens
+            nn.init.zeros_(parameter)
+
+    def forward(self, frames: Tensor, past: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """From frames (b, t, 3, size, size), features (b, t, n, d) and codes (b, t, c): the way in pixels to what each
+        pixel shows next, (b, t, size, size, 2), and what is added to it, (b, t, 3, size, size)."""
+        cells = rearrange(frames, "b t k (h p) (w q) -> (b t) (k p q) h w", p=CELL, q=CELL)
+        known = rearrange(self.of_past(past), "b t (h w) d -> (b t) d h w", h=self.side)
+        cells, known = (x.contiguous(memory_format=torch.channels_last) for x in (cells, known))  # a fifth faster
+        features = self.enter(cells) + F.interpolate(known, cells.shape[-2:], mode="bilinear")
+        for layer, of_code in zip(self.layers, self.of_code, strict=True):
+            scale, shift = rearrange(of_code(codes), "b t (two d) -> two (b t) d 1 1", two=2)
+            features = features + F.gelu(layer(features) * (1 + scale) + shift)
+        drawn = rearrange(self.leave(features), "(b t) (k p q) h w -> b t k (h p) (w q)", b=len(frames), p=CELL, q=CELL)
+        return rearrange(4 * drawn[:, :, :2], "b t k h w -> b t h w k"), drawn[:, :, 2:]
 
 
 def _moved(frames: Tensor, motion: Tensor) -> Tensor:
