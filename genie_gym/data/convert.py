@@ -181,7 +181,7 @@ def _read_fitting(
     counts: tuple[int, ...],
     source: Any,
 ) -> ActionFile:
-    """The action file, once its number of lines is found to fit one of the frame counts."""
+    """The action file, once its number of lines is found to fit the number of frames taken or of all frames."""
     if actions is not None and before is not None and any(run.get("no_actions") for run in before["runs"]):
         raise DataError("the recording was made without actions; give play with actions a folder of its own with --out")
     if names is None and before is not None:
@@ -193,10 +193,11 @@ def _read_fitting(
         return ActionFile(zeros, zeros.astype(np.float32), list(names or ["NOOP"]))
     taken = read_actions(actions, names)
     if not any(len(taken.actions) in (count, count - 1) for count in counts):
-        wanted = " or ".join(str(count) for count in dict.fromkeys(counts))
+        kept, total = counts[0], counts[-1]
+        some = ("", "") if kept == total else (f", of which {kept} are taken", ", or for each one taken")
         raise DataError(
-            f"{actions} has {len(taken.actions)} actions, but {source} has {wanted} frames; give one action a frame "
-            "(the last may be missing)"
+            f"{actions} has {len(taken.actions)} actions, but {source} has {total} frames{some[0]}; give one action a "
+            f"frame{some[1]} (the last may be missing)"
         )
     return taken
 

@@ -31,7 +31,9 @@ CHANGES = {
     "dynamics": DynamicsConfig(0, blocks=1, side=4, **SIZES),
     "fit_tokenizer": RECIPE,
     "fit_dynamics": RECIPE,
-    "latent_actions": LatentActionConfig(patch=16, dim=16, heads=2, encoder_blocks=1, decoder_blocks=1, warmup=2),
+    "latent_actions": LatentActionConfig(
+        patch=16, dim=16, heads=2, encoder_blocks=1, decoder_blocks=1, drawing_dim=8, warmup=2
+    ),
     "fit_latent_actions": RECIPE,
     "clip_tokenizer": 4,
     "clips_dynamics": (4, 8),
