@@ -157,7 +157,7 @@ def test_video_with_an_action_for_each_kept_frame(video, tmp_path):
     actions = written(tmp_path / "a.csv", [str(i) for i in range(10)])
     assert convert.from_video(video, actions, tmp_path / "out", fps=15)[0].actions.tolist() == list(range(9))
     short = written(tmp_path / "short.csv", ["0"] * 5)
-    with pytest.raises(DataError, match="5 actions.* 20 frames, of which 10 are taken; .* a frame, or for each one"):
+    with pytest.raises(DataError, match=r"5 actions.* 20 frames, of which 10 are taken; .* a frame, or for each one"):
         convert.from_video(video, short, tmp_path / "another", fps=15)
 
 
