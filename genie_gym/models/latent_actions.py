@@ -112,7 +112,7 @@ class LatentActionModel(nn.Module):
         return torch.cat([self.codebook(self._encodings(piece, cache))[1] for piece in pieces], 1)
 
     def predict(self, frames: Tensor, codes: Tensor) -> Tensor:
-        """Each next frame from the frames up to it and the codes up to the one that leads on.
+        """Each next frame from the frames up to it and the code that leads on.
 
         Args:
             frames: float (b, t, 3, size, size) in [0, 1].
