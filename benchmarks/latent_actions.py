@@ -72,12 +72,13 @@ def main() -> None:
             rows.append({"way": way, "seed": seed, **score(checkpoint, recording, options.starts, strip)})
             print(table(rows), flush=True)
     settings = {key: value for key, value in vars(options).items() if key not in ("work", "out", "data")}
-    data = {"episodes": len(recording), "frames": int(recording.lengths.sum())}
+    policies = sorted({run["policy"] for run in recording.header["runs"]})
+    data = {"policies": policies, "episodes": len(recording), "frames": int(recording.lengths.sum())}
     kept = {"settings": settings, "data": data, "fits": plain(rows), "machine": machine_facts()}
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / f"latent_actions-{options.game}.json"
     path.write_text(json.dumps(kept, indent=1) + "\n")
-    path.with_suffix(".md").write_text(page(options, rows))
+    path.with_suffix(".md").write_text(page(options, data, rows))
     print(f"kept in {path}")
 
 
@@ -137,7 +138,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(options: argparse.Namespace, rows: list[dict[str, Any]]) -> str:
+def page(options: argparse.Namespace, data: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     """The table, and of the first fit what each button became and how often each code is used and obeyed."""
     first = rows[0]
     made = ", ".join(f"{stage} {first['made'][stage]}" for stage in STAGES if stage in first["made"])
@@ -147,8 +148,9 @@ def page(options: argparse.Namespace, rows: list[dict[str, Any]]) -> str:
     return "\n".join(
         [
             f"# Latent actions of {options.game}\n",
-            f"{options.codes} codes found in the pictures alone, scored on held-out episodes; see the script's first",
-            "lines for what the figures are.\n",
+            f"{options.codes} codes found in the pictures alone of {data['frames']:,} frames of play "
+            f"({', '.join(data['policies'])}),\nscored on held-out episodes; see the script's first lines for what the "
+            "figures are.\n",
             table(rows),
             f"The first fit: {made}.\n",
             f"Buttons of the first fit:\n\n| button | code | steps | explained |\n{'|---' * 4}|",
