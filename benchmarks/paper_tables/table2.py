@@ -40,7 +40,8 @@ TABLE = Table(
     2,
     "GenieRedux and GenieRedux-G on the basic test set",
     "Models of one game are trained on random play and scored on other random play. GenieRedux and GenieRedux-G share "
-    "tokenizer, data and steps; the former acts by the latent actions that its LAM finds in the test clips.",
+    "tokenizer, data and steps; the former acts by the latent actions that its LAM finds in the test clips, which tell "
+    "it something of the very frames it is to predict.",
     COINRUN,
     {"CoinRun-Procgen": PAPER},
     (
