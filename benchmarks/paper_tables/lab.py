@@ -12,6 +12,7 @@ from arms import Arms, Figures, Stopped
 
 from genie_gym.data import Recording, RecordingWriter
 from genie_gym.errors import ConfigError
+from genie_gym.pipeline.button_map import map_buttons
 from genie_gym.pipeline.collect import collect
 from genie_gym.pipeline.evaluate import evaluate
 from genie_gym.pipeline.explore import explore
@@ -148,11 +149,18 @@ class Lab(Arms):
 
         return self.arm(f"{name}-{seed}", make)[0] / "checkpoint"
 
-    def score(self, name: str, checkpoint: Path, data: Path) -> Figures:
-        """What `evaluate` says of a world model on all of a recording; "next_frame" of a latent action model, too."""
+    def score(self, name: str, checkpoint: Path, data: Path, buttons: Path | None = None) -> Figures:
+        """What `evaluate` says of a world model on all of a recording; "next_frame" of a latent action model, too.
+
+        Args:
+            buttons: recording in which the buttons of a model of latent actions are found; it is then scored under
+                the recorded actions rather than under those that it finds.
+        """
 
         def make(folder: Path) -> Figures:
             loaded, recording = load_weights(str(checkpoint), "auto", "auto"), Recording(data)
+            if buttons is not None:
+                loaded.buttons = map_buttons(loaded, Recording(buttons))
             scale, everything = self.scale, np.arange(len(recording))
             figures = evaluate(
                 loaded,
@@ -163,6 +171,7 @@ class Lab(Arms):
                 sampling=SAMPLING,
                 long_steps=0,
                 perceptual=self.perceptual,
+                buttons=buttons is not None,
                 out=folder,
             )
             if loaded.model.latent_actions is not None:

@@ -116,6 +116,7 @@ def evaluate(
     floor: float | None = None,
     seed: int = 0,
     perceptual: bool = False,
+    buttons: bool = False,
     out: Path | None = None,
     threads: int | None = None,
 ) -> None:
@@ -132,6 +133,8 @@ def evaluate(
         floor: Tokens less likely than this share of the likeliest are never drawn.
         seed: Of everything random.
         perceptual: LPIPS and FID too; says which files they need and how to fetch them.
+        buttons: Of a model of latent actions: each recorded action as the code that map-buttons found for it, in place
+            of the codes that the model finds in the very frames it is to predict.
         out: Folder for all figures as JSON and for strips of pictures; nothing is written by default.
         threads: CPU threads.
     """
@@ -161,6 +164,7 @@ def evaluate(
         seed=seed,
         long_steps=long_steps,
         perceptual=perceptual,
+        buttons=buttons,
         out=out,
     )
     Console().print(summary(figures))

@@ -76,7 +76,7 @@ class Dreams:
         loaded = load_weights(place, device, precision, compile)
         self.count, self.ends, self.reward = count, ends, reward
         self.model, self.starts = loaded.model, loaded.starts
-        self.game, self._codes = _played(loaded, buttons, place)
+        self.game, self._codes = _played(loaded, buttons)
         self.size = self.model.tokenizer.config.size
         self._upscaler = _find_upscaler(loaded, checkpoint) if upscale else None
         self.scale = self._upscaler.config.scale if self._upscaler else 1
@@ -203,18 +203,15 @@ def _replaced(sampling: Sampling, **changes: Any) -> Sampling:
     return replace(sampling, **{name: value for name, value in changes.items() if value is not None})
 
 
-def _played(loaded: Checkpoint, buttons: bool, place: str) -> tuple[GameSpec, torch.Tensor]:
+def _played(loaded: Checkpoint, buttons: bool) -> tuple[GameSpec, torch.Tensor]:
     """The game as it is played, and what the model knows each of its actions as, int64 (actions,)."""
     if not buttons or loaded.model.latent_actions is None:
         spec = GameSpec.from_dict(loaded.game)
         return spec, torch.arange(len(spec.actions), device=loaded.model.device)
-    if loaded.buttons is None:
-        raise ConfigError(
-            f"{place} knows no buttons; find them in play whose actions are known with: "
-            f"genie-gym map-buttons {loaded.game['name']} --data FOLDER"
-        )
-    codes = torch.tensor(loaded.buttons.codes, device=loaded.model.device)
-    return GameSpec.from_dict(loaded.game | {"actions": loaded.buttons.actions}), codes
+    known = loaded.find_buttons()
+    return GameSpec.from_dict(loaded.game | {"actions": known.actions}), torch.tensor(
+        known.codes, device=loaded.model.device
+    )
 
 
 def _context(asked: int | None, kept: int) -> int:

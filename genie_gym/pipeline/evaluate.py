@@ -50,13 +50,15 @@ def evaluate(
     dreams: int = 16,
     sprite: SpriteDetector | None = None,
     perceptual: bool = False,
+    buttons: bool = False,
     out: str | Path | None = None,
 ) -> dict[str, Any]:
     """Scores a world model against recorded play; the same call gives the same figures, but for the speed.
 
     Args:
         checkpoint: what to score.
-        recording: of the same game. A model of latent actions is scored under those that it finds in it.
+        recording: of the same game. A model of latent actions is scored under those that it finds in it, which tell it
+            something of the very frames it is to predict.
         episodes: indices of the episodes to use; the held-out side of `data.split` by default.
         clips: random pieces of them, each predicted from its first frames under its true actions.
         context: real frames a prediction starts from.
@@ -67,6 +69,8 @@ def evaluate(
         dreams: number of long dreams.
         sprite: finds the player in a picture; by default cut from the recording where its game is known to `sprites`.
         perceptual: adds LPIPS and FID; their networks' weights must be at hand, see `genie_gym.perceptual`.
+        buttons: scores a model of latent actions under the recorded actions instead, each as the code that stands for
+            it (see `map_buttons`): what a player gets. Makes no difference to other models.
         out: folder for strips of pictures, none by default: prediction.png (for a few clips three rows: real,
             predicted, last context frame repeated) and long_dreams.png.
 
@@ -94,7 +98,7 @@ def evaluate(
         speed: "frames_per_second" of a batch of "batch".
 
     Raises:
-        ConfigError: the horizon is too short, or the recording is of a game with other actions.
+        ConfigError: the horizon is too short, the recording is of a game with other actions, or no buttons are known.
         DataError: no episode is long enough, or the pictures cannot be written.
         CheckpointError: the weights of LPIPS or FID are missing; the message says how to fetch them.
     """
@@ -106,12 +110,13 @@ def evaluate(
     measure = PerceptualScore(checkpoint.model.device) if perceptual else None
     sampling, sprite = sampling or checkpoint.sampling, sprite or cut_sprite(recording)
     chosen = split_in_two(recording)[1] if episodes is None else np.asarray(episodes)
-    latent = None
+    latent, choices = None, None
     if checkpoint.model.latent_actions is not None:
-        recording, latent = _latent(checkpoint.model.latent_actions, recording, chosen, seed)
+        found, latent = _latent(checkpoint.model.latent_actions, recording, chosen, seed)
+        recording, choices = _pressed(checkpoint, recording) if buttons else (found, None)
     check_actions(checkpoint, recording)
     clip = Clips(recording, context + horizon, chosen).sample(np.random.default_rng(seed), clips)
-    play = _Play(checkpoint, sampling, clip["frames"][:, :context], seed)
+    play = _Play(checkpoint, sampling, clip["frames"][:, :context], seed, choices)
     figures = {
         "game": checkpoint.game["name"],
         "settings": {"clips": clips, "context": context, "horizon": horizon, "seed": seed} | asdict(sampling),
@@ -136,11 +141,23 @@ def _latent(
     return found, compare_actions(*found_and_true(found, recording, episodes), seed)
 
 
-class _Play:
-    """Everything about the dreams of an evaluation but their actions."""
+def _pressed(checkpoint: Checkpoint, recording: Recording) -> tuple[Recording, np.ndarray]:
+    """The recording under the latent actions that stand for its own; and for all buttons, int64 (buttons,)."""
+    buttons = checkpoint.find_buttons()
+    _check_same([action["meaning"] for action in buttons.actions], recording)
+    codes, game = np.array(buttons.codes), recording.header["game"] | {"actions": checkpoint.game["actions"]}
+    return recording.with_actions(game, [codes[recording.steps(index)[0]] for index in range(len(recording))]), codes
 
-    def __init__(self, checkpoint: Checkpoint, sampling: Sampling, prompts: Frames, seed: int):
+
+class _Play:
+    """Everything about the dreams of an evaluation but their actions; random ones are drawn from `choices`, by default
+    all of the model's."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, sampling: Sampling, prompts: Frames, seed: int, choices: np.ndarray | None = None
+    ):
         self.checkpoint, self.sampling, self.prompts = checkpoint, sampling, prompts
+        self.choices = np.arange(len(checkpoint.game["actions"])) if choices is None else choices
         self.context, self.seed = prompts.shape[1], seed
         self.seeds = np.random.default_rng(seed).integers(2**63, size=len(prompts))
 
@@ -207,11 +224,12 @@ def _control(
 ) -> dict[str, float]:
     """Delta-PSNR in both senses, with standard errors over clips; `predicted` are the frames under the true actions."""
     rng = np.random.default_rng([play.seed, 1])
-    number, last = len(play.checkpoint.game["actions"]), play.context - 2 + AT
+    last, distinct = play.context - 2 + AT, np.unique(play.choices)
     true = actions[:, : last + 1]
     every, one = true.copy(), true.copy()
-    every[:, play.context - 1 :] = rng.integers(number, size=(len(true), AT))
-    one[:, last] = (true[:, last] + rng.integers(1, max(number, 2), len(true))) % number
+    every[:, play.context - 1 :] = play.choices[rng.integers(len(play.choices), size=(len(true), AT))]
+    others = np.searchsorted(distinct, true[:, last]) + rng.integers(1, max(len(distinct), 2), len(true))
+    one[:, last] = distinct[others % len(distinct)]
     target, figures = real[:, AT - 1], {}
     for name, taken in (("delta_psnr", every), ("delta_psnr_last_action", one)):
         loss = psnr(predicted[:, AT - 1], target) - psnr(predict(taken)[:, -1], target)
@@ -247,7 +265,11 @@ def _frechet(shown: Frames, real: Frames) -> float:
 
 def check_actions(checkpoint: Checkpoint, recording: Recording) -> None:
     """Raises ConfigError where the recording's actions are not those of the model."""
-    mine, theirs = [action["meaning"] for action in checkpoint.game["actions"]], list(recording.header["actions"])
+    _check_same([action["meaning"] for action in checkpoint.game["actions"]], recording)
+
+
+def _check_same(mine: list[str], recording: Recording) -> None:
+    theirs = list(recording.header["actions"])
     if mine != theirs:
         raise ConfigError(
             f"the model's actions are {', '.join(mine)}; those of {recording.folder} are {', '.join(theirs)}: "

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from genie_gym.errors import CheckpointError
+from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.files import write_all_aside
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
@@ -152,6 +152,19 @@ class Checkpoint:
         if other.upscaler is not None:
             self.upscaler = other.upscaler
             self.provenance = {**self.provenance, "upscaler": other.provenance.get("upscaler", "unknown")}
+
+    def find_buttons(self) -> ButtonMap:
+        """The map from buttons to latent actions.
+
+        Raises:
+            ConfigError: none is known.
+        """
+        if self.buttons is None:
+            raise ConfigError(
+                f"the model of {self.game['name']} knows no buttons; find them in play whose actions are known with: "
+                f"genie-gym map-buttons {self.game['name']} --data FOLDER"
+            )
+        return self.buttons
 
     def adopt_buttons(self, other: "Checkpoint") -> None:
         """Takes over the buttons of a checkpoint whose latent actions are the same, weight by weight."""

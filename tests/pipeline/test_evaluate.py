@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,12 +14,13 @@ import torch
 from genie_gym import data
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.metrics import count_pairs, frechet_distance, mutual_information
+from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
 from genie_gym.pipeline.evaluate import evaluate
 from genie_gym.pipeline.figures import plain, summary
 from genie_gym.pipeline.latent_play import compare_actions
 from genie_gym.pipeline.long_dreams import longest_absence, thumbnails
 from genie_gym.pipeline.sprites import SpriteDetector
-from genie_gym.world_model import Checkpoint, Outcome, Sampling
+from genie_gym.world_model import ButtonMap, Checkpoint, Outcome, Sampling, WorldModel
 from tests.conftest import untrained, untrained_latent
 from tests.toy_play import record
 
@@ -365,3 +367,31 @@ def test_a_model_of_latent_actions_is_scored_under_those_it_finds(tmp_path):
     (tmp_path / "recording.json").write_text(json.dumps(header))
     silent = evaluate(latent, data.Recording(tmp_path), episodes=episodes, clips=4, horizon=4, long_steps=0)
     assert silent["latent"] is None and silent["control"] == figures["control"]
+
+
+def test_a_model_of_latent_actions_is_scored_under_the_buttons(tmp_path):
+    """A model of real actions, disguised as one of latent ones, scores the same under buttons that stand for them."""
+    recording, plain_model = data.Recording(record(tmp_path, 6, 30)), untrained()
+    settings = {"episodes": np.arange(4), "clips": 4, "horizon": 4, "long_steps": 0, "buttons": True}
+    latent = LatentActionModel(LatentActionConfig(4, patch=16, dim=16, heads=2, encoder_blocks=1, decoder_blocks=1))
+    model = WorldModel(plain_model.model.tokenizer, plain_model.model.dynamics, latent.eval())
+    game = plain_model.game | {"actions": untrained_latent(4).game["actions"]}
+    disguised = replace(plain_model, model=model, game=game)
+    with pytest.raises(ConfigError, match="knows no buttons"):
+        evaluate(disguised, recording, **settings)
+    actions = recording.header["game"]["actions"]
+    with pytest.raises(ConfigError, match="the model's actions are NOOP"):
+        evaluate(replace(disguised, buttons=ButtonMap(actions[:2], [0, 1])), recording, **settings)
+    same = evaluate(replace(disguised, buttons=ButtonMap(actions, [0, 1, 2, 3])), recording, **settings)
+    expected = evaluate(plain_model, recording, **settings)
+    assert same["control"] == expected["control"] and same["prediction"] == expected["prediction"]
+    assert same["latent"]["steps"] > 0 and expected["latent"] is None
+
+    codes = np.array([2, 0, 3, 1])
+    turned = evaluate(replace(disguised, buttons=ButtonMap(actions, codes.tolist())), recording, **settings)
+    pressed = [codes[recording.steps(i)[0]] for i in range(len(recording))]
+    other = evaluate(plain_model, recording.with_actions(recording.header["game"], pressed), **settings)
+    assert turned["prediction"] == other["prediction"] != expected["prediction"]
+    # All buttons are one code: whatever is pressed, nothing else happens.
+    one = evaluate(replace(disguised, buttons=ButtonMap(actions, [1, 1, 1, 1])), recording, **settings)
+    assert one["control"]["delta_psnr"] == one["control"]["delta_psnr_last_action"] == 0
