@@ -1,5 +1,6 @@
 """Shared by all tests: a data folder of their own, few threads, and a small untrained world model of the toy game."""
 
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,8 @@ from genie_gym.models.upscaler import Upscaler, UpscalerConfig
 from genie_gym.world_model import Checkpoint, WorldModel
 
 torch.set_num_threads(1)  # tiny models are not worth sharing out, least of all on a busy machine
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a script's background commands have it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what tests start must hear of Ctrl-C
 
 what_the_hardware_says = precision._multiplies_bfloat16
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -128,9 +129,13 @@ def group_members(group: int) -> bool:
 
 def test_ctrl_c_keeps_what_was_collected(tmp_path):
     process = start(tmp_path, 10_000_000)
-    wait_for_episodes(tmp_path, 3)
-    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
-    printed, _ = process.communicate(timeout=60)
+    try:
+        wait_for_episodes(tmp_path, 3)
+        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
+        printed, _ = process.communicate(timeout=60)
+    finally:
+        with suppress(ProcessLookupError):  # its workers too, which it ends itself if all is well
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0
     assert "interrupted: the same command goes on" in printed
     assert len(data.Recording(tmp_path)) >= 3
