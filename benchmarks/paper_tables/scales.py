@@ -118,7 +118,7 @@ SCALES = {
         toy=True,
     ),
     # On two cores the preset trains on 22 clips a second of the tokenizer's, 11 of the dynamics' (results/speed.md):
-    # 5 minutes a tokenizer, 15 a dynamics. A seed of table 2 took 75 minutes of one such core.
+    # 5 minutes a tokenizer, 15 a dynamics. On one core, with other work beside it, a seed of table 2 took two hours.
     "cpu": Scale(
         about="two CPU cores, by reckoning: 3 hours for table 2, as much for 3 and 4, 4 a game for 5, 2 for 6",
         preset="tiny",

@@ -206,7 +206,8 @@ class _Drawing(nn.Module):
             scale, shift = rearrange(of_code(codes), "b t (two d) -> two (b t) d 1 1", two=2)
             features = features + F.gelu(layer(features) * (1 + scale) + shift)
         drawn = rearrange(self.leave(features), "(b t) (k p q) h w -> b t k (h p) (w q)", b=len(frames), p=CELL, q=CELL)
-        return rearrange(4 * drawn[:, :, :2], "b t k h w -> b t h w k"), drawn[:, :, 2:]
+        motion = 4 * drawn[:, :, :2]  # things move by some pixels, and change by less than 1
+        return rearrange(motion, "b t k h w -> b t h w k"), drawn[:, :, 2:]
 
 
 def _moved(frames: Tensor, motion: Tensor) -> Tensor:

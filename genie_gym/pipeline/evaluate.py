@@ -112,14 +112,22 @@ def evaluate(
     chosen = split_in_two(recording)[1] if episodes is None else np.asarray(episodes)
     latent, choices = None, None
     if checkpoint.model.latent_actions is not None:
+        pressed = _pressed(checkpoint, recording) if buttons else None  # or says what is wrong before minutes of work
         found, latent = _latent(checkpoint.model.latent_actions, recording, chosen, seed)
-        recording, choices = _pressed(checkpoint, recording) if buttons else (found, None)
+        recording, choices = pressed or (found, None)
     check_actions(checkpoint, recording)
     clip = Clips(recording, context + horizon, chosen).sample(np.random.default_rng(seed), clips)
     play = _Play(checkpoint, sampling, clip["frames"][:, :context], seed, choices)
     figures = {
         "game": checkpoint.game["name"],
-        "settings": {"clips": clips, "context": context, "horizon": horizon, "seed": seed} | asdict(sampling),
+        "settings": {
+            "clips": clips,
+            "context": context,
+            "horizon": horizon,
+            "seed": seed,
+            "buttons": choices is not None,
+            **asdict(sampling),
+        },
         **_short_term(play, clip, sprite, measure, out),
         "latent": latent,
         "long": None,
