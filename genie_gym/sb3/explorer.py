@@ -21,6 +21,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
 from genie_gym.errors import CheckpointError
+from genie_gym.precision import autocast, resolve
 from genie_gym.sb3.paid import set_scale
 
 __all__ = ["ExplorerCNN", "ExplorerConfig", "ExplorerPolicy", "make_explorer", "resume_explorer"]
@@ -49,8 +50,11 @@ class ExplorerCNN(BaseFeaturesExtractor):
         pictures = (2 * observations - 1).contiguous(memory_format=torch.channels_last)
         if pictures.is_cuda:
             return self.stages(pictures)
-        # In small pieces with colours last, a CPU trains four times faster than on a whole batch with colours first.
-        return torch.cat([self.stages(part) for part in pictures.split(self.PIECE)])
+        # In small pieces with colours last, a CPU trains four times faster than on a whole batch with colours first,
+        # and twice as fast again where it multiplies bfloat16. The LSTM stays in float32, where its kernel is faster.
+        with autocast(resolve("auto", pictures.device), pictures.device):
+            features = torch.cat([self.stages(part) for part in pictures.split(self.PIECE)])
+        return features.float()
 
 
 class ExplorerPolicy(RecurrentActorCriticCnnPolicy):

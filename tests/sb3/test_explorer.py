@@ -10,6 +10,7 @@ import gymnasium as gym
 from einops import reduce
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticCnnPolicy
 
+from genie_gym import precision
 from genie_gym.errors import CheckpointError
 from genie_gym.sb3 import (
     ExplorerCNN,
@@ -52,6 +53,17 @@ def test_a_stage_is_what_numpy_computes():
     expected = np.maximum(reduce(convolved, "o (y a) (x b) -> o y x", "max", a=2, b=2), 0)
     got = network.stages[0](torch.from_numpy(2 * picture - 1)[None])[0].detach().numpy()
     np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_features_in_bfloat16_are_nearly_those_in_float32(monkeypatch):
+    torch.manual_seed(0)
+    network = ExplorerCNN(gym.spaces.Box(0, 255, (3, 64, 64), np.uint8))
+    pictures = torch.rand(3, 3, 64, 64)
+    exact = network(pictures)
+    monkeypatch.setattr(precision, "_multiplies_bfloat16", lambda device: True)
+    rounded = network(pictures)
+    assert rounded.dtype == torch.float32 and not torch.equal(rounded, exact)
+    torch.testing.assert_close(rounded, exact, atol=0.01 * exact.abs().max().item(), rtol=0.02)
 
 
 def test_the_lstm_has_512_units_by_default(env):
