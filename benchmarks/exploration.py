@@ -1,13 +1,13 @@
 """What explorers find and what it teaches: `python benchmarks/exploration.py Kangaroo-Atari2600 --work FOLDER`.
 
-For each game random play trains a world model. Explorers on AutoExplore's reward and on the baselines', one taught by
+Random play trains a world model. Explorers on AutoExplore's reward and on the baselines', one taught by
 dreams alone, and a random agent are then recorded on equally many real frames: how many places they reach, and how
 well that model predicts their play (harder data teach it more: the paper's table 6). What an explorer saw on the frames
 it learned from is counted too, beside as much random play. The model is then refitted on all that each agent ever
 played, half of the clips from what it learned from, half from the recording of the trained agent, with equally many
 steps, and scored on an agent's that PPO trained on the game's own reward (table 5): no agent costs more real frames
-than another. Every part is kept in --work, and the same command goes on where it stopped; games can be given to several
-processes with the same --work. Writes exploration.json, .md and .png to --out.
+than another. Every part is kept in --work, and the same command goes on where it stopped; several games can have the
+same --work, each in a process of its own. Writes exploration-<game>.json, .md and .png to --out.
 """
 
 import argparse
@@ -50,7 +50,7 @@ PLAYED = 100  # added to seeds of play, so that it shares no episode with the mo
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("games", nargs="+")
+    parser.add_argument("game")
     parser.add_argument("--work", type=Path, required=True, help="folder of recordings, weights and agents")
     parser.add_argument("--rewards", nargs="+", default=["autoexplore", "dreamed", "vae_features", "random_features"])
     parser.add_argument("--refits", nargs="*", default=["random", "autoexplore"], help="plays to refit the model on")
@@ -270,33 +270,32 @@ REFITS = {
 }
 
 
-def write(found: dict[str, Figures], facts: Figures, out: Path) -> None:
-    """exploration.json, .md and .png."""
+def write(game: str, found: Figures, facts: Figures, out: Path) -> None:
+    """exploration-<game>.json, .md and .png."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "exploration.json").write_text(json.dumps({**facts, "games": found}, indent=1) + "\n")
+    kept = out / f"exploration-{game}"
+    kept.with_suffix(".json").write_text(json.dumps({**facts, "game": game, **found}, indent=1) + "\n")
     text = [
-        "# What explorers find, and what it teaches",
+        f"# What explorers find in {game}, and what it teaches",
         "Different pictures on the real frames that each explorer learned from, and in as much random play. Then play "
         "of each agent on equally many real frames, and how well a world model of random play predicts it: the lower, "
         "the more it could learn from it. Mean and standard deviation over seeds.",
-        table({game: figures["plays"] for game, figures in found.items()}, PLAYS, "play"),
+        table(found["plays"], PLAYS, "play"),
         "The model refitted on all that each agent played, half of the clips from the frames it learned from and half "
         "from its play afterwards, scored on play of an agent that was trained on the game's own reward.",
-        table({game: figures["refits"] for game, figures in found.items()}, REFITS, "refitted on"),
-        *(testers(game, figures["test"]) for game, figures in found.items()),
-        "![places reached, error of the model, and gain of the refit](exploration.png)",
+        table(found["refits"], REFITS, "refitted on"),
+        tester(found["test"]),
+        f"![places reached, error of the model, and gain of the refit]({kept.name}.png)",
         provenance(facts),
     ]
-    (out / "exploration.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
-    plot(found, out / "exploration.png")
+    kept.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    plot(found, kept.with_suffix(".png"))
 
 
-def testers(game: str, test: Figures) -> str:
+def tester(test: Figures) -> str:
     """How far the agent whose play is the test has come."""
     steps, first, last = test["steps"], test["returns"][0], test["returns"][-1]
-    return (
-        f"{game}'s agent learned for {steps:,} steps; its mean return was {first:.0f} at first and {last:.0f} at last."
-    )
+    return f"That agent learned for {steps:,} steps; its mean return was {first:.1f} at first and {last:.1f} at last."
 
 
 def provenance(facts: Figures) -> str:
@@ -308,13 +307,12 @@ def provenance(facts: Figures) -> str:
     )
 
 
-def table(rows: dict[str, dict[str, list[Figures]]], columns: dict[str, Any], kind: str) -> str:
-    """Markdown: a row for each game and kind of play."""
-    lines = [f"| game | {kind} | " + " | ".join(columns) + " |", "|---|---|" + "---:|" * len(columns)]
-    for game, kinds in rows.items():
-        for name, seeds in kinds.items():
-            cells = [_spread([read(row) for row in seeds]) for read in columns.values()]
-            lines.append(f"| {game} | {name} | " + " | ".join(cells) + " |")
+def table(kinds: dict[str, list[Figures]], columns: dict[str, Any], kind: str) -> str:
+    """Markdown: a row for each kind of play, its seeds' mean and deviation in the cells."""
+    lines = [f"| {kind} | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
+    for name, seeds in kinds.items():
+        cells = [_spread([read(row) for row in seeds]) for read in columns.values()]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -326,26 +324,24 @@ def _spread(values: list[float | None]) -> str:
     return f"{np.mean(known):.{digits}f}" + (f" ± {np.std(known, ddof=1):.{digits}f}" if len(known) > 1 else "")
 
 
-def plot(found: dict[str, Figures], path: Path) -> None:
-    """A line of panels for each game: places, PSNR on the plays, PSNR on the test's after the refits."""
+def plot(found: Figures, path: Path) -> None:
+    """Places, PSNR on the plays, PSNR on the test's after the refits; a point for each seed."""
     shown = (
         ("plays", "different pictures while learning", PLAYS["pictures while learning"]),
         ("plays", "different pictures", PLAYS["pictures"]),
         ("plays", "PSNR t = 4 of the model on the play, dB", PLAYS["PSNR t = 4, dB"]),
         ("refits", "PSNR t = 4 on the test after a refit, dB", REFITS["PSNR t = 4, autoregressive"]),
     )
-    figure = Figure(figsize=(17, 2.6 * len(found)), layout="constrained")
-    panels = figure.subplots(len(found), len(shown), squeeze=False)
-    for (game, figures), line in zip(found.items(), panels, strict=True):
-        for (part, label, read), axes in zip(shown, line, strict=True):
-            kinds = {kind: seeds for kind, seeds in figures[part].items() if None not in map(read, seeds)}
-            for place, (kind, seeds) in enumerate(kinds.items()):
-                colour = f"C{list(figures['plays']).index(kind)}" if kind in figures["plays"] else "grey"
-                axes.plot([read(row) for row in seeds], [place] * len(seeds), "o", color=colour, alpha=0.5)
-                axes.plot(np.mean([read(row) for row in seeds]), place, "k|", markersize=18)
-            axes.set_yticks(range(len(kinds)), list(kinds))
-            axes.invert_yaxis()
-            axes.set(xlabel=label, title=game if label == shown[0][1] else "")
+    figure = Figure(figsize=(17, 2.6), layout="constrained")
+    for (part, label, read), axes in zip(shown, figure.subplots(1, len(shown)), strict=True):
+        kinds = {kind: seeds for kind, seeds in found[part].items() if None not in map(read, seeds)}
+        for place, (kind, seeds) in enumerate(kinds.items()):
+            colour = f"C{list(found['plays']).index(kind)}" if kind in found["plays"] else "grey"
+            axes.plot([read(row) for row in seeds], [place] * len(seeds), "o", color=colour, alpha=0.5)
+            axes.plot(np.mean([read(row) for row in seeds]), place, "k|", markersize=18)
+        axes.set_yticks(range(len(kinds)), list(kinds))
+        axes.invert_yaxis()
+        axes.set(xlabel=label)
     figure.savefig(path, dpi=110)
 
 
@@ -353,11 +349,12 @@ def main() -> int:
     options = read_options()
     torch.set_num_threads(options.threads)
     # What may change from call to call.
-    free = ("work", "out", "games", "threads", "seeds", "rewards", "refits", "agent_steps")
+    free = ("work", "out", "game", "threads", "seeds", "rewards", "refits", "agent_steps")
     settings = {name: value for name, value in vars(options).items() if name not in free}
     try:
         arms = Arms(options.work, settings)
-        found = {game: Study(game, arms, options).found() for game in (games.find(name).name for name in options.games)}
+        game = games.find(options.game).name
+        found = Study(game, arms, options).found()
     except (KeyboardInterrupt, Stopped) as stopped:
         print(f"stopped ({stopped}); the same command goes on from here", file=sys.stderr)
         return 130
@@ -365,11 +362,11 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     hours = round(sum(arms.used.values()) / 3600, 2)
-    command = " ".join(["python benchmarks/exploration.py", *found, "--work FOLDER"])
+    command = f"python benchmarks/exploration.py {game} --work FOLDER"
     how = settings | {name: getattr(options, name) for name in ("seeds", "rewards", "refits")}
     facts = {"command": command, "settings": how, "hours": hours, "machine": machine_facts()}
-    write(found, facts, options.out)
-    print(f"kept in {options.out / 'exploration.json'}")
+    write(game, found, facts, options.out)
+    print(f"kept in {options.out / f'exploration-{game}.json'}")
     return 0
 
 

@@ -42,7 +42,7 @@ def found() -> dict:
         "random": [score(21.0), score(22.5)],
         "autoexplore": [score(24), score(25)],
     }
-    return {"Toy-Numpy": {"plays": plays, "refits": refits, "test": {"steps": 40_000, "returns": [1.0, 2.0]}}}
+    return {"plays": plays, "refits": refits, "test": {"steps": 40_000, "returns": [1.0, 2.0]}}
 
 
 FACTS = {
@@ -54,17 +54,18 @@ FACTS = {
 
 
 def test_the_table_has_means_and_deviations(found, tmp_path):
-    write(found, FACTS, tmp_path)
-    text = (tmp_path / "exploration.md").read_text()
-    rows = {line.split("|")[2].strip(): line for line in text.splitlines() if line.startswith("| Toy-Numpy")}
+    write("Toy-Numpy", found, FACTS, tmp_path)
+    text = (tmp_path / "exploration-Toy-Numpy.md").read_text()
+    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| ")}
     psnr = np.array([25.0, 26.0, 27.5])
     assert f"| 315 ± 18 | 70.00 ± 20.00 |  | {psnr.mean():.2f} ± {psnr.std(ddof=1):.2f} |" in text
     assert "| dreamed |  | 22.00 ± 2.00 |" in text
     assert "steps 60000, seeds 3) in 1.5 hours, on a processor (2 cores)" in text
-    assert rows["not refitted"].split("|")[3].strip() == "19.00"  # a single one has no deviation
-    assert "Toy-Numpy's agent learned for 40,000 steps; its mean return was 1 at first and 2 at last." in text
-    assert json.loads((tmp_path / "exploration.json").read_text())["games"] == found
-    assert imageio.imread(tmp_path / "exploration.png").shape[1] > 1000
+    assert rows["not refitted"].split("|")[2].strip() == "19.00"  # a single one has no deviation
+    assert "That agent learned for 40,000 steps; its mean return was 1.0 at first and 2.0 at last." in text
+    kept = json.loads((tmp_path / "exploration-Toy-Numpy.json").read_text())
+    assert kept == {**FACTS, "game": "Toy-Numpy", **found}
+    assert imageio.imread(tmp_path / "exploration-Toy-Numpy.png").shape[1] > 1000
 
 
 def test_the_agent_on_the_games_reward_goes_on_after_the_last_whole_piece(tmp_path, monkeypatch):
