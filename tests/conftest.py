@@ -65,7 +65,7 @@ def untrained_latent(codes: int = 5) -> Checkpoint:
     """The same of latent actions in place of the game's own."""
     plain = untrained(seed=1)
     torch.manual_seed(1)
-    sizes = LatentActionConfig(codes, patch=16, dim=16, heads=2, encoder_blocks=1, decoder_blocks=1)
+    sizes = LatentActionConfig(codes, patch=16, dim=16, heads=2, encoder_blocks=1, decoder_blocks=1, drawing_dim=8)
     config = replace(plain.model.dynamics.config, actions=codes)
     tokenizer, dynamics = plain.model.tokenizer, excited(Dynamics(config), 0.3)
     dynamics.adopt_codebook(tokenizer.codebook.codes)

@@ -85,7 +85,7 @@ def _toy_models() -> dict[str, Any]:
     return {
         "tokenizer": TokenizerConfig(patch=16, feeds=1, **blocks, **shared, **codebook),
         "dynamics": DynamicsConfig(0, blocks=1, side=4, feeds=1, **shared, **codebook),
-        "latent_actions": LatentActionConfig(patch=16, **blocks, **shared),
+        "latent_actions": LatentActionConfig(patch=16, drawing_dim=8, **blocks, **shared),
         "fit_tokenizer": recipe,
         "fit_dynamics": recipe,
         "fit_latent_actions": recipe,

@@ -28,7 +28,7 @@ SMALL = {"dim": 16, "heads": 2, "window": 4}
 MINIATURE = Preset(
     tokenizer=TokenizerConfig(patch=16, encoder_blocks=1, decoder_blocks=1, codes=16, code_dim=4, warmup=1, **SMALL),
     dynamics=DynamicsConfig(actions=0, blocks=1, side=4, codes=16, code_dim=4, **SMALL),
-    latent_actions=LatentActionConfig(patch=16, encoder_blocks=1, decoder_blocks=1, warmup=1, **SMALL),
+    latent_actions=LatentActionConfig(patch=16, encoder_blocks=1, decoder_blocks=1, drawing_dim=8, warmup=1, **SMALL),
     fit_tokenizer=FitConfig(steps=2, batch=2),
     fit_dynamics=FitConfig(steps=2, batch=2),
     fit_latent_actions=FitConfig(steps=2, batch=2),

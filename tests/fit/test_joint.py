@@ -40,7 +40,9 @@ def tokenizer() -> Tokenizer:
 
 @pytest.fixture
 def joint(clips: data.Clips) -> _Joint:
-    latent = LatentActionModel(LatentActionConfig(5, patch=16, encoder_blocks=1, decoder_blocks=1, warmup=2, **SIZES))
+    latent = LatentActionModel(
+        LatentActionConfig(5, patch=16, encoder_blocks=1, decoder_blocks=1, drawing_dim=8, warmup=2, **SIZES)
+    )
     dynamics = excited(Dynamics(DynamicsConfig(5, blocks=1, side=4, codes=16, code_dim=4, **SIZES)))
     frames = to_model(torch.from_numpy(next(clips.in_order(4))["frames"]))
     return _Joint(chosen_codes(excited(latent), frames), dynamics).eval()

@@ -200,7 +200,9 @@ def test_the_dynamics_figures_are_those_of_all_held_out_tokens_at_once(
 
 def test_the_latent_action_models_figures_are_those_of_all_held_out_steps(recording, tmp_path, monkeypatch):
     caught, clips = fed(monkeypatch), data.Clips(recording, 3)
-    model = LatentActionModel(LatentActionConfig(patch=16, dim=8, heads=1, encoder_blocks=1, decoder_blocks=1))
+    model = LatentActionModel(
+        LatentActionConfig(patch=16, dim=8, heads=1, encoder_blocks=1, decoder_blocks=1, drawing_dim=8)
+    )
     chosen_codes(excited(model), to_model(torch.from_numpy(clips.sample(np.random.default_rng(0), 8)["frames"])))
     fit_latent_actions(model, clips, clips, CONFIG, tmp_path / "run")
     assert caught["sample"](np.random.default_rng(0), 4).keys() == {"frames"}  # it is never told an action
@@ -252,7 +254,9 @@ def test_windows_of_which_more_is_hidden_weigh_more(tokenizer, dynamics, recordi
 
 def test_the_latent_action_model_runs(recording, tmp_path):
     clips = data.Clips(recording, 4)
-    model = LatentActionModel(LatentActionConfig(patch=16, dim=8, heads=1, encoder_blocks=1, decoder_blocks=1))
+    model = LatentActionModel(
+        LatentActionConfig(patch=16, dim=8, heads=1, encoder_blocks=1, decoder_blocks=1, drawing_dim=8)
+    )
     report = fit_latent_actions(model, clips, clips, CONFIG, tmp_path / "run")
     assert report.finished and report.metrics.keys() == {"psnr", "repeat_psnr", "codes", "perplexity"}
     assert model.drawing.leave.weight.abs().sum() > 0  # it was zero
