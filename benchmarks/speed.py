@@ -300,9 +300,10 @@ def table(figures: dict[str, Any]) -> str:
 def plot(figures: dict[str, Any], path: Path) -> None:
     """Frames a second over the batch."""
     figure, axis = plt.subplots(figsize=(6, 4))
-    for size in (size for size in SAMPLING_STEPS if figures.get(size, {}).get("dreams")):
+    for size in (size for size in SAMPLING_STEPS if size in figures):
+        dreamed = figures[size].get("dreams", {})
         for kind in ("eager", "compiled"):
-            rows = {int(n.split()[1]): r for n, r in figures[size]["dreams"].items() if n.startswith(kind)}
+            rows = {int(n.split()[1]): r for n, r in dreamed.items() if n.startswith(kind)}
             if rows:
                 rates = [row["frames_per_second"] for row in rows.values()]
                 axis.plot(list(rows), rates, "o-", label=f"{size}, {kind}")
