@@ -39,6 +39,7 @@ from genie_gym.pipeline.places import Places, compare
 from genie_gym.pipeline.refit_score import uncertainty
 from genie_gym.pipeline.tune import TuneConfig, tune
 from genie_gym.sb3 import get_scale, make_game_vec_env, save_agent, set_scale
+from genie_gym.stopping import stop_signal
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import load_weights
 
@@ -239,12 +240,15 @@ def train_tester(game: str, options: argparse.Namespace, folder: Path) -> Figure
     else:
         how: dict[str, Any] = {"n_steps": 128, "batch_size": 256, "n_epochs": 3, "learning_rate": 5e-4}
         agent = PPO("CnnPolicy", env, **how, ent_coef=0.01, seed=TESTER, device="cpu")
-    while agent.num_timesteps < options.agent_steps:
-        agent.learn(PIECE, reset_num_timesteps=False)
-        returns.append(float(np.mean([end["r"] for end in agent.ep_info_buffer or []])))
-        save_agent(agent, saved, {"returns": returns, "scale": get_scale(env)})
-        print(f"{game}: {agent.num_timesteps} steps, mean return {returns[-1]:.1f}", flush=True)
+    with stop_signal() as stop:
+        while agent.num_timesteps < options.agent_steps and not stop:
+            agent.learn(PIECE, reset_num_timesteps=False)
+            returns.append(float(np.mean([end["r"] for end in agent.ep_info_buffer or []])))
+            save_agent(agent, saved, {"returns": returns, "scale": get_scale(env)})
+            print(f"{game}: {agent.num_timesteps} steps, mean return {returns[-1]:.1f}", flush=True)
     env.close()
+    if agent.num_timesteps < options.agent_steps:
+        raise Stopped(f"{game}, agent on its reward")
     return {"steps": agent.num_timesteps, "returns": returns}
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 from types import SimpleNamespace
 
 import imageio.v3 as imageio
@@ -11,7 +12,7 @@ import pytest
 pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
 
 import exploration
-from arms import Arms
+from arms import Arms, Stopped
 from exploration import Study, shorter, train_tester, write
 
 from genie_gym.data import Recording
@@ -75,12 +76,12 @@ def test_the_agent_on_the_games_reward_goes_on_after_the_last_whole_piece(tmp_pa
         keep(agent, path, about)
         saved.append((agent.num_timesteps, about["scale"]["returns count"]))
         if len(saved) == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     keep = exploration.save_agent
     monkeypatch.setattr(exploration, "PIECE", 128)
     monkeypatch.setattr(exploration, "save_agent", save_agent)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped):
         train_tester("Toy-Numpy", options, tmp_path)
     returns = train_tester("Toy-Numpy", options, tmp_path)["returns"]
     steps, counts = np.array(saved).T
