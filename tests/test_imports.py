@@ -105,3 +105,9 @@ def test_importing_loads_nothing_heavy(module):
     script = f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_dreams_start_without_the_compiler():
+    script = "import sys, genie_gym.envs; print('torch._dynamo' in sys.modules)"  # takes two seconds to import
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "False"

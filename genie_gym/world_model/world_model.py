@@ -14,8 +14,6 @@ from typing import Any
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException  # torch has no public names for them
-from torch._inductor import config as inductor
 
 from genie_gym.errors import ConfigError
 from genie_gym.frames import from_model, to_model
@@ -160,6 +158,10 @@ class WorldModel(nn.Module):
         `tiny` then makes twice the steps or more, `paper` a third more or better. Where nothing can be compiled, for
         want of a C++ compiler say, a RuntimeWarning tells so and steps go on as they are.
         """
+        # Only now, as the compiler takes two seconds to import. Torch has no public names for what it raises.
+        from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
+        from torch._inductor import config as inductor
+
         # Frozen parts never change: asking them at every call whether they did takes a millisecond.
         options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_guard_on_all_nn_modules_unsafe}
         # On a CPU weights that are constants are laid out once as its matrix products want them, and the step's two

@@ -8,11 +8,12 @@ import torch
 
 pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
 
-from genie_gym import data
+from genie_gym import data, precision
 from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.pipeline.agent_policy import AgentPolicy
 from genie_gym.pipeline.collect import collect
 from genie_gym.sb3 import AgentPlayer, ExplorerConfig, make_explorer, make_game_vec_env, save_agent
+from tests.conftest import what_the_hardware_says
 
 OPTIONS = {"episodes": 2, "max_steps": 30, "workers": 1, "progress": False}
 
@@ -29,7 +30,10 @@ def agent(tmp_path_factory):
     return path
 
 
-def test_a_recording_holds_the_agents_actions(agent, tmp_path):
+def test_a_recording_holds_the_agents_actions(agent, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        precision, "_multiplies_bfloat16", what_the_hardware_says
+    )  # as the process that collects has it
     collect("Toy-Numpy", out=tmp_path, policy=str(agent), seed=4, **OPTIONS)
     recording, player = data.Recording(tmp_path), AgentPlayer(agent)
     name = AgentPolicy(agent).name

@@ -62,9 +62,9 @@ def test_a_minutes_fit_finds_some_of_the_toys_actions(tmp_path):
     recording = data.Recording(record(tmp_path / "data", 100, 120))
     train, held_out = data.split(recording)
     torch.manual_seed(0)
-    sizes = LatentActionConfig(patch=16, dim=64, encoder_blocks=1, decoder_blocks=1, warmup=150)
+    sizes = LatentActionConfig(patch=16, dim=64, encoder_blocks=1, decoder_blocks=1, drawing_dim=8, warmup=100)
     model = LatentActionModel(sizes)
-    config = FitConfig(steps=500, batch=8, lr=3e-3, warmup=50, validate_every=500, precision="float32")
+    config = FitConfig(steps=450, batch=8, lr=3e-3, warmup=30, validate_every=450, precision="float32")
     clips, unseen = (data.Clips(recording, 6, side, in_memory=True) for side in (train, held_out))
     report = fit_latent_actions(model, clips, unseen, config, tmp_path / "run")
     assert report.metrics["psnr"] > report.metrics["repeat_psnr"] and report.metrics["perplexity"] > 3
