@@ -2,11 +2,12 @@
 
 Random play trains a world model. Explorers on AutoExplore's reward and on the baselines', one taught by dreams alone,
 and a random agent are then recorded on equally many real frames: how many places they reach, and how well that model
-predicts their play (harder data teach it more: the paper's table 6). What an explorer saw on the frames it learned from is counted too, beside as much random play. The model is then refitted on all that each agent ever
-played, half of the clips from what it learned from, half from the recording of the trained agent, with equally many
-steps, and scored on an agent's that PPO trained on the game's own reward (table 5): no agent costs more real frames
-than another. Every part is kept in --work, and the same command goes on where it stopped; several games can have the
-same --work, each in a process of its own. Writes exploration-<game>.json, .md and .png to --out.
+predicts their play (harder data teach it more: the paper's table 6). What an explorer saw on the frames it learned from
+is counted too, beside as much random play. The model is then refitted on all that each agent ever played, half of the
+clips from what it learned from, half from the recording of the trained agent, with equally many steps, and scored on an
+agent's that PPO trained on the game's own reward (table 5): no agent costs more real frames than another. Every part is
+kept in --work, and the same command goes on where it stopped; several games can have the same --work, each in a process
+of its own. Writes exploration-<game>.json, .md and .png to --out.
 """
 
 import argparse
