@@ -18,14 +18,12 @@ checkpoint = untrained()
 checkpoint.model.compile_step()
 state, _ = checkpoint.model.start(checkpoint.starts["frames"][:1])
 for _ in range(2):
-    print(checkpoint.model.step(state, torch.tensor([0]), Sampling()).frames.shape)
+    print(checkpoint.model.step(state, torch.tensor([0]), Sampling(steps=1)).frames.shape)
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("passes", [1, 3])
-def test_a_compiled_dream_is_the_dream(passes):
-    eager, compiled = untrained(), untrained()
+def check_a_compiled_dream_is_the_dream(game, passes):
+    eager, compiled = untrained(game), untrained(game)
     compiled.model.compile_step()
     frames, led = eager.starts["frames"][:3], eager.starts["actions"][:3]
     actions = torch.randint(4, (8, 3), generator=torch.Generator().manual_seed(0))
@@ -42,6 +40,24 @@ def test_a_compiled_dream_is_the_dream(passes):
         assert (one.frames.int() - other.frames.int()).abs().max() <= 1
         torch.testing.assert_close(one.rewards, other.rewards, atol=1e-2, rtol=1e-3)
         assert torch.equal(states[0].tokens, states[1].tokens) and torch.equal(one.ended, other.ended)
+    return eager, compiled
+
+
+@pytest.mark.slow
+def test_of_several_passes():
+    check_a_compiled_dream_is_the_dream("Toy-Numpy", passes=3)
+
+
+@pytest.mark.slow
+def test_of_a_single_pass_with_graphs_for_two_games_and_beyond_the_limit_the_dream_goes_on(monkeypatch):
+    """Three matters in one test: a step takes half a minute to compile."""
+    monkeypatch.setattr("torch._dynamo.config.recompile_limit", 1)  # one graph for each world
+    for game in ("Toy-Numpy", "SuperMarioBros-Nes"):  # which have different numbers of actions
+        models = check_a_compiled_dream_is_the_dream(game, passes=1)
+    action, sampling = torch.tensor([3]), Sampling(steps=1)
+    with pytest.warns(RuntimeWarning, match="the step is not compiled"):  # one dream is another graph than three
+        one, other = (x.model.step(x.model.start(x.starts["frames"][:1])[0], action, sampling) for x in models)
+    torch.testing.assert_close(one.logits, other.logits, atol=1e-4, rtol=1e-4)
 
 
 def test_without_a_compiler_the_dream_goes_on_and_says_so(tmp_path):
@@ -51,20 +67,3 @@ def test_without_a_compiler_the_dream_goes_on_and_says_so(tmp_path):
     assert done.stdout.count("torch.Size([1, 64, 64, 3])") == 2
     assert done.stderr.count("RuntimeWarning: the step is not compiled") == 1
     assert "install a C++ compiler (apt install g++), or leave compile out" in done.stderr
-
-
-@pytest.mark.slow
-def test_two_games_have_graphs_of_their_own_and_beyond_the_limit_the_dream_goes_on(monkeypatch):
-    """Two matters in one test: a step takes half a minute to compile."""
-    monkeypatch.setattr("torch._dynamo.config.recompile_limit", 1)  # one graph for each world
-    for game in ("Toy-Numpy", "SuperMarioBros-Nes"):  # which have different numbers of actions
-        eager, compiled = untrained(game), untrained(game)
-        compiled.model.compile_step()
-        frames, action = eager.starts["frames"], torch.tensor([3])
-        one, other = (x.model.step(x.model.start(frames[:1])[0], action, Sampling()) for x in (eager, compiled))
-        torch.testing.assert_close(one.logits, other.logits, atol=1e-4, rtol=1e-4)
-    with pytest.warns(RuntimeWarning, match="the step is not compiled"):  # two dreams are another graph than one
-        one, other = (
-            x.model.step(x.model.start(frames[:2])[0], action.repeat(2), Sampling()) for x in (eager, compiled)
-        )
-    torch.testing.assert_close(one.logits, other.logits, atol=1e-4, rtol=1e-4)
