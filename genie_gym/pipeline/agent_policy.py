@@ -37,10 +37,13 @@ class AgentPolicy:
         name: the file's folder and the first digits of its digest ("autoexplore-0-1a2b3c4d"), so that another agent's
             episodes are never taken for this one's.
         details: for the header of a recording.
+        modules: what a process that plays needs to load.
 
     Raises:
         CheckpointError: there is no such file; `start` raises it where the file holds no agent for pictures.
     """
+
+    modules = ("genie_gym.sb3",)
 
     def __init__(self, path: str | Path):
         self.path = Path(path) / AGENT if Path(path).is_dir() else Path(path)

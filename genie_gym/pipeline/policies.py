@@ -16,7 +16,9 @@ class Policy(Protocol):
     """Anything callable with a frame, uint8 (h, w, 3), that returns an action index.
 
     Where it has a method `start(actions, rng)`, that is called at the start of every episode with the number of actions
-    and the episode's own generator; all randomness should come from there, so that an episode can be repeated.
+    and the episode's own generator; all randomness should come from there, so that an episode can be repeated. Where it
+    has `details` (a dict), they are kept in the header of a recording; `modules` (names of Python modules) are loaded
+    once for all workers, not by each of them.
     """
 
     def __call__(self, frame: np.ndarray) -> int: ...
@@ -69,6 +71,7 @@ class RandomShare:
             raise ConfigError(f"the share of random actions must lie in [0, 1], got {share}")
         self.policy, self.share = policy, share
         self.details = {**getattr(policy, "details", {}), "random_share": share}
+        self.modules = getattr(policy, "modules", ())
 
     def start(self, actions: int, rng: np.random.Generator) -> None:
         if start := getattr(self.policy, "start", None):

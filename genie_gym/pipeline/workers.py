@@ -1,6 +1,7 @@
 """Worker processes that play episodes on request, each with its own emulator, and the crew their parent commands."""
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
@@ -47,12 +48,14 @@ class Crew:
     """
 
     def __init__(self, job: Job, workers: int):
-        # Spawned, not forked: emulators and HDF5 keep state that must not be copied into a second process.
-        context = multiprocessing.get_context("spawn")
+        # Forked from a server, not from this process: emulators and HDF5 keep state that must not be copied into a
+        # second one. The server loads once what all workers need, also those of the next crew.
+        context = multiprocessing.get_context("forkserver")
+        multiprocessing.set_forkserver_preload([__name__, *getattr(job.policy, "modules", ())])
         self._workers: dict[Connection, BaseProcess] = {}
         for _ in range(workers):
             mine, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(job, theirs), daemon=True)
+            process = context.Process(target=_work, args=(job, theirs, dict(os.environ)), daemon=True)
             process.start()
             theirs.close()  # so that the worker's end closes when the worker dies
             self._workers[mine] = process
@@ -104,8 +107,13 @@ class Crew:
             ) from None
 
 
-def _work(job: Job, parent: Connection) -> None:
-    """A worker process: plays each episode whose index it is sent, until it is sent None or the parent is gone."""
+def _work(job: Job, parent: Connection, environment: dict[str, str]) -> None:
+    """A worker process: plays each episode whose index it is sent, until it is sent None or the parent is gone.
+
+    The environment is the parent's of now; the server's may be of an earlier time.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     try:
         _play_orders(job, parent)

@@ -63,6 +63,17 @@ def test_same_episodes_with_one_worker_and_with_two(tmp_path):
     assert (one[0].actions[:10] != one[1].actions[:10]).any()
 
 
+def told_by_environment(frame: np.ndarray) -> int:
+    return int(os.environ["ALWAYS"])
+
+
+def test_workers_have_the_environment_of_now(tmp_path, monkeypatch):
+    for action in ("1", "2"):  # the server they are forked from has seen at most the first
+        monkeypatch.setenv("ALWAYS", action)
+        collect("Toy-Numpy", episodes=1, out=tmp_path / action, policy=told_by_environment, **OPTIONS)
+        assert set(data.Recording(tmp_path / action)[0].actions) == {int(action)}
+
+
 def test_second_call_goes_on_to_the_target(tmp_path):
     first = collect("Toy-Numpy", episodes=2, out=tmp_path, **OPTIONS)
     second = collect("Toy-Numpy", episodes=5, out=tmp_path, **OPTIONS)
