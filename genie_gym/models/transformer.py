@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from genie_gym.models.cache import BlockCache, Cache
 
 Memory = tuple[BlockCache, Tensor] | None  # and the number of the first new frame
-FEW = 4  # queries, or fewer, that fused attention pads
+FEW, SHORT = 4, 15  # queries, or fewer, that a CPU's fused attention is slow with: in float32, in bfloat16
 
 __all__ = ["Frames", "SpaceTimeTransformer", "TransformerConfig", "alibi_slopes", "recompute_activations"]
 
@@ -176,11 +176,13 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tens
 def _fused_is_slow(q: Tensor) -> bool:
     """Whether plain matrix products are faster than the CPU's fused attention.
 
-    It pads its queries: with the two of a dream's step it is nine times slower. And its backward pass in bfloat16 uses
-    none of the instructions for it: ten times slower where frames have 64 tokens, twice where they have 256.
+    It pads its queries: in bfloat16 it takes twice as long with 2 to 8 of them, half as long again with 12, and is the
+    faster one from 16 on. And its backward pass in bfloat16 uses none of the instructions for it: ten times slower
+    where frames have 64 tokens, twice where they have 256.
     """
-    backward = torch.is_grad_enabled() and q.dtype == torch.bfloat16
-    return q.device.type == "cpu" and (q.shape[2] <= FEW or backward)
+    bfloat16 = q.dtype == torch.bfloat16
+    backward = torch.is_grad_enabled() and bfloat16
+    return q.device.type == "cpu" and (q.shape[2] <= (SHORT if bfloat16 else FEW) or backward)
 
 
 class FeedForward(nn.Module):

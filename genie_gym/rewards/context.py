@@ -52,11 +52,6 @@ class FrameMemory:
         self._frames[:, self._newest] = frames
 
     @property
-    def age(self) -> np.ndarray:
-        """Frames that each row's episode has shown so far: int64 (N,)."""
-        return self._seen
-
-    @property
     def ready(self) -> np.ndarray:
         """Which rows have a whole window of this episode: bool (N,)."""
         return self._seen >= self.window

@@ -33,8 +33,8 @@ class RewardOptions:
         center: take the running mean off the intrinsic reward, see RewardLevel for when that is right.
         normalize: divide the intrinsic reward by the running deviation of its discounted sum, before the coefficient.
         gamma: discount of that sum.
-        every: score one step in so many of each environment, in turn; the others are paid 0. The rewards that are paid
-            stay what they are, and cost that much less time.
+        every: score one step in so many, of all environments together; the others are paid 0. The rewards that are
+            paid stay what they are, and cost that much less time.
         context, horizon, quantile, steps: of AutoExplore.
         device: "auto" (CUDA if there is one), "cpu", "cuda" ...
         precision: "auto", "float32" or "bfloat16".

@@ -60,6 +60,7 @@ class RewardStream:
         self.level, self.scale = RewardLevel(), ReturnScale(count, options.gamma)
         self.score, self.scored = Score(torch.zeros(0)), np.zeros(count, bool)
         self._live = np.ones(count, bool)
+        self._steps = 0
         self._lessons: list[tuple[np.ndarray, np.ndarray]] = []
 
     def begin(self, frames: np.ndarray, rows: np.ndarray | None = None) -> None:
@@ -77,6 +78,7 @@ class RewardStream:
     def act(self, actions: np.ndarray, live: np.ndarray | None = None) -> None:
         """Takes the actions (N,) of a step; `live`, bool (N,), leaves out rows that only begin an episode."""
         self.memory.act(np.asarray(actions))
+        self._steps += 1
         self._live = np.ones(len(self._live), bool) if live is None else live
         if self._known_at_once:
             self._score()
@@ -97,7 +99,8 @@ class RewardStream:
         return self.reward.context < self.reward.window
 
     def _score(self) -> None:
-        turn = (self.memory.age + np.arange(len(self._live))) % self.options.every == 0
+        # All environments at the same step: one pass over eight windows takes less time than four passes over two.
+        turn = self._steps % self.options.every == 0
         self.scored = self.memory.ready & self._live & turn
         rows = np.flatnonzero(self.scored)
         if not len(rows):

@@ -81,18 +81,20 @@ def test_rows_that_only_reset_are_not_scored_and_paid_nothing():
     assert (rewards.intrinsic > 0).tolist() == stream.scored.tolist() == [True, False, True]
 
 
-def test_one_step_in_so_many_is_scored_and_environments_take_turns():
+def test_one_step_in_so_many_is_scored_in_all_environments():
     telling = Telling(2, 1)
     stream = RewardStream(telling, 4, 4, 4, RewardOptions(every=2))
     stream.begin(np.concatenate([picture(1)] * 4))
     scored = []
-    for _ in range(4):
+    for step in range(6):
+        if step == 3:
+            stream.begin(np.concatenate([picture(1)] * 2), np.array([True, False, True, False]))
         stream.act(np.ones(4))
         rewards = stream.see(np.concatenate([picture(2)] * 4), np.zeros(4))
         assert ((rewards.intrinsic > 0) == stream.scored).all()
         scored.append(stream.scored.tolist())
-    assert scored == [[True, False, True, False], [False, True, False, True]] * 2
-    assert telling.asked == [2] * 4
+    assert scored == [[False] * 4, [True] * 4] * 3
+    assert telling.asked == [4] * 3
 
 
 @pytest.mark.parametrize(
