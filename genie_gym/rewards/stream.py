@@ -66,6 +66,8 @@ class RewardStream:
     def begin(self, frames: np.ndarray, rows: np.ndarray | None = None) -> None:
         """Forgets the past of some rows (bool (N,); None for all), whose episodes begin at uint8 (rows, s, s, 3)."""
         self.memory.begin(frames, rows)
+        if rows is None or rows.all():  # a reset with the same seed is then scored at the same steps
+            self._steps = 0
 
     def check(self, actions: np.ndarray) -> None:
         """Raises InvalidActionError unless actions are N whole numbers from 0 to `actions` - 1."""

@@ -31,9 +31,8 @@ def agent(tmp_path_factory):
 
 
 def test_a_recording_holds_the_agents_actions(agent, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        precision, "_multiplies_bfloat16", what_the_hardware_says
-    )  # as the process that collects has it
+    # Tests ask in float32 elsewhere; the process that collects asks the hardware.
+    monkeypatch.setattr(precision, "_multiplies_bfloat16", what_the_hardware_says)
     collect("Toy-Numpy", out=tmp_path, policy=str(agent), seed=4, **OPTIONS)
     recording, player = data.Recording(tmp_path), AgentPlayer(agent)
     name = AgentPolicy(agent).name

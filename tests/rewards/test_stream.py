@@ -97,6 +97,19 @@ def test_one_step_in_so_many_is_scored_in_all_environments():
     assert telling.asked == [4] * 3
 
 
+@pytest.mark.parametrize("rows", [None, np.ones(2, bool)])
+def test_which_steps_are_scored_is_counted_from_a_reset_of_all(rows):
+    stream = RewardStream(Telling(2, 1), 2, 4, 4, RewardOptions(every=3))
+    for steps in (4, 5):
+        stream.begin(np.concatenate([picture(1)] * 2), rows)
+        scored = []
+        for _ in range(steps):
+            stream.act(np.ones(2))
+            stream.see(np.concatenate([picture(2)] * 2), np.zeros(2))
+            scored.append(bool(stream.scored.all()))
+        assert scored == [False, False, True, False, False][:steps]
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

@@ -22,7 +22,8 @@ for _ in range(2):
 """
 
 
-def check_a_compiled_dream_is_the_dream(game, passes):
+def assert_a_compiled_dream_is_the_dream(game, passes):
+    """Steps both side by side; returns them."""
     eager, compiled = untrained(game), untrained(game)
     compiled.model.compile_step()
     frames, led = eager.starts["frames"][:3], eager.starts["actions"][:3]
@@ -44,16 +45,16 @@ def check_a_compiled_dream_is_the_dream(game, passes):
 
 
 @pytest.mark.slow
-def test_of_several_passes():
-    check_a_compiled_dream_is_the_dream("Toy-Numpy", passes=3)
+def test_a_compiled_dream_of_several_passes_is_the_dream():
+    assert_a_compiled_dream_is_the_dream("Toy-Numpy", passes=3)
 
 
 @pytest.mark.slow
-def test_of_a_single_pass_with_graphs_for_two_games_and_beyond_the_limit_the_dream_goes_on(monkeypatch):
+def test_so_is_one_of_a_single_pass_in_two_games_and_beyond_the_limit_it_goes_on_uncompiled(monkeypatch):
     """Three matters in one test: a step takes half a minute to compile."""
     monkeypatch.setattr("torch._dynamo.config.recompile_limit", 1)  # one graph for each world
     for game in ("Toy-Numpy", "SuperMarioBros-Nes"):  # which have different numbers of actions
-        models = check_a_compiled_dream_is_the_dream(game, passes=1)
+        models = assert_a_compiled_dream_is_the_dream(game, passes=1)
     action, sampling = torch.tensor([3]), Sampling(steps=1)
     with pytest.warns(RuntimeWarning, match="the step is not compiled"):  # one dream is another graph than three
         one, other = (x.model.step(x.model.start(x.starts["frames"][:1])[0], action, sampling) for x in models)
