@@ -1,17 +1,21 @@
-"""The naive way to dream, which the authors' code takes: every pass goes over the whole window, and nothing is kept.
+"""The naive way to dream and to train, which the authors' code takes: nothing is kept from pass to pass.
 
 Same weights, same masked prediction, but no cache: one frame costs as many passes over all frames of the window as
-there are sampling steps, and a decoding of them all.
+there are sampling steps, and a decoding of them all; one training step encodes its clips anew.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from genie_gym.frames import from_model
-from genie_gym.models.maskgit import masked_after, sample_tokens, settle
+from genie_gym.models.dynamics import Dynamics
+from genie_gym.models.maskgit import masked_after, random_masks, sample_tokens, settle
+from genie_gym.models.tokenizer import Tokenizer
+from genie_gym.models.transformer import Frames
 from genie_gym.world_model import WorldModel
 
-__all__ = ["naive_step"]
+__all__ = ["naive_loss", "naive_step"]
 
 
 @torch.inference_mode()
@@ -37,3 +41,20 @@ def naive_step(model: WorldModel, tokens: Tensor, actions: Tensor, steps: int) -
         draft = settled.masked_fill(hidden, model.dynamics.hidden)
     window = torch.cat([tokens, draft[:, None]], 1)[:, -tokens.shape[1] :]
     return from_model(model.tokenizer.decode(window)[:, -1])
+
+
+def naive_loss(tokenizer: Tokenizer, dynamics: Dynamics, frames: Tensor, actions: Tensor) -> Tensor:
+    """Cross-entropy of the tokens that one pass over whole clips does not see; their pixels are encoded anew each time.
+
+    The pass is half of ours, in which each frame is predicted from a past that is seen.
+
+    Args:
+        frames: float (b, t, 3, s, s).
+        actions: int64 (b, t), the action that led to each frame.
+    """
+    with torch.no_grad():
+        tokens = tokenizer.encode(frames)
+    hidden = random_masks(tokens.shape[:2], tokens.shape[2], dynamics.config.full, tokens.device)
+    seen = dynamics.embeddings(tokens.masked_fill(hidden, dynamics.hidden))
+    features = dynamics.transformer(Frames(seen, tokens.shape[1], dynamics.one_hot(actions)))
+    return F.cross_entropy(dynamics.to_logits(features[hidden]), tokens[hidden])

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ import matplotlib
 import numpy as np
 import torch
 from machine import RESULTS, machine_facts, matmul_peak
-from naive import naive_step
+from naive import naive_loss, naive_step
 from subjects import untrained
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from genie_gym.envs import WorldModelVectorEnv
@@ -185,22 +187,29 @@ def time_naive(place: str, device: str, precision: str, compiled: bool, rounds: 
 
 
 def training(size: str, place: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Optimiser steps of tokenizer and dynamics on the preset's batches (one clip a step for `paper` on a CPU)."""
+    """Optimiser steps of tokenizer and dynamics on the preset's batches (one clip a step for `paper` on a CPU).
+
+    Ours eager and compiled, and the naive scheme in float32.
+    """
+    compiled, rounds = not options.no_compile, ROUNDS[size]
     batch = 1 if size == "paper" and options.device == "cpu" else preset(size).fit_dynamics.batch
     found = {
-        part: _alone(time_training, options, size, part, batch, options.device, options.precision, ROUNDS[size])
+        part: _alone(time_training, options, size, part, batch, options.device, options.precision, compiled, rounds)
         for part in ("tokenizer", "dynamics")
     }
     print(f"{size} training: {found}", flush=True)
     return found
 
 
-def time_training(size: str, part: str, batch: int, device: str, precision: str, rounds: int) -> dict[str, Any]:
-    """Forward, backward and AdamW, the data in memory."""
+def time_training(
+    size: str, part: str, batch: int, device: str, precision: str, compiled: bool, rounds: int
+) -> dict[str, Any]:
+    """Forward, backward and AdamW, ours and naive in turn, the data in memory."""
     chosen, place = preset(size), torch.device(device)
+    tokenizer, side = Tokenizer(chosen.tokenizer).to(place), chosen.tokenizer.size
     if part == "tokenizer":
-        model: Any = Tokenizer(chosen.tokenizer).to(place)
-        side, t = chosen.tokenizer.size, chosen.clip_tokenizer
+        model: Any = tokenizer
+        t = chosen.clip_tokenizer
         given = {"frames": torch.rand(batch, t, 3, side, side, device=place)}
     else:
         model, t = Dynamics(chosen.dynamics_for(7)).to(place), chosen.clips_dynamics[0]
@@ -212,34 +221,42 @@ def time_training(size: str, part: str, batch: int, device: str, precision: str,
             "ends": torch.zeros(batch, t, dtype=torch.bool, device=place),
             "changed": torch.rand(batch, t, n, device=place) < 0.2,
         }
+    frames = given.get("frames", torch.rand(batch, t, 3, side, side, device=place))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     dtype = resolve(precision, place)
 
-    def step() -> None:
-        optimizer.zero_grad()
+    def ours(forward: Callable = model) -> Tensor:
         with autocast(dtype, place):
-            loss, _ = model(given)
-        loss.backward()
+            return forward(given)[0]
+
+    def naive() -> Tensor:
+        return model(given)[0] if model is tokenizer else naive_loss(tokenizer, model, frames, given["actions"])
+
+    def step(loss: Callable[[], Tensor]) -> float:
+        started = time.perf_counter()
+        optimizer.zero_grad()
+        loss().backward()
         optimizer.step()
         if place.type == "cuda":
             torch.cuda.synchronize(place)
+        return time.perf_counter() - started
 
-    step()
-    times = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - started)
+    step(ours)
+    peak_mb = round(_peak_memory(place) / 2**20)  # before the others take theirs
+    ways: dict[str, Callable[[], Tensor]] = {"eager": ours, "naive in float32": naive}
+    if compiled:
+        ways["compiled"] = partial(ours, torch.compile(model, dynamic=False))
+    warm_up = {way: round(step(loss), 1) for way, loss in ways.items()}
+    times = [[step(loss) for loss in ways.values()] for _ in range(rounds)]
     with FlopCounterMode(display=False) as counter:
-        step()
-    taken = float(np.median(times))
+        step(ours)
     return {
-        "clips_per_second": round(batch / taken, 3),
+        "batch": batch,
         "frames_a_clip": t,
-        "step_ms": round(taken * 1e3, 1),
-        "gflop": round(counter.get_total_flops() / 1e9, 1),
-        "gflops": round(counter.get_total_flops() / 1e9 / taken, 1),
-        "peak_mb": round(_peak_memory(place) / 2**20),
+        "gflop": round(counter.get_total_flops() / 1e9, 1),  # of ours
+        "peak_mb": peak_mb,
+        "warm_up_seconds": warm_up,
+        "step_ms": dict(zip(ways, np.median(times, axis=0).round(4) * 1e3, strict=True)),
     }
 
 
@@ -278,12 +295,14 @@ def table(figures: dict[str, Any]) -> str:
             cells = row["frames_per_second"], row["p50_ms"], row["p99_ms"], row["gflop"], f"{share:.0%}", row["peak_mb"]
             lines.append(f"| {size}, {name} dreams, frames | " + " | ".join(map(str, cells)) + " |")
         for name, row in parts.get("training", {}).items():
-            cells = row["clips_per_second"], row["step_ms"], "", row["gflop"], f"{row['gflops'] / peak:.0%}"
-            lines.append(
-                f"| {size}, {name} training, clips of {row['frames_a_clip']} | "
-                + " | ".join(map(str, cells))
-                + f" | {row['peak_mb']} |"
-            )
+            for way, taken in row["step_ms"].items():
+                cells = [f"{row['batch'] / taken * 1e3:.3f}", f"{taken:.1f}", "", "", "", ""]
+                if way != "naive in float32":
+                    cells[3:5] = row["gflop"], f"{row['gflop'] / taken * 1e3 / peak:.0%}"
+                if way == "eager":
+                    cells[5] = row["peak_mb"]
+                what = f"{size}, {name} training, clips of {row['frames_a_clip']}, {way}"
+                lines.append(f"| {what} | " + " | ".join(map(str, cells)) + " |")
         if "rewards" in parts:
             row = parts["rewards"]
             lines.append(f"| {size}, scores, {row['batch']} at once | {row['scores_per_second']} | | | | | |")

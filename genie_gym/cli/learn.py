@@ -22,6 +22,7 @@ def fit(
     threads: int | None = None,
     latent_actions: int | None = None,
     joint: bool = False,
+    compile: bool = False,
 ) -> int:
     """Fit a world model to recorded play; the same command goes on where it stopped.
 
@@ -37,6 +38,7 @@ def fit(
         latent_actions: That many actions, found in the pictures, in place of the recorded ones; by default 8 where
             none were recorded.
         joint: Fit latent actions and dynamics together, as Genie does, rather than one after the other.
+        compile: Let torch compile the training: minutes at first, then faster steps; for fits of hours.
     """
     from genie_gym.pipeline.fit_world import fit_world
 
@@ -52,6 +54,7 @@ def fit(
         threads=threads,
         latent_actions=latent_actions,
         joint=joint,
+        compile=compile,
     )
     if not report.finished:
         print("stopped and saved; the same command goes on from here")
