@@ -1,13 +1,11 @@
-"""From the name of a device to the device, and what this machine can do."""
-
-import warnings
+"""From the name of a device to the device."""
 
 import torch
 
 from genie_gym.checks import at_least
 from genie_gym.errors import ConfigError
 
-__all__ = ["can_compile", "find_device", "use_threads"]
+__all__ = ["find_device", "use_threads"]
 
 
 def use_threads(threads: int | None) -> None:
@@ -31,19 +29,3 @@ def find_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise ConfigError(f"cannot use device {name!r} ({str(error).splitlines()[0]}); try device='cpu'") from error
     return device
-
-
-def can_compile(device: torch.device) -> bool:
-    """Whether `torch.compile` works for a device, tried on a sum; a RuntimeWarning says why where it does not."""
-    try:
-        torch.compile(torch.add, dynamic=False)(torch.ones(2, device=device), 1)
-    except Exception as error:  # of the compiler's many stages, each with errors of its own
-        reason = str(error).strip().splitlines()[0]
-        warnings.warn(
-            f"torch cannot compile here ({reason}) and goes on uncompiled, which is slower; "
-            "install a C++ compiler (apt install g++), or leave compile out",
-            RuntimeWarning,
-            stacklevel=3,
-        )
-        return False
-    return True

@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision, Precision
 from torch import Tensor, nn
 
-from genie_gym.devices import can_compile
 from genie_gym.errors import ConfigError
 from genie_gym.files import sweep
 from genie_gym.fit.average import WeightAverage
+from genie_gym.fit.compiling import compiled, compiler_failures_told
 from genie_gym.fit.report import Reporter
 from genie_gym.fit.state import load_state, numpy_stream, save_state
 from genie_gym.models.transformer import recompute_activations
@@ -117,15 +118,16 @@ def fit(
         config: how long and how fast.
         folder: for the state and TensorBoard's events.
         name: what the progress line calls it.
+
+    Raises:
+        ConfigError: torch could not compile the model (see FitConfig.compile); what was saved last is kept.
     """
     torch.manual_seed(config.seed)
     recompute_activations(model, config.recompute)
     fabric = _fabric(config)
     fabric.launch()  # joins the other processes of torchrun, if any
     bare, optimizer = model, _optimizer(model, config)
-    if config.compile and can_compile(fabric.device):
-        model = torch.compile(model, dynamic=False)  # type: ignore[assignment]
-    model, optimizer = fabric.setup(model, optimizer)
+    model, optimizer = fabric.setup(compiled(model, fabric.device) if config.compile else model, optimizer)
     average = WeightAverage(bare, config.average)
     path = folder / "state.safetensors"
     progress = _earlier(fabric, path, bare, average.model, optimizer)
@@ -139,7 +141,8 @@ def fit(
         if fabric.is_global_zero:
             save_state(path, bare, average.model, optimizer, run.progress() | {"numpy": rng.bit_generator.state})
 
-    with Reporter(folder, name, enabled=fabric.is_global_zero) as reporter, stop_signal() as stop:
+    told = compiler_failures_told() if config.compile else nullcontext()
+    with Reporter(folder, name, enabled=fabric.is_global_zero) as reporter, stop_signal() as stop, told:
         while not _any(fabric, run.done() or bool(stop)):
             metrics = _step(run, model, optimizer, lambda: sample(rng, config.batch))
             average.update(bare)

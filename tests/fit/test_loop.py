@@ -65,28 +65,6 @@ def make(kind: type[nn.Module], seed: int = 0) -> nn.Module:
     return kind()
 
 
-@pytest.mark.slow
-def test_a_compiled_fit_is_the_same_fit(tmp_path):
-    models = []
-    for compiled in (False, True):
-        models.append(make(Line))
-        config = replace(CONFIG, compile=compiled)
-        report = fit(models[-1], line_batch, nothing, config, tmp_path / str(compiled))
-        assert report.finished and isinstance(models[-1], Line)
-    for one, other in zip(*(model.parameters() for model in models), strict=True):
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
-
-
-def test_where_nothing_compiles_the_fit_goes_on_and_says_so(tmp_path, monkeypatch):
-    def failing(*args, **how):
-        raise RuntimeError("no compiler\nand a long story")
-
-    monkeypatch.setattr(torch, "compile", failing)
-    with pytest.warns(RuntimeWarning, match=r"torch cannot compile here \(no compiler\) and goes on uncompiled"):
-        assert fit(make(Line), line_batch, nothing, replace(CONFIG, compile=True), tmp_path).finished
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_fits_go_on_to_the_bit(tmp_path, number):
     whole = make(Noisy)
