@@ -329,6 +329,8 @@ def plot(figures: dict[str, Any], path: Path) -> None:
         if "naive" in figures[size]:
             for kind, taken in figures[size]["naive"]["naive_ms"].items():
                 axis.plot(1, 1e3 / taken, "x", label=f"{size}, naive in {kind}, {NAIVE_STEPS} steps")
+    if not axis.lines:  # nothing that dreams was asked for
+        return
     axis.set(xscale="log", yscale="log", xlabel="dreams in a batch", ylabel="frames a second")
     axis.legend()
     figure.tight_layout()

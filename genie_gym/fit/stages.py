@@ -209,7 +209,11 @@ def draw_windows(
 def token_batch(
     tokenizer: Tokenizer, batch: dict[str, np.ndarray], start: int, stop: int, precision: str = "auto"
 ) -> dict[str, Tensor]:
-    """Encodes whole windows and cuts frames start .. stop - 1 out of them, as Dynamics.forward wants them."""
+    """Encodes whole windows and cuts frames start .. stop - 1 out of them, as Dynamics.forward wants them.
+
+    At every step anew, which takes an eighth of its time. Tokens kept on disk would spare little of that: a frame's
+    depend on where its window begins, and a fit seldom draws a window twice.
+    """
     device = tokenizer.codebook.codes.device
     pixels = torch.from_numpy(batch["frames"][:, :stop]).to(device)  # causal: later frames change nothing
     frames = to_model(pixels)
