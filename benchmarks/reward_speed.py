@@ -56,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("game", help="a game with a ROM and with weights at hand")
     parser.add_argument("--envs", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=15, help="steps of each environment in a run under random actions")
+    parser.add_argument("--steps", type=int, default=16, help="steps of each environment in a run under random actions")
     parser.add_argument("--rollout", type=int, default=64, help="steps of each environment in an explorer's rollout")
     parser.add_argument("--every", type=int, default=4)
     parser.add_argument("--runs", type=int, default=5)
