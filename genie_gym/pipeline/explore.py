@@ -107,8 +107,8 @@ def explore(
             anew when the training is resumed; or "game".
         checkpoint: the world model for the reward, a folder or hub id; the game's own weights by default.
         every: an intrinsic reward is that of one step in so many, and 0 for the others. The paper's is that of every
-            step (1), which costs two CPU cores with AVX2 half of their steps a second; 4 costs a fifth. A dream
-            pays every step.
+            step (1), which costs two CPU cores about half of their steps a second; 4 costs a sixth. A dream pays every
+            step.
         envs: copies of the game, or dreams.
         seed: of everything random.
         max_steps: longest episode.
