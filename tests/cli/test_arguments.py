@@ -83,13 +83,13 @@ def test_convert_pictures(monkeypatch, tmp_path):
     assert got == ((tmp_path, Path("a.csv"), Path("o")), given | {"game": "Mine-Own"})
 
 
-@pytest.mark.parametrize("joint", [{}, {"joint": True}])
-def test_fit(monkeypatch, joint):
+@pytest.mark.parametrize("switches", [{}, {"joint": True}, {"compile": True}])
+def test_fit(monkeypatch, switches):
     given = {"preset": "small", "minutes": 1.5, "data": Path("d"), "out": Path("o"), "run": Path("r"), "seed": 9}
-    given |= {"threads": 2, "latent_actions": 5, **joint}
+    given |= {"threads": 2, "latent_actions": 5, **switches}
     game, got = arrived(monkeypatch, "genie_gym.pipeline.fit_world.fit_world", ["fit", "Toy-Numpy"], given)
     got["preset"] = got.pop("size")
-    assert (game, got) == (("Toy-Numpy",), {"joint": False} | given)
+    assert (game, got) == (("Toy-Numpy",), {"joint": False, "compile": False} | given)
 
 
 def test_fit_upscaler(monkeypatch, toy_checkpoint):
