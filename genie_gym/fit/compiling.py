@@ -1,5 +1,6 @@
 """Training steps compiled by torch, and plain words where that fails."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +23,14 @@ def compiled(model: nn.Module, device: torch.device) -> nn.Module:
         torch.compile(torch.add, dynamic=False)(torch.ones(2, device=device), 1)
     except Exception as error:  # of the compiler's many stages, each with errors of its own
         warnings.warn(
-            f"torch cannot compile here ({_first_line(error)}) and the fit goes on uncompiled, which is slower; "
+            f"torch cannot compile here ({_reason(error)}) and the fit goes on uncompiled, which is slower; "
             "install a C++ compiler (apt install g++), or leave compile out",
             RuntimeWarning,
             stacklevel=3,
         )
         return model
+    # Forward is two graphs with a question between them, whether the fit still warms up; no news to who fits.
+    logging.getLogger("torch._dynamo").setLevel(logging.ERROR)
     return torch.compile(model, dynamic=False)  # type: ignore[return-value]
 
 
@@ -42,10 +45,12 @@ def compiler_failures_told() -> Iterator[None]:
         yield
     except TorchDynamoException as error:
         raise ConfigError(
-            f"torch cannot compile this fit ({_first_line(error)}); if an earlier one was killed while it compiled, "
+            f"torch cannot compile this fit ({_reason(error)}); if an earlier one was killed while it compiled, "
             f"remove {cache_dir()}; or leave compile out"
         ) from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+def _reason(error: Exception) -> str:
+    """What went wrong, without torch's story about it; its first line may name the compiler alone."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.endswith("raised:")]
+    return lines[0][:200] if lines else type(error).__name__

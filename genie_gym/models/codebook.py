@@ -78,7 +78,13 @@ class Codebook(nn.Module):
         rate = torch.where(chosen > 0, 1 - self.decay, 0.0)[:, None]
         self.codes.copy_(F.normalize(torch.lerp(self.codes, means, rate), dim=-1))
         self.usage.lerp_(chosen, 1 - self.decay)
-        idle = (self.usage < self.idle).nonzero().flatten()
-        idle = idle[torch.randperm(len(idle), device=idle.device)[: self.revive]]
-        self.codes[idle] = x[torch.randint(len(x), (len(idle),), device=x.device)]
-        self.usage[idle] = 1.0
+        self._revive(x)
+
+    def _revive(self, x: Tensor) -> None:
+        """Puts encodings in the place of a few idle codes drawn at random; shapes are the same however many idle."""
+        lot = torch.rand_like(self.usage).masked_fill(self.usage >= self.idle, -1.0)
+        lot, drawn = lot.topk(min(self.revive, len(lot)))
+        idle = lot >= 0
+        encodings = x[torch.randint(len(x), (len(drawn),), device=x.device)]
+        self.codes[drawn] = torch.where(idle[:, None], encodings, self.codes[drawn])
+        self.usage[drawn] = torch.where(idle, 1.0, self.usage[drawn])

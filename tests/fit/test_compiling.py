@@ -46,4 +46,4 @@ def test_a_compiler_that_fails_later_is_told_of_in_plain_words():
 
     told = pytest.raises(ConfigError, match=r"\(file too short\); if an earlier one was killed .* leave compile out")
     with told, compiler_failures_told():
-        raise TorchDynamoException("file too short\nand a long story")
+        raise TorchDynamoException("backend='inductor' raised:\nfile too short\nand a long story")
