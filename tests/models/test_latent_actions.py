@@ -151,7 +151,7 @@ def test_actions_are_found_in_pictures_alone():
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-    frames, actions = blobs(np.random.default_rng(1), 64, 6)
+    frames, actions = blobs(np.random.default_rng(1), 256, 6)  # fewer tell something of each other by chance
     codes = model.eval().codes(frames).numpy()
     counts, chance = count_pairs(codes, actions), count_pairs(rng.permuted(codes), actions)
     assert (counts.sum(1) > 0).sum() >= 5  # no fewer codes than actions are in use
