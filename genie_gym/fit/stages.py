@@ -226,7 +226,8 @@ def token_batch(
     }
     led["actions"][:, start] = -1  # a clip does not know what led to its first frame
     everything = {"tokens": tokens, "changed": _changed(pixels, tokenizer.config.patch)} | led
-    return {name: value[:, start:stop].to(device) for name, value in everything.items()}
+    # Laid out as if there were no other frames: torch compiles anew for each layout that it has not seen.
+    return {name: value[:, start:stop].contiguous().to(device) for name, value in everything.items()}
 
 
 def _shifted(steps: Tensor, first: float) -> Tensor:

@@ -63,6 +63,7 @@ def test_a_clip_from_the_middle_keeps_its_places(tokenizer, recording):
     window = next(data.Clips(recording, 12).in_order(2))
     whole, part = (token_batch(tokenizer, window, *span, "float32") for span in ((0, 12), (4, 9)))
     assert {name: value.shape[1] for name, value in part.items()} == dict.fromkeys(part, 5)
+    assert all(value.is_contiguous() for value in part.values())  # or a compiled fit compiles for each place
     for name in ("tokens", "rewards", "ends", "changed"):
         assert torch.equal(part[name], whole[name][:, 4:9]), name
     assert torch.equal(part["actions"][:, 1:], whole["actions"][:, 5:9])
