@@ -204,7 +204,10 @@ def training(size: str, place: str, options: argparse.Namespace) -> dict[str, An
 def time_training(
     size: str, part: str, batch: int, device: str, precision: str, compiled: bool, rounds: int
 ) -> dict[str, Any]:
-    """Forward, backward and AdamW, ours and naive in turn, the data in memory."""
+    """Forward, backward and AdamW, ours and naive in turn, the data in memory.
+
+    Ours of the dynamics begins with tokens, the naive one with pixels that it encodes.
+    """
     chosen, place = preset(size), torch.device(device)
     tokenizer, side = Tokenizer(chosen.tokenizer).to(place), chosen.tokenizer.size
     if part == "tokenizer":

@@ -48,8 +48,8 @@ class FitConfig:
         average: decay of the moving average of the weights, which is what is validated and kept.
         precision: "auto", "float32" or "bfloat16".
         recompute: spare memory for one forward pass more a step; see recompute_activations.
-        compile: lets torch compile forward and backward: minutes for each length of clips, then faster steps. On two
-            CPU cores with AMX 1.1 times as many of `tiny`'s tokenizer and 1.3 of its dynamics, but fewer of `paper`'s.
+        compile: lets torch compile forward and backward: minutes for each length of clips, then, on two CPU cores with
+            AMX, 1.1 times the steps of `tiny`'s tokenizer and 1.3 times those of its dynamics.
         log_every, validate_every: in steps.
         save_every: in seconds.
         seed: of everything random.
