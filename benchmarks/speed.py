@@ -30,6 +30,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from genie_gym.envs import WorldModelVectorEnv
 from genie_gym.fit import preset
+from genie_gym.fit.stages import token_batch
+from genie_gym.frames import to_model
 from genie_gym.models.dynamics import Dynamics
 from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.precision import autocast, resolve
@@ -204,36 +206,34 @@ def training(size: str, place: str, options: argparse.Namespace) -> dict[str, An
 def time_training(
     size: str, part: str, batch: int, device: str, precision: str, compiled: bool, rounds: int
 ) -> dict[str, Any]:
-    """Forward, backward and AdamW, ours and naive in turn, the data in memory.
-
-    Ours of the dynamics begins with tokens, the naive one with pixels that it encodes.
-    """
+    """Forward, backward and AdamW, ours and naive in turn, from pixels in memory that the dynamics' steps encode."""
     chosen, place = preset(size), torch.device(device)
     tokenizer, side = Tokenizer(chosen.tokenizer).to(place), chosen.tokenizer.size
     if part == "tokenizer":
         model: Any = tokenizer
         t = chosen.clip_tokenizer
-        given = {"frames": torch.rand(batch, t, 3, side, side, device=place)}
     else:
         model, t = Dynamics(chosen.dynamics_for(7)).to(place), chosen.clips_dynamics[0]
-        n = chosen.dynamics.side**2
-        given = {
-            "tokens": torch.randint(chosen.dynamics.codes, (batch, t, n), device=place),
-            "actions": torch.randint(7, (batch, t), device=place),
-            "rewards": torch.zeros(batch, t, device=place),
-            "ends": torch.zeros(batch, t, dtype=torch.bool, device=place),
-            "changed": torch.rand(batch, t, n, device=place) < 0.2,
-        }
-    frames = given.get("frames", torch.rand(batch, t, 3, side, side, device=place))
+        tokenizer.eval()
+    rng = np.random.default_rng(0)
+    clips = {
+        "frames": rng.integers(256, size=(batch, t, side, side, 3), dtype=np.uint8),
+        "actions": rng.integers(7, size=(batch, t - 1)),
+        "rewards": np.zeros((batch, t - 1), np.float32),
+        "terminated": np.zeros((batch, t - 1), bool),
+    }
+    frames = to_model(torch.from_numpy(clips["frames"])).to(place)
+    actions = torch.from_numpy(rng.integers(7, size=(batch, t))).to(place)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     dtype = resolve(precision, place)
 
     def ours(forward: Callable = model) -> Tensor:
+        given = {"frames": frames} if model is tokenizer else token_batch(tokenizer, clips, 0, t, precision)
         with autocast(dtype, place):
             return forward(given)[0]
 
     def naive() -> Tensor:
-        return model(given)[0] if model is tokenizer else naive_loss(tokenizer, model, frames, given["actions"])
+        return model({"frames": frames})[0] if model is tokenizer else naive_loss(tokenizer, model, frames, actions)
 
     def step(loss: Callable[[], Tensor]) -> float:
         started = time.perf_counter()
