@@ -143,23 +143,24 @@ class Dynamics(nn.Module):
         return self.transformer(frames, cache)
 
     def next_logits(self, tokens: Tensor, actions: Tensor) -> Tensor:
-        """What the model expects of each frame given the real frames before it, in one pass; of the first, anything.
+        """What the model expects of each frame but the first given the real frames before it, in one pass.
 
         Args:
             tokens: int64 (b, t, n).
             actions: int64 (b, t), the action that led to each frame, -1 for none.
 
         Returns:
-            float (b, t, n, k).
+            float (b, t - 1, n, k).
         """
-        hidden = self.embeddings(torch.full_like(tokens, self.hidden))
-        features = self.transformer(with_drafts(self.embeddings(tokens), hidden, self.one_hot(actions)))
+        past = tokens[:, :-1]
+        hidden = self.embeddings(torch.full_like(past, self.hidden))
+        features = self.transformer(with_drafts(self.embeddings(past), hidden, self.one_hot(actions)))
         return self.to_logits(features)
 
     def next_frames(self, tokens: Tensor, actions: Tensor) -> Tensor:
         """The likeliest tokens int64 (b, t, n) of each frame by `next_logits`; the first frame is kept."""
         predicted = self.next_logits(tokens, actions).argmax(-1)
-        return torch.cat([tokens[:, :1], predicted[:, 1:]], 1)
+        return torch.cat([tokens[:, :1], predicted], 1)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss on the hidden tokens of a draft of every frame but the first, and on rewards and ends.
@@ -180,21 +181,21 @@ class Dynamics(nn.Module):
         Batches hold different numbers of hidden and of changed tokens: a figure over many of them is the sum of the
         sums over that of the numbers, not the mean of the means.
         """
-        tokens = batch["tokens"]
-        past, blind = self._noisy_past(tokens)
+        past, blind = self._noisy_past(batch["tokens"])
+        # There is nothing to predict the first frame from, and nothing that the last one is the past of.
+        tokens, rewards, ends, changed = (batch[name][:, 1:] for name in ("tokens", "rewards", "ends", "changed"))
         masks = random_masks(tokens.shape[:2], tokens.shape[2], self.config.full, tokens.device)
-        masks = masks | blind  # where the past is hidden, so is the frame
+        masks = masks | blind[:, 1:]  # where the past is hidden, so is the frame
         actions = self._dropped(batch["actions"])
         drafts = tokens.masked_fill(masks, self.hidden)
-        frames = with_drafts(self.embeddings(past), self.embeddings(drafts), self.one_hot(actions))
+        frames = with_drafts(self.embeddings(past[:, :-1]), self.embeddings(drafts), self.one_hot(actions))
         features = self.transformer(frames)
         logits = self.to_logits(features)
         losses = token_distance_cross_entropy(logits, tokens, self.codebook, self.config.tdce)
-        weight = (masks * (1 + self.config.changed * batch["changed"])).float()
-        weight[:, 0] = 0  # there is nothing to predict the first frame from
-        reward, end = self.heads.loss(features[:, 1:], batch["rewards"][:, 1:], batch["ends"][:, 1:])
+        weight = (masks * (1 + self.config.changed * changed)).float()
+        reward, end = self.heads.loss(features, rewards, ends)
         loss = (weight * losses).sum() / weight.sum().clamp(min=1) + self.config.outcome * (reward + end)
-        return loss, self._scores(logits.detach(), tokens, masks, batch["changed"], reward, end)
+        return loss, self._scores(logits.detach(), tokens, masks, changed, reward, end)
 
     def _noisy_past(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The past as a dream has it: a share of tokens wrong; in some clips hidden from a random frame on."""
@@ -215,13 +216,11 @@ class Dynamics(nn.Module):
         return actions.masked_fill(torch.rand(actions.shape, device=actions.device) < self.config.drop_action, -1)
 
     @staticmethod
-    def _scores(logits: Tensor, tokens: Tensor, masks: Tensor, changed: Tensor, reward: Tensor, end: Tensor) -> Totals:
-        hidden = masks.clone()
-        hidden[:, 0] = False
+    def _scores(logits: Tensor, tokens: Tensor, hidden: Tensor, changed: Tensor, reward: Tensor, end: Tensor) -> Totals:
         moving = hidden & changed
         right = logits.argmax(-1) == tokens
         entropy = F.cross_entropy(rearrange(logits, "b t n k -> (b t n) k").float(), tokens.flatten(), reduction="none")
-        frames = torch.tensor(tokens[:, 1:, 0].numel())
+        frames = torch.tensor(tokens[..., 0].numel())
         return {
             "cross_entropy": ((entropy * hidden.flatten()).sum(), hidden.sum()),
             "accuracy": ((right & hidden).sum(), hidden.sum()),

@@ -3,9 +3,10 @@
 Shapes: b clips, t frames, n tokens a frame (a grid of side x side), d width, h heads, e width of a head.
 
 A clip has *history* frames, which see the frames before them, and may have *draft* frames beside them: guesses of
-a frame at some place in time, which see the history strictly before that place and themselves, and which no other
-frame sees. Training predicts all frames of a clip as drafts at once, each from a clean past; a dream keeps one draft
-and a cache of the history. It is the same arithmetic, so what is trained is what is stepped.
+the frames that follow the last of the history frames, one each, which see the history strictly before their place in
+time and themselves, and which no other frame sees. Training predicts all frames of a clip but the first as drafts at
+once, each from a clean past; a dream keeps one draft and a cache of the history. It is the same arithmetic, so what is
+trained is what is stepped.
 """
 
 from dataclasses import dataclass, replace
@@ -58,22 +59,25 @@ class Frames:
     """History frames followed by draft frames, with what conditions them.
 
     Attributes:
-        tokens: float (b, t, n, d), `history` frames first, then the drafts.
+        tokens: float (b, t, n, d), `history` frames first, then drafts: the last of the frame after the history, the
+            one before it of the last history frame, and so on; one may follow no history at all but a cache.
         history: how many of the t frames are history.
         actions: float (b, t, actions), one-hot action that led to each frame, zeros for none; None if unconditioned.
-        parallel: False: there is at most one draft, of the frame after the history. True: there is a draft of each
-            history frame.
     """
 
     tokens: Tensor
     history: int
     actions: Tensor | None = None
-    parallel: bool = False
+
+    @property
+    def drafts(self) -> int:
+        """How many of the t frames are drafts."""
+        return self.tokens.shape[1] - self.history
 
     def times(self) -> Tensor:
         """Each frame's place in time relative to the first frame that is not in the cache: int64 (t,)."""
-        places = torch.arange(self.tokens.shape[1], device=self.tokens.device)
-        return places % self.history if self.parallel else places
+        places = torch.arange(self.history + 1, device=self.tokens.device)
+        return torch.cat([places[:-1], places[len(places) - self.drafts :]])
 
 
 def alibi_slopes(heads: int) -> Tensor:
@@ -96,26 +100,24 @@ class PositionEncodingGenerator(nn.Module):
         x, history = frames.tokens, frames.history
         everything = torch.cat([tail, x], 1)  # (b, 2 + t, n, d)
         past = everything[:, : 2 + history]
-        if frames.parallel:
-            encoded = self._by_slices(x, past)
-        elif torch.is_grad_enabled():  # a single draft follows the history as one more frame would
-            encoded = self._by_slices(x, everything)
-        else:
+        if torch.is_grad_enabled() or frames.drafts > 1:
+            encoded = self._by_slices(frames, past)
+        else:  # a single draft follows the history as one more frame would
             grid = rearrange(everything, "b t (h w) d -> b d t h w", h=self.side)
             encoded = rearrange(self.conv(grid), "b d t h w -> b t (h w) d")
         return x + encoded, past[:, -2:]
 
-    def _by_slices(self, x: Tensor, past: Tensor) -> Tensor:
+    def _by_slices(self, frames: Frames, past: Tensor) -> Tensor:
         """The kernel's three slices in time, each convolved with whole frames, and their sum (b, t, n, d).
 
-        x holds the frames of `past`, but for the two before them, and drafts in their places, if there are any: a
-        draft shares with the history frame in its place what the two frames before bring. It is the same sum as the
-        convolution in three dimensions, whose backward pass has no fast kernel on a CPU: this one takes less than half
-        the time in float32, a seventh in bfloat16.
+        A draft shares with the history frame in its place what the two frames before bring; `past` begins with those
+        before the first (b, 2 + history, n, d). It is the same sum as the convolution in three dimensions, whose
+        backward pass has no fast kernel on a CPU: this one takes less than half the time in float32, a seventh in
+        bfloat16.
         """
-        before = self._slice(past, 0)[:, :-2] + self._slice(past, 1)[:, 1:-1]
-        now = rearrange(self._slice(x, 2), "b (s t) n d -> b s t n d", t=before.shape[1])
-        return rearrange(now + before.unsqueeze(1), "b s t n d -> b (s t) n d")
+        before = self._slice(past, 0)[:, :-1] + self._slice(past, 1)[:, 1:]  # of each history frame, and the next one
+        own, drafts = before[:, :-1], before[:, before.shape[1] - frames.drafts :]
+        return self._slice(frames.tokens, 2) + (torch.cat([own, drafts], 1) if frames.drafts else own)
 
     def _slice(self, x: Tensor, place: int) -> Tensor:
         """(b, t, n, d) to the same, convolved with the kernel's slice of this place in time."""
@@ -266,10 +268,10 @@ class SpaceTimeTransformer(nn.Module):
             float (b, drafts, n, d), normalised; (b, t, n, d), the history, where there are no drafts.
         """
         bias = self.bias(frames, cache)
-        tokens, drafts = frames.tokens + self.position, frames.tokens.shape[1] - frames.history
+        tokens = frames.tokens + self.position
         for i, block in enumerate(self.blocks):
             memory = None if cache is None else (cache.blocks[i], cache.number)
-            unused = frames.history if drafts and i == len(self.blocks) - 1 else 0
+            unused = frames.history if frames.drafts and i == len(self.blocks) - 1 else 0
             given = replace(frames, tokens=tokens), bias, memory, unused
             if self.recompute and torch.is_grad_enabled():
                 tokens = checkpoint(block, *given, use_reentrant=False)
@@ -283,9 +285,9 @@ class SpaceTimeTransformer(nn.Module):
         """ALiBi penalties, minus infinity where a frame must not look: float (b or 1, heads, t, keys)."""
         times, places = frames.times(), torch.arange(frames.tokens.shape[1], device=self.slopes.device)
         key_times = times[None] if cache is None else cache.times(times, frames.history)  # (b or 1, keys)
-        keys, drafts = key_times.shape[1], len(times) - frames.history
+        keys = key_times.shape[1]
         key_places = torch.arange(keys, device=places.device) - keys + len(times)  # the last keys are the drafts
-        draft, key_draft = places >= frames.history, key_places >= len(times) - drafts
+        draft, key_draft = places >= frames.history, key_places >= frames.history
         age = times[None, :, None] - key_times[:, None, :]  # (b or 1, t, keys)
         # History sees history up to itself; a draft sees what came before it, and itself.
         visible = (age >= draft[:, None].long()) & (age < self.config.window) & ~key_draft
@@ -313,6 +315,13 @@ def history(tokens: Tensor, actions: Tensor | None = None) -> Frames:
 
 
 def with_drafts(tokens: Tensor, drafts: Tensor, actions: Tensor | None = None) -> Frames:
-    """A clip and a draft of each of its frames: both float (b, t, n, d)."""
-    actions = None if actions is None else torch.cat([actions, actions], 1)
-    return Frames(torch.cat([tokens, drafts], 1), tokens.shape[1], actions, parallel=True)
+    """History and drafts of the frames that follow its last m, in one pass.
+
+    Args:
+        tokens: float (b, t, n, d), the history.
+        drafts: float (b, m, n, d), m <= t.
+        actions: float (b, t + 1, actions), one-hot action that led to each frame of the history and to the one after.
+    """
+    t, m = tokens.shape[1], drafts.shape[1]
+    actions = None if actions is None else torch.cat([actions[:, :t], actions[:, t + 1 - m :]], 1)
+    return Frames(torch.cat([tokens, drafts], 1), t, actions)

@@ -278,17 +278,16 @@ class WorldModel(nn.Module):
         """Tokens (b, h, n) of the frames after those shown (b, c, n), each a draft of its own; led (b, c + h)."""
         (b, c, n), h = shown.shape, led.shape[1] - shown.shape[1]
         hidden_frames = shown.new_full((b, h, n), self.dynamics.hidden)
-        past = self.dynamics.embeddings(torch.cat([shown, hidden_frames], 1))
+        past = self.dynamics.embeddings(torch.cat([shown, hidden_frames[:, 1:]], 1))
         numbers = 2 * sampling.steps * n + 1  # as many as a step draws
         noise = torch.cat([uniform(seeds, torch.full_like(seeds, c - 1 + i), numbers) for i in range(h)])
         noise = rearrange(noise[:, 1:], "(h b) (i k n) -> (b h) i k n", h=h, k=2, n=n)
         tokens = rearrange(hidden_frames, "b h n -> (b h) n")
         hidden = torch.ones_like(tokens, dtype=torch.bool)
         for i in range(sampling.steps):
-            drafts = torch.cat([shown, rearrange(tokens, "(b h) n -> b h n", h=h)], 1)
-            clip = with_drafts(past, self.dynamics.embeddings(drafts), self.dynamics.one_hot(led))
-            drawn = self.dynamics.to_logits(self.dynamics.transformer(clip)[:, -h:])
-            drawn = rearrange(drawn, "b h n k -> (b h) n k")
+            drafts = self.dynamics.embeddings(rearrange(tokens, "(b h) n -> b h n", h=h))
+            features = self.dynamics.transformer(with_drafts(past, drafts, self.dynamics.one_hot(led)))
+            drawn = rearrange(self.dynamics.to_logits(features), "b h n k -> (b h) n k")
             tokens, hidden = self._settled(drawn, noise[:, i], tokens, hidden, i, sampling)
         return rearrange(tokens, "(b h) n -> b h n", h=h)
 

@@ -35,7 +35,7 @@ def clip(config: DynamicsConfig = SMALL, frames: int = 6, batch: int = 2, seed: 
 
 
 def predict(model: Dynamics, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Logits of each frame, all its tokens hidden, given the real frames before it."""
+    """Logits of each frame but the first, all its tokens hidden, given the real frames before it."""
     return model.next_logits(batch["tokens"], batch["actions"])
 
 
@@ -58,9 +58,9 @@ def test_the_action_matters_for_its_own_frame_and_not_before():
     other = batch | {"actions": batch["actions"].clone()}
     other["actions"][:, 3] = (batch["actions"][:, 3] + 1) % 3
     before, after = predict(model, batch), predict(model, other)
-    assert torch.equal(before[:, :3], after[:, :3])
-    assert (before[:, 3] - after[:, 3]).abs().amax((1, 2)).min() > 1e-3
-    assert not torch.allclose(before[:, 4], after[:, 4])
+    assert torch.equal(before[:, :2], after[:, :2])  # of frames 1 and 2
+    assert (before[:, 2] - after[:, 2]).abs().amax((1, 2)).min() > 1e-3
+    assert not torch.allclose(before[:, 3], after[:, 3])
 
 
 @torch.no_grad()
@@ -69,8 +69,8 @@ def test_a_frame_bears_on_nothing_before_it_nor_on_its_own_prediction():
     other = batch | {"tokens": batch["tokens"].clone()}
     other["tokens"][:, 3] = (batch["tokens"][:, 3] + 1) % 8
     before, after = predict(model, batch), predict(model, other)
-    assert torch.equal(before[:, :4], after[:, :4])
-    assert not torch.allclose(before[:, 4], after[:, 4])
+    assert torch.equal(before[:, :3], after[:, :3])  # of frames 1 to 3
+    assert not torch.allclose(before[:, 3], after[:, 3])
 
 
 @torch.no_grad()
@@ -175,33 +175,34 @@ def test_loss_against_numpy():
     loss, metrics = model(batch)
     logits = predict(model, batch).numpy().astype(float)
     p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    codes, y = model.codebook.numpy().astype(float), np.eye(8)[batch["tokens"].numpy()]
+    tokens, changed = batch["tokens"][:, 1:].numpy(), batch["changed"][:, 1:].numpy()
+    codes, y = model.codebook.numpy().astype(float), np.eye(8)[tokens]
     entropy = -np.log((p * y).sum(-1))
     each = entropy + ((y @ (1 - codes @ codes.T)) * p).sum(-1)
-    weight = (1 + 4.0 * batch["changed"].numpy())[:, 1:]
-    expected = (weight * each[:, 1:]).sum() / weight.sum() + float(metrics["reward"]) + float(metrics["end"])
+    weight = 1 + 4.0 * changed
+    expected = (weight * each).sum() / weight.sum() + float(metrics["reward"]) + float(metrics["end"])
     assert loss.item() == pytest.approx(expected, rel=1e-4)
-    assert metrics["cross_entropy"].item() == pytest.approx(entropy[:, 1:].mean(), rel=1e-4)
-    right = (logits.argmax(-1) == batch["tokens"].numpy())[:, 1:]
+    assert metrics["cross_entropy"].item() == pytest.approx(entropy.mean(), rel=1e-4)
+    right = logits.argmax(-1) == tokens
     assert metrics["accuracy"].item() == pytest.approx(right.mean())
-    assert metrics["accuracy_changed"].item() == pytest.approx(right[batch["changed"].numpy()[:, 1:]].mean())
+    assert metrics["accuracy_changed"].item() == pytest.approx(right[changed].mean())
 
 
 @torch.no_grad()
 def test_the_loss_is_of_hidden_tokens_alone_and_heads_read_the_frame_that_came(monkeypatch):
     model, batch, given = make(), clip(), []
-    masks = torch.rand(2, 6, 4, generator=torch.Generator().manual_seed(0)) < 0.5
+    masks = torch.rand(2, 5, 4, generator=torch.Generator().manual_seed(0)) < 0.5
     monkeypatch.setattr("genie_gym.models.dynamics.random_masks", lambda *_: masks)
     monkeypatch.setattr(model.heads, "loss", lambda *told: given.append(told) or (torch.zeros(()), torch.zeros(())))
     loss, _ = model(batch)
-    tokens = batch["tokens"]
+    past, tokens = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
     drafts = model.embeddings(tokens.masked_fill(masks, model.hidden))
-    features = model.transformer(with_drafts(model.embeddings(tokens), drafts, model.one_hot(batch["actions"])))
-    each = token_distance_cross_entropy(model.to_logits(features), tokens, model.codebook)[:, 1:]
-    weight = (masks * (1 + 4.0 * batch["changed"]))[:, 1:]
+    features = model.transformer(with_drafts(model.embeddings(past), drafts, model.one_hot(batch["actions"])))
+    each = token_distance_cross_entropy(model.to_logits(features), tokens, model.codebook)
+    weight = masks * (1 + 4.0 * batch["changed"][:, 1:])
     assert loss.item() == pytest.approx(((weight * each).sum() / weight.sum()).item(), rel=1e-5)
-    for got, expected in zip(given[0], (features, batch["rewards"], batch["ends"]), strict=True):
-        assert torch.equal(got, expected[:, 1:])
+    for got, expected in zip(given[0], (features, batch["rewards"][:, 1:], batch["ends"][:, 1:]), strict=True):
+        assert torch.equal(got, expected)
 
 
 @torch.no_grad()
@@ -239,10 +240,10 @@ def test_a_frame_without_a_past_is_hidden_whole(monkeypatch):
     blind[:, 3:] = True
     past = batch["tokens"].masked_fill(blind, model.hidden)
     monkeypatch.setattr(model, "_noisy_past", lambda tokens: (past, blind))
-    monkeypatch.setattr("genie_gym.models.dynamics.random_masks", lambda *_: torch.zeros_like(blind))
+    monkeypatch.setattr("genie_gym.models.dynamics.random_masks", lambda *_: torch.zeros_like(blind[:, 1:]))
     _, metrics = model(batch)
     logits = predict(model, batch | {"tokens": past})
-    entropy = torch.nn.functional.cross_entropy(logits[:, 3:].flatten(0, 2), batch["tokens"][:, 3:].flatten())
+    entropy = torch.nn.functional.cross_entropy(logits[:, 2:].flatten(0, 2), batch["tokens"][:, 3:].flatten())
     torch.testing.assert_close(metrics["cross_entropy"], entropy)
 
 

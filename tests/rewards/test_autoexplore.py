@@ -38,7 +38,8 @@ def test_the_reward_is_that_of_a_training_clip_whose_past_is_hidden(model, windo
         past = tokens.clone()
         past[:, context:] = dynamics.hidden
         led = torch.cat([torch.full((6, 1), -1), actions], 1)
-        drafts = torch.full_like(tokens, dynamics.hidden)
+        past = past[:, :-1]
+        drafts = torch.full_like(past, dynamics.hidden)
         embedded = with_drafts(dynamics.embeddings(past), dynamics.embeddings(drafts), dynamics.one_hot(led))
         logits = dynamics.to_logits(dynamics.transformer(embedded)[:, -1])
     got = AutoExplore(model, context, horizon).score(frames, actions)

@@ -46,7 +46,7 @@ def _next_frames(model: WorldModel, frames: torch.Tensor, actions: torch.Tensor)
     led = torch.cat([torch.full_like(actions[:, :1], -1), actions], 1).to(model.device)  # none led to the first frame
     with autocast(model.dtype, model.device):
         tokens = model.tokenizer.encode(to_model(frames.to(model.device)))
-        logits = model.dynamics.next_logits(tokens, led)[:, 1:]
+        logits = model.dynamics.next_logits(tokens, led)
     return token_entropy(logits).cpu(), (logits.argmax(-1) != tokens[:, 1:]).cpu()
 
 
