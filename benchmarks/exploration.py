@@ -1,13 +1,14 @@
 """What explorers find and what it teaches: `python benchmarks/exploration.py Kangaroo-Atari2600 --work FOLDER`.
 
 Random play trains a world model. Explorers on AutoExplore's reward and on the baselines', one taught by dreams alone,
-and a random agent are then recorded on equally many real frames: how many places they reach, and how well that model
-predicts their play (harder data teach it more: the paper's table 6). What an explorer saw on the frames it learned from
-is counted too, beside as much random play. The model is then refitted on all that each agent ever played, half of the
-clips from what it learned from, half from the recording of the trained agent, with equally many steps, and scored on an
-agent's that PPO trained on the game's own reward (table 5): no agent costs more real frames than another. Every part is
-kept in --work, and the same command goes on where it stopped; several games can have the same --work, each in a process
-of its own. Writes exploration-<game>.json, .md and .png to --out.
+one begun with what that one learned, and a random agent are then recorded on equally many real frames: how many places
+they reach, and how well that model predicts their play (harder data teach it more: the paper's table 6). What an
+explorer saw on the real frames it learned from is counted too, beside as much random play, and its reward over them
+drawn: lessons in dreams are worth it if they save real frames. The model is then refitted on all that each agent ever
+played, half of the clips from what it learned from, half from the recording of the trained agent, with equally many
+steps, and scored on an agent's that PPO trained on the game's own reward (table 5): no agent costs more real frames
+than another. Every part is kept in --work, and the same command goes on where it stopped; several games can have the
+same --work, each in a process of its own. Writes exploration-<game>.json, .md and .png to --out.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from paper_tables.lab import RANDOM_SHARE
 from paper_tables.scores import SAMPLING
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from genie_gym import games
 from genie_gym.data import Recording
@@ -53,7 +55,8 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("game")
     parser.add_argument("--work", type=Path, required=True, help="folder of recordings, weights and agents")
-    parser.add_argument("--rewards", nargs="+", default=["autoexplore", "dreamed", "vae_features", "random_features"])
+    kinds = ["autoexplore", "dreamed", "begun", "vae_features", "random_features"]
+    parser.add_argument("--rewards", nargs="+", default=kinds, choices=[*kinds, "rnd"])
     parser.add_argument("--refits", nargs="*", default=["random", "autoexplore"], help="plays to refit the model on")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--base", type=int, default=30_000, help="frames of random play that the model is trained on")
@@ -98,17 +101,18 @@ class Study:
         return self.arms.arm(f"{self.game}/model", make)[0]
 
     def explorer(self, reward: str, seed: int) -> tuple[Path, Figures]:
-        """An explorer trained on a reward; "dreamed" on AutoExplore's, in dreams alone. Its folder, what it found."""
+        """An explorer trained on a reward; "dreamed" on AutoExplore's in dreams alone, as many steps, and "begun" on
+        the same in the game, with what the dreamed one learned. Its folder, what it found."""
 
         checkpoint = self.model() / "checkpoint"
+        first = self.explorer("dreamed", seed)[0] if reward == "begun" else None
 
         def make(folder: Path) -> Figures:
             how = {"envs": self.options.envs, "threads": self.options.threads, "progress": self.arms.shown}
             options = {"steps": self.options.steps, "reward": reward, "checkpoint": checkpoint, "seed": seed}
-            if reward == "dreamed":
-                options |= {"reward": "autoexplore", "dream": True}
-            else:
-                options |= {"record": folder / "data"}
+            if reward in ("dreamed", "begun"):
+                options |= {"reward": "autoexplore", "begin_with": first}
+            options |= {"dream": True} if reward == "dreamed" else {"record": folder / "data"}
             report = explore(self.game, out=folder / "agent", **options, **how)
             if not report.finished:
                 raise Stopped(f"{self.game}, {reward}-{seed}")
@@ -164,6 +168,14 @@ class Study:
         folder, figures = self.arms.arm(f"{self.game}/plays/test", make)
         return folder / "data", figures
 
+    def curve(self, kind: str, seed: int) -> list[tuple[int, float]]:
+        """Real steps that an explorer on AutoExplore's reward had learned from, and the mean reward of the last ones;
+        nothing of other agents."""
+        if kind not in ("autoexplore", "begun"):
+            return []
+        rewards = EventAccumulator(str(self.explorer(kind, seed)[0] / "tensorboard")).Reload().Scalars("explore/reward")
+        return [(point.step, round(point.value, 4)) for point in rewards]
+
     def refitted(self, kind: str, seed: int) -> Path:
         """The model tuned on all that an agent played; its checkpoint."""
         o, base = self.options, self.model() / "checkpoint"
@@ -204,7 +216,7 @@ class Study:
         for kind in ("random", *self.options.rewards):
             played = [self.play(kind, seed) for seed in seeds]
             scores = [self.score(f"base/{kind}-{seed}", base, play) for seed, (play, _) in enumerate(played)]
-            learned = [{"seen": self.learning_play(kind, seed)[1]} for seed in seeds]
+            learned = [{"seen": self.learning_play(kind, seed)[1], "curve": self.curve(kind, seed)} for seed in seeds]
             plays[kind] = [a | b | c for a, (_, b), c in zip(learned, played, scores, strict=True)]
         for kind in self.options.refits:
             refits[kind] = [self.score(f"test/{kind}-{seed}", self.refitted(kind, seed), test) for seed in seeds]
@@ -260,6 +272,8 @@ def _short(ahead: Figures, control: Figures) -> Figures:
 
 PLAYS = {
     "pictures while learning": lambda row: row["seen"],
+    "reward at first": lambda row: _tenth(row["curve"], 0),
+    "reward at last": lambda row: _tenth(row["curve"], 9),
     "pictures": lambda row: row["pictures"],
     "positions": lambda row: row["positions"],
     "PSNR t = 4, dB": lambda row: row["autoregressive"]["psnr"],
@@ -328,16 +342,25 @@ def _spread(values: list[float | None]) -> str:
     return f"{np.mean(known):.{digits}f}" + (f" ± {np.std(known, ddof=1):.{digits}f}" if len(known) > 1 else "")
 
 
+def _tenth(curve: list[tuple[int, float]], which: int) -> float | None:
+    """Mean of the rewards of a tenth of the steps."""
+    if not curve:
+        return None
+    tenth = curve[-1][0] / 10
+    return float(np.mean([reward for steps, reward in curve if which * tenth < steps <= (which + 1) * tenth]))
+
+
 def plot(found: Figures, path: Path) -> None:
-    """Places, PSNR on the plays, PSNR on the test's after the refits; a point for each seed."""
+    """Places, PSNR on the plays, PSNR on the test's after the refits, a point for each seed; rewards while learning."""
     shown = (
         ("plays", "different pictures while learning", PLAYS["pictures while learning"]),
         ("plays", "different pictures", PLAYS["pictures"]),
         ("plays", "PSNR t = 4 of the model on the play, dB", PLAYS["PSNR t = 4, dB"]),
         ("refits", "PSNR t = 4 on the test after a refit, dB", REFITS["PSNR t = 4, autoregressive"]),
     )
-    figure = Figure(figsize=(17, 2.6), layout="constrained")
-    for (part, label, read), axes in zip(shown, figure.subplots(1, len(shown)), strict=True):
+    figure = Figure(figsize=(21, 2.6), layout="constrained")
+    *points, curves = figure.subplots(1, len(shown) + 1)
+    for (part, label, read), axes in zip(shown, points, strict=True):
         kinds = {kind: seeds for kind, seeds in found[part].items() if None not in map(read, seeds)}
         for place, (kind, seeds) in enumerate(kinds.items()):
             colour = f"C{list(found['plays']).index(kind)}" if kind in found["plays"] else "grey"
@@ -346,6 +369,11 @@ def plot(found: Figures, path: Path) -> None:
         axes.set_yticks(range(len(kinds)), list(kinds))
         axes.invert_yaxis()
         axes.set(xlabel=label)
+    for place, seeds in enumerate(found["plays"].values()):
+        for row in seeds:
+            if row["curve"]:
+                curves.plot(*zip(*row["curve"], strict=True), color=f"C{place}", alpha=0.5)
+    curves.set(xlabel="real steps learned from", ylabel="reward")
     figure.savefig(path, dpi=110)
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from torch.utils.tensorboard import SummaryWriter
 
 pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
 
@@ -27,15 +28,19 @@ def score(psnr: float) -> dict:
     return {"reconstruction": 40.0, "uncertainty": 0.4, **ways}
 
 
-def play(pictures: int, psnr: float, seen: int | None = None) -> dict:
-    return {"seen": seen, "frames": 100, "pictures": pictures, "positions": None, **score(psnr)}
+def play(pictures: int, psnr: float, seen: int | None = None, curve: tuple = ()) -> dict:
+    return {"seen": seen, "curve": list(curve), "frames": 100, "pictures": pictures, "positions": None, **score(psnr)}
 
 
 @pytest.fixture
 def found() -> dict:
     plays = {
         "random": [play(10, 30.0, 200), play(14, 31.0, 210), play(12, 33.0, 250)],
-        "autoexplore": [play(50, 25.0, 300), play(70, 26.0, 310), play(90, 27.5, 335)],
+        "autoexplore": [
+            play(50, 25.0, 300, [[10, 0.25], [20, 0.5], [100, 1.0]]),
+            play(70, 26.0, 310, [[5, 0.25], [10, 0.75], [100, 1.5]]),
+            play(90, 27.5, 335, [[10, 0.75], [95, 1.0], [100, 1.5]]),
+        ],
         "dreamed": [play(20, 28.0), play(22, 28.0), play(24, 28.0)],  # it saw no real frame while it learned
     }
     refits = {
@@ -59,8 +64,10 @@ def test_the_table_has_means_and_deviations(found, tmp_path):
     text = (tmp_path / "exploration-Toy-Numpy.md").read_text()
     rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| ")}
     psnr = np.array([25.0, 26.0, 27.5])
-    assert f"| 315 ± 18 | 70.00 ± 20.00 |  | {psnr.mean():.2f} ± {psnr.std(ddof=1):.2f} |" in text
-    assert "| dreamed |  | 22.00 ± 2.00 |" in text
+    first, last = np.array([0.25, 0.5, 0.75]), np.array([1, 1.5, 1.25])  # means of the first and the last ten steps
+    rewards = f"{first.mean():.3f} ± {first.std(ddof=1):.3f} | {last.mean():.3f} ± {last.std(ddof=1):.3f}"
+    assert f"| 315 ± 18 | {rewards} | 70.00 ± 20.00 |  | {psnr.mean():.2f} ± {psnr.std(ddof=1):.2f} |" in text
+    assert "| dreamed |  |  |  | 22.00 ± 2.00 |" in text
     assert "steps 60000, seeds 3) in 1.5 hours, on a processor (2 cores)" in text
     assert rows["not refitted"].split("|")[2].strip() == "19.00"  # a single one has no deviation
     assert "That agent learned for 40,000 steps; its mean return was 1.0 at first and 2.0 at last." in text
@@ -88,6 +95,29 @@ def test_the_agent_on_the_games_reward_goes_on_after_the_last_whole_piece(tmp_pa
     assert len(returns) == 10 and np.isfinite(returns).all()
     assert steps.tolist() == [128 * piece for piece in range(1, 11)]
     assert np.ptp(np.diff(counts)) <= 1e-9  # what the scale of the reward has counted goes on, too
+
+
+def test_an_explorer_is_begun_with_what_another_learned_in_dreams(tmp_path, monkeypatch):
+    asked = []
+
+    def explore(game: str, *, out, steps, **options):
+        with SummaryWriter(str(out / "tensorboard")) as curves:
+            curves.add_scalar("explore/reward", 0.5, steps)
+        asked.append((out, options))
+        return SimpleNamespace(finished=True, steps=steps, seconds=60.0, figures={"places": 3})
+
+    monkeypatch.setattr(exploration, "explore", explore)
+    monkeypatch.setattr(Study, "model", lambda study: tmp_path)
+    study = Study("Toy-Numpy", Arms(tmp_path, {}), argparse.Namespace(steps=90, envs=1, threads=1))
+    agent, figures = study.explorer("begun", 0)
+    (dreamed, in_dreams), (begun, in_game) = asked
+    assert in_dreams["dream"] and in_dreams["begin_with"] is None and "record" not in in_dreams
+    assert in_game["begin_with"] == dreamed and begun == agent and "dream" not in in_game
+    assert in_game["reward"] == in_dreams["reward"] == "autoexplore" and figures["places"] == 3
+    assert study.learning_play("begun", 0) == (begun.parent / "data", 3)
+    assert study.learning_play("dreamed", 0) == (None, None)
+    assert study.curve("begun", 0) == [(90, 0.5)]
+    assert study.curve("dreamed", 0) == study.curve("random", 0) == []
 
 
 def test_shorter_recipes_are_the_presets_but_for_their_steps():
