@@ -2,7 +2,7 @@
 
 Agent steps a second of the same emulators, each in a process of its own, with the reward and without, in turn: of
 games under random actions, and of an explorer that learns (RecurrentPPO with the paper's network). The same with one
-step in `--every` scored.
+step in `--every` scored, and with the scoring compiled.
 """
 
 import argparse
@@ -67,13 +67,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     games = make_game_vec_env(options.game, options.envs, seed=options.seed)
-    envs: dict[str, VecEnv] = {
-        "without": games,
-        "with": VecAutoExploreReward(games, options.game, device=options.device),
-        f"one step in {options.every}": VecAutoExploreReward(
-            games, options.game, device=options.device, every=options.every
-        ),
-    }
+    envs: dict[str, VecEnv] = {"without": games}
+    for name, every in (("with", 1), (f"one step in {options.every}", options.every)):
+        for way, compiled in (("", False), (", compiled", True)):
+            how = {"every": every, "compile": compiled, "device": options.device}
+            envs[name + way] = VecAutoExploreReward(games, options.game, **how)
+    for env in envs.values():  # whatever compiles does so before anything is timed
+        time_games(env, options.every, options.seed)
     config = ExplorerConfig(steps=options.rollout)
     alone: dict[str, list[float]] = {name: [] for name in envs}
     learning: dict[str, list[float]] = {name: [] for name in envs}

@@ -265,21 +265,29 @@ def time_training(
 
 def rewards(size: str, place: str, options: argparse.Namespace) -> dict[str, Any]:
     """AutoExplore's scores of eight environments in one pass."""
-    found = _alone(time_rewards, options, place, options.device, options.precision, 8, ROUNDS[size])
+    compiled = not options.no_compile and (options.device != "cpu" or size in COMPILED)
+    found = _alone(time_rewards, options, place, options.device, options.precision, compiled, 8, ROUNDS[size])
     print(f"{size} rewards: {found}", flush=True)
     return found
 
 
-def time_rewards(place: str, device: str, precision: str, batch: int, rounds: int) -> dict[str, Any]:
-    reward = AutoExplore(load_weights(place, device, precision).model)
-    side = reward.model.tokenizer.config.size
-    frames = torch.randint(0, 256, (batch, reward.context, side, side, 3), dtype=torch.uint8)
-    actions, times = torch.zeros(batch, reward.window - 1, dtype=torch.int64), []
-    for _ in range(rounds):
+def time_rewards(place: str, device: str, precision: str, compiled: bool, batch: int, rounds: int) -> dict[str, Any]:
+    """Eager and compiled in turn."""
+    model = load_weights(place, device, precision).model
+    ways = {"eager": AutoExplore(model)} | ({"compiled": AutoExplore(model, compile=True)} if compiled else {})
+    side, context, window = model.tokenizer.config.size, ways["eager"].context, ways["eager"].window
+    frames = torch.randint(0, 256, (batch, context, side, side, 3), dtype=torch.uint8)
+    actions, times = torch.zeros(batch, window - 1, dtype=torch.int64), []
+
+    def score(reward: AutoExplore) -> float:
         started = time.perf_counter()
         reward.score(frames, actions)  # gives its result on the CPU
-        times.append(time.perf_counter() - started)
-    return {"scores_per_second": round(batch / float(np.median(times)), 1), "batch": batch}
+        return time.perf_counter() - started
+
+    for _ in range(rounds + 1):
+        times.append([score(reward) for reward in ways.values()])
+    rates = batch / np.median(times[1:], axis=0)  # the first one compiles
+    return {"batch": batch, "scores_per_second": dict(zip(ways, rates.round(1), strict=True))}
 
 
 def table(figures: dict[str, Any]) -> str:
@@ -298,17 +306,11 @@ def table(figures: dict[str, Any]) -> str:
             cells = row["frames_per_second"], row["p50_ms"], row["p99_ms"], row["gflop"], f"{share:.0%}", row["peak_mb"]
             lines.append(f"| {size}, {name} dreams, frames | " + " | ".join(map(str, cells)) + " |")
         for name, row in parts.get("training", {}).items():
-            for way, taken in row["step_ms"].items():
-                cells = [f"{row['batch'] / taken * 1e3:.3f}", f"{taken:.1f}", "", "", "", ""]
-                if way != "naive in float32":
-                    cells[3:5] = row["gflop"], f"{row['gflop'] / taken * 1e3 / peak:.0%}"
-                if way == "eager":
-                    cells[5] = row["peak_mb"]
-                what = f"{size}, {name} training, clips of {row['frames_a_clip']}, {way}"
-                lines.append(f"| {what} | " + " | ".join(map(str, cells)) + " |")
+            lines += _training_lines(f"{size}, {name} training, clips of {row['frames_a_clip']}", row, peak)
         if "rewards" in parts:
             row = parts["rewards"]
-            lines.append(f"| {size}, scores, {row['batch']} at once | {row['scores_per_second']} | | | | | |")
+            for way, rate in row["scores_per_second"].items():
+                lines.append(f"| {size}, scores, {row['batch']} at once, {way} | {rate} | | | | | |")
         if "naive" in parts:
             row = parts["naive"]
             for kind, taken in row["naive_ms"].items():
@@ -317,6 +319,18 @@ def table(figures: dict[str, Any]) -> str:
                 what = f"{size}, naive in {kind}: whole window, {NAIVE_STEPS} steps; {beside}, {ours}"
                 lines.append(f"| {what} | {1e3 / taken:.3f} | {taken} | | | | |")
     return "\n".join(lines) + "\n"
+
+
+def _training_lines(what: str, row: dict[str, Any], peak: float) -> list[str]:
+    lines = []
+    for way, taken in row["step_ms"].items():
+        cells = [f"{row['batch'] / taken * 1e3:.3f}", f"{taken:.1f}", "", "", "", ""]
+        if way != "naive in float32":
+            cells[3:5] = row["gflop"], f"{row['gflop'] / taken * 1e3 / peak:.0%}"
+        if way == "eager":
+            cells[5] = row["peak_mb"]
+        lines.append(f"| {what}, {way} | " + " | ".join(map(str, cells)) + " |")
+    return lines
 
 
 def plot(figures: dict[str, Any], path: Path) -> None:

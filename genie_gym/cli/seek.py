@@ -24,6 +24,7 @@ def explore(
     begin_with: str | None = None,
     record: Path | None = None,
     out: Path | None = None,
+    compile: bool = False,
     device: str = "auto",
     threads: int | None = None,
 ) -> int:
@@ -43,6 +44,7 @@ def explore(
         begin_with: An agent whose weights a new one begins with: a name such as autoexplore-dream-0, or a path.
         record: Folder of a recording to which the play it learns from is added, for fit; not of dreams.
         out: Folder of the agent, its curves and pictures; below the data folder by default.
+        compile: Let torch compile the world model's scoring or dreams: a minute or two at first, then half the time.
         device: auto, cpu or cuda.
         threads: CPU threads.
     """
@@ -63,6 +65,7 @@ def explore(
         begin_with=begin_with,
         record=record,
         out=out,
+        compile=compile,
         device=device,
         threads=threads,
     )

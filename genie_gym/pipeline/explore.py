@@ -87,6 +87,7 @@ def explore(
     begin_with: str | Path | None = None,
     record: str | Path | None = None,
     out: str | Path | None = None,
+    compile: bool = False,
     device: str = "auto",
     threads: int | None = None,
     progress: bool = True,
@@ -119,6 +120,8 @@ def explore(
         out: folder; `paths.agents_dir(game) / "<reward>-<seed>"` by default, with "-dream" or "-begun" before the seed
             for an agent trained in dreams or begun with another. It holds agent.zip, settings.json, places.npy,
             found.gif and TensorBoard's curves.
+        compile: lets torch compile the world model's scoring, or its dreams: a minute or two at first, then half the
+            time.
         device: of agent and world model: "auto", "cpu" or "cuda".
         threads: CPU threads; torch's choice by default.
         progress: shows a bar with the time left.
@@ -151,10 +154,11 @@ def explore(
     settings |= {"checkpoint": checkpoint and str(checkpoint), "every": every, "envs": envs}
     settings |= {"begin_with": first and str(first)}
     if dream:
-        env = paying_dreams(name, reward, checkpoint, num_envs=envs, max_steps=max_steps, device=device)
+        how: dict[str, Any] = {"num_envs": envs, "max_steps": max_steps, "compile": compile, "device": device}
+        env = paying_dreams(name, reward, checkpoint, **how)
     else:
         played = _played(games.find(name), reward, seed, envs, max_steps, record)
-        env = _paying(played, reward, name, checkpoint, every, device)
+        env = _paying(played, reward, name, checkpoint, every=every, compile=compile, device=device)
     try:
         same_settings(folder / "settings.json", settings)  # once it is clear that the training can start
         sweep(folder)
@@ -194,12 +198,12 @@ def _played(spec: games.GameSpec, reward: str, seed: int, envs: int, max_steps: 
     return RecordedPlay(make_game_vec_env(spec.name, envs, max_steps=max_steps), keep)
 
 
-def _paying(env: Any, reward: str, game: str, checkpoint: str | Path | None, every: int, device: str) -> Any:
+def _paying(env: Any, reward: str, game: str, checkpoint: str | Path | None, **how: Any) -> Any:
     """Games that pay the chosen reward, scaled to a deviation of about 1."""
     from genie_gym.sb3 import pay
 
     try:
-        return pay(env, reward, game, checkpoint, every=every, device=device)
+        return pay(env, reward, game, checkpoint, **how)
     except BaseException:
         env.close()  # or the emulators' processes would outlive the error
         raise

@@ -24,6 +24,7 @@ def pay(
     checkpoint: str | Path | None = None,
     *,
     every: int = 1,
+    compile: bool = False,
     device: str = "auto",
 ) -> VecEnv:
     """Wraps games so that they pay the reward of that name.
@@ -33,12 +34,14 @@ def pay(
         reward: "game", or one of `genie_gym.rewards`, with which ends count as limits (see EndsAreTruncations).
         game, checkpoint: where the world model comes from, as for VecAutoExploreReward.
         every: an intrinsic reward is that of one step in so many.
-        device: of the world model.
+        compile, device: of the world model's scoring.
     """
     if reward == "game":
         return VecNormalize(env, norm_obs=False)
-    options = {"reward": reward, "every": every, "device": device, "center": True, "normalize": True}
-    return EndsAreTruncations(VecAutoExploreReward(env, game, checkpoint, **options))
+    how: dict[str, Any] = {"every": every, "compile": compile, "device": device}
+    return EndsAreTruncations(
+        VecAutoExploreReward(env, game, checkpoint, reward=reward, center=True, normalize=True, **how)
+    )
 
 
 def paying_dreams(
@@ -48,18 +51,18 @@ def paying_dreams(
     *,
     num_envs: int = 8,
     max_steps: int = 1000,
+    compile: bool = False,
     device: str = "auto",
 ) -> VecEnv:
     """Dreams that pay as `pay` makes games pay; on the model's uncertainty ends count as limits here, too.
 
     Args:
-        game, checkpoint, num_envs, device: as of DreamVecEnv.
+        game, checkpoint, num_envs, compile, device: as of DreamVecEnv.
         reward: "game" or "autoexplore", what the model is unsure of one frame ahead.
         max_steps: longest episode.
     """
-    dreams = DreamVecEnv(
-        game, num_envs, checkpoint=checkpoint, reward=reward, max_episode_steps=max_steps, device=device
-    )
+    how: dict[str, Any] = {"max_episode_steps": max_steps, "compile": compile, "device": device}
+    dreams = DreamVecEnv(game, num_envs, checkpoint=checkpoint, reward=reward, **how)
     return VecNormalize(dreams, norm_obs=False) if reward == "game" else EndsAreTruncations(CentredReward(dreams))
 
 

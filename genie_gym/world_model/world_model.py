@@ -4,12 +4,8 @@ Shapes: b dreams, c prompt frames, n tokens a frame, k codes, s side of a frame 
 """
 
 import math
-import types
-import warnings
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from einops import rearrange
@@ -24,6 +20,7 @@ from genie_gym.models.maskgit import confidence, masked_after, sample_tokens, se
 from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.models.transformer import with_drafts
 from genie_gym.precision import autocast
+from genie_gym.world_model.compiling import compiled, or_uncompiled
 from genie_gym.world_model.noise import uniform
 
 __all__ = ["DreamState", "Outcome", "Sampling", "WorldModel"]
@@ -158,46 +155,18 @@ class WorldModel(nn.Module):
         `tiny` then makes twice the steps or more, `paper` a third more or better. Where nothing can be compiled, for
         want of a C++ compiler say, a RuntimeWarning tells so and steps go on as they are.
         """
-        # Only now, as the compiler takes two seconds to import. Torch has no public names for what it raises.
-        from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
-        from torch._inductor import config as inductor
-
-        # Frozen parts never change: asking them at every call whether they did takes a millisecond.
-        options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_guard_on_all_nn_modules_unsafe}
-        # On a CPU weights that are constants are laid out once as its matrix products want them, and the step's two
-        # hundred calls are themselves compiled: together 1.6 times the steps. Tracing looks for the first of these
-        # settings before it reads `options`.
-        on_cpu = self.device.type == "cpu"
-        settings = inductor.patch(freezing=True, cpp_wrapper=True) if on_cpu else nullcontext()
-
-        def compiled(method: Any) -> Callable:
-            # Graphs are kept with the code they were made from, and with those guards gone nothing tells one model's
-            # graph from another's: so each model compiles a copy of the function.
-            ours = method.__func__
-            copied = types.FunctionType(ours.__code__.replace(), ours.__globals__, ours.__name__, ours.__defaults__)
-            bound = types.MethodType(copied, method.__self__)
-            return torch.compile(bound, fullgraph=True, dynamic=False, options=options)
-
         whole = compiled(self._advance)
         self._features, self._decode = compiled(self.dynamics.features), compiled(self.tokenizer.decode)
 
         def step(state: DreamState, actions: Tensor, sampling: Sampling) -> Outcome:
             advance = whole if sampling.steps == 1 else self._advance  # a graph of eight passes takes ages to make
-            try:
-                with settings:
-                    return advance(state, actions, sampling)
-            except (TorchDynamoException, FailOnRecompileLimitHit) as error:
-                reason = str(error).strip().splitlines()[0]
-                warnings.warn(
-                    f"the step is not compiled ({reason}) and goes on uncompiled, which is slower; "
-                    "install a C++ compiler (apt install g++), or leave compile out",
-                    RuntimeWarning,
-                    stacklevel=3,
-                )
-                self._as_it_is()
-                return self._advance(state, actions, sampling)
+            return advance(state, actions, sampling)
 
-        self._step = step
+        def uncompiled(state: DreamState, actions: Tensor, sampling: Sampling) -> Outcome:
+            self._as_it_is()
+            return self._advance(state, actions, sampling)
+
+        self._step = or_uncompiled(step, uncompiled, self.device, "the step")
 
     @property
     def tokens(self) -> int:

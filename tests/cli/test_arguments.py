@@ -44,7 +44,15 @@ def test_every_option_is_explained(command):
 @pytest.mark.parametrize("dream", [{}, {"dream": True}])
 def test_explore(monkeypatch, dream):
     given = {"steps": 7, "reward": "rnd", "checkpoint": "c", "every": 3, "envs": 5, "seed": 9, "max_steps": 11}
-    given |= {"begin_with": "b", "record": Path("r"), "out": Path("o"), "device": "cpu", "threads": 2, **dream}
+    given |= {
+        "begin_with": "b",
+        "record": Path("r"),
+        "out": Path("o"),
+        "compile": True,
+        "device": "cpu",
+        "threads": 2,
+        **dream,
+    }
     got = arrived(monkeypatch, "genie_gym.pipeline.explore.explore", ["explore", "Toy"], given)
     assert got == (("Toy",), {"dream": False} | given)
 

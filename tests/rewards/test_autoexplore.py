@@ -49,6 +49,34 @@ def test_the_reward_is_that_of_a_training_clip_whose_past_is_hidden(model, windo
     assert got.reward.std() > 1e-3  # windows differ
 
 
+@pytest.mark.slow
+def test_compiled_scores_are_the_scores_of_any_number_of_windows_in_one_graph(model, windows):
+    eager, fast = AutoExplore(model), AutoExplore(model, compile=True)
+    torch._dynamo.utils.counters.clear()
+    for rows in (slice(0, 6), slice(4, 6), slice(1, 2)):
+        frames, actions = windows[0][rows], windows[1][rows]
+        expected, got = eager.score(frames, actions), fast.score(frames, actions)
+        torch.testing.assert_close(got.reward, expected.reward, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(got.map, expected.map, rtol=1e-4, atol=1e-4)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+
+
+def test_where_nothing_compiles_scores_are_those_of_before_and_it_is_said(model, windows, monkeypatch):
+    def fail(*args, **options):
+        def run(*given):
+            raise torch._dynamo.exc.TorchDynamoException("no compiler\nand a long story")
+
+        return run
+
+    monkeypatch.setattr("torch.compile", fail)
+    reward = AutoExplore(model, compile=True)
+    with pytest.warns(RuntimeWarning, match=r"scoring is not compiled \(no compiler\) .* leave compile out") as told:
+        scores = [reward.score(windows[0][:n], windows[1][:n]).reward for n in (6, 3)]
+    assert len(told) == 1  # and then never again
+    expected = AutoExplore(model).score(*windows).reward
+    assert torch.equal(scores[0], expected) and torch.allclose(scores[1], expected[:3], atol=1e-5)
+
+
 def handmade() -> WorldModel:
     """A stand-in whose logits say which token and which action stood where: v(place), 0 for two codes."""
 
