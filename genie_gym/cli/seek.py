@@ -36,7 +36,7 @@ def explore(
         reward: autoexplore (the world model's uncertainty); game (its own, for agents whose play tests a world model);
             or to compare with: random_features, vae_features, rnd, none.
         checkpoint: A checkpoint folder or the id of a model on the hub, in place of the game's own weights.
-        every: Score one step in so many; 1 is the paper's, and costs two CPU cores about half of their steps a second.
+        every: Score one step in so many; 1 is the paper's, and costs two CPU cores half of their steps a second.
         envs: Copies of the game, each in its own process; or dreams.
         seed: Of everything random.
         max_steps: Longest episode, in steps.

@@ -108,8 +108,7 @@ def explore(
             anew when the training is resumed; or "game".
         checkpoint: the world model for the reward, a folder or hub id; the game's own weights by default.
         every: an intrinsic reward is that of one step in so many, and 0 for the others. The paper's is that of every
-            step (1), which costs two CPU cores about half of their steps a second; 4 costs a sixth. A dream pays every
-            step.
+            step (1), which costs two CPU cores half of their steps a second; 4 costs a fifth. A dream pays every step.
         envs: copies of the game, or dreams.
         seed: of everything random.
         max_steps: longest episode.
@@ -121,7 +120,7 @@ def explore(
             for an agent trained in dreams or begun with another. It holds agent.zip, settings.json, places.npy,
             found.gif and TensorBoard's curves.
         compile: lets torch compile the world model's scoring, or its dreams: a minute or two at first, then half the
-            time.
+            time. Every step scored then costs a third of the steps a second, one in 4 an eighth.
         device: of agent and world model: "auto", "cpu" or "cuda".
         threads: CPU threads; torch's choice by default.
         progress: shows a bar with the time left.
