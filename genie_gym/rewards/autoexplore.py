@@ -91,7 +91,7 @@ class AutoExplore:
                 f"{frames.shape[1]} frames and {actions.shape[1]} actions"
             )
         side, device = self.model.dynamics.config.side, self.model.device
-        entropy = self._entropies(frames[:, : self.context].to(device), actions.to(device))
+        entropy = self._run(frames[:, : self.context].to(device), actions.to(device))
         grid = rearrange(entropy, "b (h w) -> b h w", h=side)
         return Score(top_mean(entropy, self.quantile).cpu(), grid.cpu())
 
@@ -99,8 +99,8 @@ class AutoExplore:
         """Nothing: the world model is trained by `genie-gym fit` alone."""
         return {}
 
-    def _entropies(self, frames: Tensor, actions: Tensor) -> Tensor:
-        """As `_entropy`; compiled it is given as many windows as ever, for it would compile anew for each number."""
+    def _run(self, frames: Tensor, actions: Tensor) -> Tensor:
+        """`_entropy`, compiled if asked for, and then of as many windows as ever: each number of them compiles anew."""
         if self._compiled is None:
             return self._entropy(frames, actions)
         count = len(frames)

@@ -68,7 +68,9 @@ def test_a_minutes_fit_finds_some_of_the_toys_actions(tmp_path):
     clips, unseen = (data.Clips(recording, 6, side, in_memory=True) for side in (train, held_out))
     report = fit_latent_actions(model, clips, unseen, config, tmp_path / "run")
     assert report.metrics["psnr"] > report.metrics["repeat_psnr"] and report.metrics["perplexity"] > 3
-    latent = with_latent_actions(recording, model)
-    codes, actions = (np.concatenate([which.steps(int(i))[0] for i in held_out]) for which in (latent, recording))
+    more = data.Recording(record(tmp_path / "more", 150, 120, first=100))  # by chance few steps say much
+    codes, actions = (
+        np.concatenate([which.steps(i)[0] for i in range(50)]) for which in (with_latent_actions(more, model), more)
+    )
     figures = compare_actions(codes, actions)
-    assert figures["nmi"] > max(3 * figures["shuffled_nmi"], 0.03)
+    assert figures["nmi"] > 0.05 and figures["shuffled_nmi"] < 0.005
