@@ -343,11 +343,10 @@ def _spread(values: list[float | None]) -> str:
 
 
 def _tenth(curve: list[tuple[int, float]], which: int) -> float | None:
-    """Mean of the rewards of a tenth of the steps."""
-    if not curve:
-        return None
-    tenth = curve[-1][0] / 10
-    return float(np.mean([reward for steps, reward in curve if which * tenth < steps <= (which + 1) * tenth]))
+    """Mean of the rewards of a tenth of the steps; a short training has none of its first."""
+    tenth = curve[-1][0] / 10 if curve else 0
+    rewards = [reward for steps, reward in curve if which * tenth < steps <= (which + 1) * tenth]
+    return float(np.mean(rewards)) if rewards else None
 
 
 def plot(found: Figures, path: Path) -> None:

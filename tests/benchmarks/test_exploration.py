@@ -42,6 +42,7 @@ def found() -> dict:
             play(90, 27.5, 335, [[10, 0.75], [95, 1.0], [100, 1.5]]),
         ],
         "dreamed": [play(20, 28.0), play(22, 28.0), play(24, 28.0)],  # it saw no real frame while it learned
+        "begun": [play(30, 28.0, 100, [[50, 1.0], [100, 2.0]])],
     }
     refits = {
         "not refitted": [score(20.0)],
@@ -68,6 +69,7 @@ def test_the_table_has_means_and_deviations(found, tmp_path):
     rewards = f"{first.mean():.3f} ± {first.std(ddof=1):.3f} | {last.mean():.3f} ± {last.std(ddof=1):.3f}"
     assert f"| 315 ± 18 | {rewards} | 70.00 ± 20.00 |  | {psnr.mean():.2f} ± {psnr.std(ddof=1):.2f} |" in text
     assert "| dreamed |  |  |  | 22.00 ± 2.00 |" in text
+    assert "| begun | 100.00 |  | 2.000 | 30.00 |" in text
     assert "steps 60000, seeds 3) in 1.5 hours, on a processor (2 cores)" in text
     assert rows["not refitted"].split("|")[2].strip() == "19.00"  # a single one has no deviation
     assert "That agent learned for 40,000 steps; its mean return was 1.0 at first and 2.0 at last." in text
