@@ -50,14 +50,14 @@ def test_a_compiled_dream_of_several_passes_is_the_dream():
 
 
 @pytest.mark.slow
-def test_so_is_one_of_a_single_pass_in_two_games_and_beyond_the_limit_it_goes_on_uncompiled(monkeypatch):
+def test_so_is_one_of_a_single_pass_in_two_games_and_beyond_the_limit_it_goes_on_uncompiled():
     """Three matters in one test: a step takes half a minute to compile."""
-    monkeypatch.setattr("torch._dynamo.config.recompile_limit", 1)  # one graph for each world
-    for game in ("Toy-Numpy", "SuperMarioBros-Nes"):  # which have different numbers of actions
-        models = assert_a_compiled_dream_is_the_dream(game, passes=1)
     action, sampling = torch.tensor([3]), Sampling(steps=1)
-    with pytest.warns(RuntimeWarning, match="the step is not compiled"):  # one dream is another graph than three
-        one, other = (x.model.step(x.model.start(x.starts["frames"][:1])[0], action, sampling) for x in models)
+    with torch._dynamo.config.patch(recompile_limit=1):  # one graph for each world; monkeypatch would not bring it back
+        for game in ("Toy-Numpy", "SuperMarioBros-Nes"):  # which have different numbers of actions
+            models = assert_a_compiled_dream_is_the_dream(game, passes=1)
+        with pytest.warns(RuntimeWarning, match="the step is not compiled"):  # one dream is another graph than three
+            one, other = (x.model.step(x.model.start(x.starts["frames"][:1])[0], action, sampling) for x in models)
     torch.testing.assert_close(one.logits, other.logits, atol=1e-4, rtol=1e-4)
 
 
