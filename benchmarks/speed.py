@@ -224,7 +224,7 @@ def time_training(
     }
     frames = to_model(torch.from_numpy(clips["frames"])).to(place)
     actions = torch.from_numpy(rng.integers(7, size=(batch, t))).to(place)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     dtype = resolve(precision, place)
 
     def ours(forward: Callable = model) -> Tensor:
