@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from genie_gym.compiler import ADVICE, reason
 from genie_gym.errors import ConfigError
 
 __all__ = ["compiled", "compiler_failures_told"]
@@ -23,8 +24,7 @@ def compiled(model: nn.Module, device: torch.device) -> nn.Module:
         torch.compile(torch.add, dynamic=False)(torch.ones(2, device=device), 1)
     except Exception as error:  # of the compiler's many stages, each with errors of its own
         warnings.warn(
-            f"torch cannot compile here ({_reason(error)}) and the fit goes on uncompiled, which is slower; "
-            "install a C++ compiler (apt install g++), or leave compile out",
+            f"torch cannot compile here ({reason(error)}) and the fit goes on uncompiled, which is slower; {ADVICE}",
             RuntimeWarning,
             stacklevel=3,
         )
@@ -45,12 +45,6 @@ def compiler_failures_told() -> Iterator[None]:
         yield
     except TorchDynamoException as error:
         raise ConfigError(
-            f"torch cannot compile this fit ({_reason(error)}); if an earlier one was killed while it compiled, "
+            f"torch cannot compile this fit ({reason(error)}); if an earlier one was killed while it compiled, "
             f"remove {cache_dir()}; or leave compile out"
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, without torch's story about it; its first line may name the compiler alone."""
-    lines = [line for line in str(error).splitlines() if line.strip() and not line.endswith("raised:")]
-    return lines[0][:200] if lines else type(error).__name__

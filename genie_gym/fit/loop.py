@@ -49,7 +49,7 @@ class FitConfig:
         precision: "auto", "float32" or "bfloat16".
         recompute: spare memory for one forward pass more a step; see recompute_activations.
         compile: lets torch compile forward and backward: minutes for each length of clips, then, on two CPU cores with
-            AMX, 1.1 times the steps of `tiny`'s tokenizer and 1.3 times those of its dynamics.
+            AMX, 1.1 times the steps of `tiny`, but fewer of `paper`.
         log_every, validate_every: in steps.
         save_every: in seconds.
         seed: of everything random.

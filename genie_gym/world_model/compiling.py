@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from genie_gym.compiler import ADVICE, reason
+
 __all__ = ["compiled", "or_uncompiled"]
 
 
@@ -43,10 +45,8 @@ def or_uncompiled(run: Callable, uncompiled: Callable, device: torch.device, wha
             with settings:
                 return run(*given)
         except (TorchDynamoException, FailOnRecompileLimitHit) as error:
-            reason = str(error).strip().splitlines()[0]
             warnings.warn(
-                f"{what} is not compiled ({reason}) and goes on uncompiled, which is slower; "
-                "install a C++ compiler (apt install g++), or leave compile out",
+                f"{what} is not compiled ({reason(error)}) and goes on uncompiled, which is slower; {ADVICE}",
                 RuntimeWarning,
                 stacklevel=3,
             )
