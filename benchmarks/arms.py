@@ -3,15 +3,17 @@
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+from machine import machine_facts
 
 from genie_gym.files import write_aside
 from genie_gym.pipeline.figures import plain
 from genie_gym.pipeline.settings import read_notes, same_settings
 
-__all__ = ["Arms", "Figures", "Stopped"]
+__all__ = ["Arms", "Figures", "Stopped", "made_with"]
 
 Figures = dict[str, Any]
 
@@ -28,7 +30,7 @@ class Arms:
         settings: that all arms are made with, plain values.
 
     Attributes:
-        used: names of the arms asked for so far, with the seconds that each took.
+        used: the arms asked for so far, by name, with the seconds that each took.
         shown: whether bars are drawn.
 
     Raises:
@@ -38,6 +40,8 @@ class Arms:
     def __init__(self, work: Path, settings: Figures):
         self.work = work
         self.used: dict[str, float] = {}
+        self._made: list[Figures] = []
+        self._here = machine_facts()
         self.shown = sys.stderr.isatty()
         same_settings(work / "settings.json", settings)
 
@@ -48,14 +52,43 @@ class Arms:
         """
         folder = self.work / name
         notes = folder / "arm.json"
-        known: Figures = read_notes(notes) if notes.is_file() else {"seconds": 0.0}
+        known: Figures = read_notes(notes) if notes.is_file() else {"seconds": 0.0, "made": []}
         if "found" not in known:
             print(name, flush=True)
             started = time.monotonic()
+            known["made"].append(self._here)
             try:
                 known["found"] = plain(make(folder))
             finally:
                 known["seconds"] = round(known["seconds"] + time.monotonic() - started, 1)
                 write_aside(notes, json.dumps(known, indent=1).encode())
         self.used[name] = known["seconds"]
+        self._made += known["made"]
         return folder, known["found"]
+
+    def made(self) -> Figures:
+        """On which machines and by which code the arms asked for were made: not always one, since it can take days.
+
+        Returns:
+            JSON values: "machines", "code" and "torch", a list each, "from" and "to", ISO dates of their beginnings.
+        """
+        dates = sorted(facts["date"] for facts in self._made)
+        return {
+            "machines": _once(f"{facts['gpu'] or facts['cpu']} ({facts['cores']} cores)" for facts in self._made),
+            "code": _once(facts["code"] for facts in self._made),
+            "torch": _once(facts["torch"] for facts in self._made),
+            "from": dates[0],
+            "to": dates[-1],
+        }
+
+
+def made_with(facts: Figures) -> str:
+    """What `made` found, "command" and "hours" among facts in a sentence."""
+    made = facts["made"]
+    dates = " to ".join(dict.fromkeys([made["from"], made["to"]]))
+    places, code, torch = (", ".join(made[name]) for name in ("machines", "code", "torch"))
+    return f"`{facts['command']}`, in {facts['hours']} hours, on {places}; {code}, torch {torch}, {dates}"
+
+
+def _once(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))

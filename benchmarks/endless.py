@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from machine import RESULTS, machine_facts
+from machine import RESULTS, machine_facts, write_result
 
 from genie_gym import paths
 from genie_gym.cli.names import find_checkpoint
@@ -25,6 +25,7 @@ from genie_gym.pipeline.long_dreams import random_actions, real_frames, thumbnai
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import load_weights
 
+SEED = 0  # of the starts, the actions and the draws
 CONTEXT = 4  # frames of a prompt, the first as well as later ones
 
 
@@ -39,21 +40,20 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=32, help="steps between two anchors")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
+    options, facts = parser.parse_args(), machine_facts()
     torch.set_num_threads(options.threads)
     checkpoint = load_weights(find_checkpoint(options.checkpoint), "auto", "auto")
     recording = Recording(options.data or paths.data_dir(checkpoint.game["name"]))
-    figures = {"game": checkpoint.game["name"], "threads": options.threads, "checkpoint": checkpoint.provenance}
+    settings = {name: value for name, value in vars(options).items() if name not in ("checkpoint", "data", "out")}
+    figures = {"game": checkpoint.game["name"], "settings": settings | {"seed": SEED}}
+    figures["checkpoint"] = checkpoint.provenance
     figures["long"] = long_dream(checkpoint, recording, options.steps, options.dreams, options.out)
     figures["compared"] = {
         name: compared(checkpoint, recording, options.compared, options.compared_dreams, every)
         for name, every in (("rolling", None), ("re-anchoring", options.every))
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / "endless.json"
-    path.write_text(json.dumps({**figures, "machine": machine_facts()}, indent=1) + "\n")
     print(json.dumps(figures, indent=1))
-    print(f"kept in {path}")
+    print(f"kept in {write_result(options.out / 'endless.json', figures, facts)}")
 
 
 def dream(
@@ -63,10 +63,10 @@ def dream(
 
     With `every`, the last CONTEXT frames become a prompt after so many steps.
     """
-    clip = Clips(recording, CONTEXT, split(recording)[1], ends=False).sample(np.random.default_rng(0), dreams)
+    clip = Clips(recording, CONTEXT, split(recording)[1], ends=False).sample(np.random.default_rng(SEED), dreams)
     frames, led = torch.from_numpy(clip["frames"]), torch.from_numpy(clip["actions"])
     state, _ = checkpoint.model.start(frames, led)
-    taken = torch.from_numpy(random_actions(len(checkpoint.game["actions"]), dreams, steps, seed=0))
+    taken = torch.from_numpy(random_actions(len(checkpoint.game["actions"]), dreams, steps, SEED))
     for step, actions in enumerate(taken.unbind(1)):
         started = time.perf_counter()
         if every and step and step % every == 0:
@@ -105,16 +105,19 @@ def long_dream(checkpoint: Checkpoint, recording: Recording, steps: int, dreams:
 def compared(
     checkpoint: Checkpoint, recording: Recording, steps: int, dreams: int, every: int | None
 ) -> dict[str, float]:
-    """Frechet distance of the late half, and the time of a step: median, 99th percentile, largest over median."""
+    """Frechet distance of the late half, and the time of a step: median, 99th percentile, stalls over the median.
+
+    Stalls are the slowest steps, as many as there are anchors; of them, the median.
+    """
     frames, seconds = zip(*dream(checkpoint, recording, steps, dreams, every), strict=True)
     late = thumbnails(np.concatenate(frames[steps // 2 :]))
     p50, p99 = (np.percentile(seconds, [50, 99]) * 1e3).tolist()
-    stalls = np.sort(seconds[5:])[-max(steps // (every or 32), 1) :]  # as many as there are anchors
+    stalls = np.sort(seconds[5:])[-max(steps // (every or 32), 1) :]
     return {
         "frechet_late": round(frechet_distance(late, _real(recording)), 1),
         "p50_ms": round(p50, 2),
         "p99_ms": round(p99, 2),
-        "slowest_over_median": round(float(np.median(stalls)) * 1e3 / p50, 2),
+        "stall_over_median": round(float(np.median(stalls)) * 1e3 / p50, 2),
     }
 
 

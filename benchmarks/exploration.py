@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from arms import Arms, Figures, Stopped
-from machine import RESULTS, machine_facts
+from arms import Arms, Figures, Stopped, made_with
+from machine import RESULTS
 from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
 from paper_tables.lab import RANDOM_SHARE
 from paper_tables.scores import SAMPLING
@@ -304,7 +304,7 @@ def write(game: str, found: Figures, facts: Figures, out: Path) -> None:
         table(found["refits"], REFITS, "refitted on"),
         tester(found["test"]),
         f"![places reached, error of the model, and gain of the refit]({kept.name}.png)",
-        provenance(facts),
+        f"Made with {made_with(facts)}; {', '.join(f'{name} {value}' for name, value in facts['settings'].items())}.",
     ]
     kept.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
     plot(found, kept.with_suffix(".png"))
@@ -314,15 +314,6 @@ def tester(test: Figures) -> str:
     """How far the agent whose play is the test has come."""
     steps, first, last = test["steps"], test["returns"][0], test["returns"][-1]
     return f"That agent learned for {steps:,} steps; its mean return was {first:.1f} at first and {last:.1f} at last."
-
-
-def provenance(facts: Figures) -> str:
-    """What it was made with, in a line."""
-    machine, settings = facts["machine"], ", ".join(f"{name} {value}" for name, value in facts["settings"].items())
-    return (
-        f"Made with `{facts['command']}` ({settings}) in {facts['hours']} hours, on {machine['gpu'] or machine['cpu']} "
-        f"({machine['cores']} cores); {machine['code']}, torch {machine['torch']}, {machine['date']}."
-    )
 
 
 def table(kinds: dict[str, list[Figures]], columns: dict[str, Any], kind: str) -> str:
@@ -395,7 +386,7 @@ def main() -> int:
     hours = round(sum(arms.used.values()) / 3600, 2)
     command = f"python benchmarks/exploration.py {game} --work FOLDER"
     how = settings | {name: getattr(options, name) for name in ("seeds", "rewards", "refits")}
-    facts = {"command": command, "settings": how, "hours": hours, "machine": machine_facts()}
+    facts = {"command": command, "settings": how, "hours": hours, "made": arms.made()}
     write(game, found, facts, options.out)
     print(f"kept in {options.out / f'exploration-{game}.json'}")
     return 0

@@ -9,19 +9,18 @@ below benchmarks/results.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from machine import RESULTS, machine_facts
+from machine import RESULTS, machine_facts, write_result
 
 from genie_gym import paths
 from genie_gym.data import Clips, Recording, split
 from genie_gym.pipeline.button_map import map_buttons
 from genie_gym.pipeline.evaluate import evaluate
-from genie_gym.pipeline.figures import plain, write_strip
+from genie_gym.pipeline.figures import write_strip
 from genie_gym.pipeline.fit_world import fit_world
 from genie_gym.pipeline.latent_play import found_and_true, see_codes, with_latent_actions
 from genie_gym.pipeline.studies import action_strips
@@ -61,7 +60,7 @@ def read_options() -> argparse.Namespace:
 
 
 def main() -> None:
-    options = read_options()
+    options, facts = read_options(), machine_facts()
     torch.set_num_threads(options.threads)
     recording = Recording(options.data or paths.data_dir(options.game))
     rows: list[dict[str, Any]] = []
@@ -74,10 +73,8 @@ def main() -> None:
     settings = {key: value for key, value in vars(options).items() if key not in ("work", "out", "data")}
     policies = sorted({run["policy"] for run in recording.header["runs"]})
     data = {"policies": policies, "episodes": len(recording), "frames": int(recording.lengths.sum())}
-    kept = {"settings": settings, "data": data, "fits": plain(rows), "machine": machine_facts()}
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / f"latent_actions-{options.game}.json"
-    path.write_text(json.dumps(kept, indent=1) + "\n")
+    kept = {"settings": settings, "data": data, "fits": rows}
+    path = write_result(options.out / f"latent_actions-{options.game}.json", kept, facts)
     path.with_suffix(".md").write_text(page(options, data, rows))
     print(f"kept in {path}")
 

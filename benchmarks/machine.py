@@ -8,6 +8,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from genie_gym.files import write_aside
+from genie_gym.pipeline.figures import plain
 from genie_gym.pipeline.provenance import code_version
 
 __all__ = ["machine_facts", "matmul_peak", "write_result"]
@@ -16,7 +18,10 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def machine_facts() -> dict[str, Any]:
-    """Processor, cores, load, versions, code and date, as JSON values."""
+    """Processor, cores, load, versions, code and date, as JSON values.
+
+    Asked for as a run begins: the code may change during a long one.
+    """
     import torch
 
     return {
@@ -31,11 +36,9 @@ def machine_facts() -> dict[str, Any]:
     }
 
 
-def write_result(name: str, figures: dict[str, Any]) -> Path:
-    """Keeps figures with the machine's facts in `results/<name>.json`; returns the path."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({**figures, "machine": machine_facts()}, indent=2) + "\n")
+def write_result(path: Path, figures: dict[str, Any], facts: dict[str, Any]) -> Path:
+    """Keeps figures and the machine's facts as JSON, making folders as needed; returns the path."""
+    write_aside(path, (json.dumps({**plain(figures), "machine": facts}, indent=1) + "\n").encode())
     return path
 
 

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from machine import RESULTS, machine_facts
+from machine import RESULTS
 from paper_tables.scales import SCALES
 
 from genie_gym import paths
@@ -113,7 +113,7 @@ def _write(table: "Table", lab: "Lab", found: "Found", seeds: int, options: argp
         "hours": round(sum(lab.used.values()) / 3600, 2),
         "seconds": lab.used,
         "command": shlex.join(words),
-        "machine": machine_facts(),
+        "made": lab.made(),
     }
     return write(table, found, facts, options.out, f"table{table.number}-{options.scale}-{label(lab.games)}")
 

@@ -6,12 +6,11 @@ way unless said otherwise.
 """
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from machine import RESULTS, machine_facts
+from machine import RESULTS, machine_facts, write_result
 from rich.console import Console
 
 from genie_gym import paths
@@ -47,7 +46,7 @@ def read_options() -> argparse.Namespace:
 
 
 def main() -> None:
-    options = read_options()
+    options, facts = read_options(), machine_facts()
     checkpoint = load_weights(find_checkpoint(options.checkpoint), options.device, options.precision)
     game = checkpoint.game["name"]
     recording = Recording(options.data or paths.data_dir(game))
@@ -69,7 +68,7 @@ def main() -> None:
     )
     figures["checkpoint"] = {"made": checkpoint.provenance, "dtype": str(checkpoint.model.dtype)}
     figures["data"] = {"episodes": len(recording), "frames": int(np.sum(recording.lengths))}
-    (out / "quality.json").write_text(json.dumps({**figures, "machine": machine_facts()}, indent=2) + "\n")
+    write_result(out / "quality.json", figures, facts)
     Console().print(summary(figures))
     print(f"kept in {out}")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import write_result
+from machine import RESULTS, machine_facts, write_result
 from stable_baselines3.common.vec_env import VecEnv
 
 from genie_gym.sb3 import ExplorerConfig, VecAutoExploreReward, make_explorer, make_game_vec_env
@@ -32,10 +32,11 @@ def time_games(env: VecEnv, steps: int, seed: int) -> float:
 
 
 def time_explorer(env: VecEnv, config: ExplorerConfig, seed: int) -> float:
-    """Agent steps a second of one rollout and the update that follows."""
+    """Agent steps a second of one rollout and the update that follows; a first of either is not counted."""
     explorer = make_explorer(env, config, seed=seed, device="cpu")
+    explorer.learn(config.steps * env.num_envs)  # resets all games, and an episode's first steps are not scored
     started = time.perf_counter()
-    explorer.learn(config.steps * env.num_envs)
+    explorer.learn(config.steps * env.num_envs, reset_num_timesteps=False)
     return config.steps * env.num_envs / (time.perf_counter() - started)
 
 
@@ -66,6 +67,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    facts = machine_facts()
     games = make_game_vec_env(options.game, options.envs, seed=options.seed)
     envs: dict[str, VecEnv] = {"without": games}
     for name, every in (("with", 1), (f"one step in {options.every}", options.every)):
@@ -85,7 +87,7 @@ def main() -> None:
     games.close()
     figures = {**vars(options), "games_alone": describe(alone), "explorer_learning": describe(learning)}
     print(json.dumps(figures, indent=2))
-    print(f"kept in {write_result('reward_speed', figures)}")
+    print(f"kept in {write_result(RESULTS / 'reward_speed.json', figures, facts)}")
 
 
 if __name__ == "__main__":

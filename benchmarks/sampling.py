@@ -16,7 +16,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import torch
-from machine import RESULTS, machine_facts
+from machine import RESULTS, machine_facts, write_result
 
 from genie_gym import paths
 from genie_gym.cli.names import find_checkpoint
@@ -28,7 +28,7 @@ from genie_gym.world_model.weights import load_weights
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-WAYS = [  # defaults: 2 steps, random order, T = 1, floor 0.02
+WAYS = [  # defaults: 1 step, random order, T = 1, floor 0.02
     *(Sampling(steps=steps) for steps in (1, 2, 4, 8, 25)),
     *(Sampling(steps=steps, order="confidence") for steps in (2, 8)),
     *(Sampling(steps=steps, temperature=0.7) for steps in (1, 2)),
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
+    options, facts = parser.parse_args(), machine_facts()
     torch.set_num_threads(options.threads)
     checkpoint = load_weights(find_checkpoint(options.checkpoint), options.device, "auto")
     recording = Recording(options.data or paths.data_dir(checkpoint.game["name"]))
@@ -60,7 +60,7 @@ def main() -> None:
         figures = evaluate(checkpoint, recording, horizon=4, sampling=way, **sizes)
         rows.append(asdict(way) | {"ms": round(milliseconds, 2)} | _of_interest(figures))
         print(json.dumps(rows[-1]), flush=True)
-    write(rows, checkpoint.game["name"], options)
+    write(rows, checkpoint.game["name"], options, facts)
 
 
 def step_times(checkpoint: Checkpoint, ways: list[Sampling], rounds: int = 20) -> list[float]:
@@ -89,11 +89,9 @@ def _of_interest(figures: dict[str, Any]) -> dict[str, Any]:
     return {name: round(value, 3) for name, value in found.items()}
 
 
-def write(rows: list[dict[str, Any]], game: str, options: argparse.Namespace) -> None:
-    options.out.mkdir(parents=True, exist_ok=True)
+def write(rows: list[dict[str, Any]], game: str, options: argparse.Namespace, facts: dict[str, Any]) -> None:
     sizes = {name: getattr(options, name) for name in ("clips", "long_steps", "dreams", "threads")}
-    kept = {"game": game, "settings": sizes, "rows": rows, "machine": machine_facts()}
-    (options.out / "sampling.json").write_text(json.dumps(kept, indent=1) + "\n")
+    write_result(options.out / "sampling.json", {"game": game, "settings": sizes, "rows": rows}, facts)
     heads = list(rows[0])
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     lines += ["| " + " | ".join(str(row.get(head, "")) for head in heads) + " |" for row in rows]

@@ -8,7 +8,6 @@ Each size and batch is measured in a process of its own, so that its peak memory
 """
 
 import argparse
-import json
 import multiprocessing
 import resource
 import tempfile
@@ -22,9 +21,9 @@ from typing import Any
 import matplotlib
 import numpy as np
 import torch
-from machine import RESULTS, machine_facts, matmul_peak
+from machine import RESULTS, machine_facts, matmul_peak, write_result
 from naive import naive_loss, naive_step
-from subjects import untrained
+from subjects import SEED, untrained
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -63,22 +62,21 @@ def read_options() -> argparse.Namespace:
 
 
 def main() -> None:
-    options = read_options()
-    figures: dict[str, Any] = {"threads": options.threads, "device": options.device}
+    options, facts = read_options(), machine_facts()
+    figures: dict[str, Any] = {"threads": options.threads, "device": options.device, "seed": SEED}
     figures["peak_gflops"] = _alone(matmul_peak, options, options.device, options.precision)
     print(f"matrix products: {figures['peak_gflops']:.0f} GFLOP/s at best", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for size in options.sizes:
             place = str(untrained(size, Path(folder) / size, SAMPLING_STEPS[size]))
             figures[size] = {name: PARTS[name](size, place, options) for name in options.parts}
-            write(figures, options.out)  # what was measured is kept, should the rest be interrupted
+            write(figures, facts, options.out)  # what was measured is kept, should the rest be interrupted
     print(table(figures))
     print(f"kept in {options.out / 'speed.json'}")
 
 
-def write(figures: dict[str, Any], out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "speed.json").write_text(json.dumps({**figures, "machine": machine_facts()}, indent=2) + "\n")
+def write(figures: dict[str, Any], facts: dict[str, Any], out: Path) -> None:
+    write_result(out / "speed.json", figures, facts)
     (out / "speed.md").write_text(table(figures))
     plot(figures, out / "speed.png")
 
@@ -107,8 +105,8 @@ def dreams(size: str, place: str, options: argparse.Namespace) -> dict[str, Any]
 def time_dream(place: str, batch: int, seconds: float, how: dict[str, Any]) -> dict[str, Any]:
     """Steps for about so many seconds; the first ones, in which torch chooses and compiles, are not counted."""
     env = WorldModelVectorEnv(batch, checkpoint=place, ends=False, **how)
-    env.reset(seed=0)
-    rng, actions = np.random.default_rng(0), int(env.single_action_space.n)
+    env.reset(seed=SEED)
+    rng, actions = np.random.default_rng(SEED), int(env.single_action_space.n)
     started = time.perf_counter()
     for _ in range(3):
         env.step(rng.integers(actions, size=batch))
@@ -119,6 +117,7 @@ def time_dream(place: str, batch: int, seconds: float, how: dict[str, Any]) -> d
         env.step(action)
         times.append(time.perf_counter() - started)
     p50, p99 = np.percentile(times, [50, 99])
+    peak = _peak_memory(env._dreams.model.device)  # before the env whose operations are counted takes its own
     return {
         "frames_per_second": round(float(batch / p50), 2),
         "p50_ms": round(float(p50) * 1e3, 2),
@@ -126,14 +125,14 @@ def time_dream(place: str, batch: int, seconds: float, how: dict[str, Any]) -> d
         "steps": len(times),
         "warm_up_seconds": round(warm_up, 1),
         "gflop": round(_flops(place, batch, how) / 1e9, 3),
-        "peak_mb": round(_peak_memory(env._dreams.model.device) / 2**20),
+        "peak_mb": round(peak / 2**20),
     }
 
 
 def _flops(place: str, batch: int, how: dict[str, Any]) -> float:
     """Floating-point operations of one step, counted on the eager one."""
     env = WorldModelVectorEnv(batch, checkpoint=place, ends=False, **(how | {"compile": False}))
-    env.reset(seed=0)
+    env.reset(seed=SEED)
     with FlopCounterMode(display=False) as counter:
         env.step(np.zeros(batch, np.int64))
     return counter.get_total_flops()
@@ -158,7 +157,7 @@ def time_naive(place: str, device: str, precision: str, compiled: bool, rounds: 
     """The naive scheme in our precision, and in float32."""
     how: dict[str, Any] = {"device": device, "precision": precision, "compile": compiled}
     env = WorldModelVectorEnv(1, checkpoint=place, ends=False, **how)
-    env.reset(seed=0)
+    env.reset(seed=SEED)
     ours = str(resolve(precision, device)).removeprefix("torch.")
     models = {kind: load_weights(place, device, kind).model for kind in dict.fromkeys((ours, "float32"))}
     model = models[ours]
@@ -215,7 +214,7 @@ def time_training(
     else:
         model, t = Dynamics(chosen.dynamics_for(7)).to(place), chosen.clips_dynamics[0]
         tokenizer.eval()
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(SEED)
     clips = {
         "frames": rng.integers(256, size=(batch, t, side, side, 3), dtype=np.uint8),
         "actions": rng.integers(7, size=(batch, t - 1)),

@@ -8,7 +8,6 @@ and a strip upscaler.png.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import RESULTS, machine_facts
+from machine import RESULTS, machine_facts, write_result
 from torch.utils.flop_counter import FlopCounterMode
 
 from genie_gym import paths
@@ -47,7 +46,7 @@ def read_options() -> argparse.Namespace:
 
 
 def main() -> None:
-    options = read_options()
+    options, facts = read_options(), machine_facts()
     torch.set_num_threads(options.threads)
     place = find_checkpoint(options.checkpoint)
     checkpoint = load_weights(place, options.device, "auto")
@@ -70,8 +69,7 @@ def main() -> None:
         "made": checkpoint.provenance.get("upscaler", "unknown"),
     }
     out = options.out or RESULTS / f"upscaler-{game}"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "upscaler.json").write_text(json.dumps({**figures, "machine": machine_facts()}, indent=1) + "\n")
+    write_result(out / "upscaler.json", figures, facts)
     (out / "upscaler.md").write_text(table(figures))
     write_png(out / "upscaler.png", pictures(checkpoint.upscaler, pairs))
     print(table(figures))

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from machine import write_result
+from machine import RESULTS, machine_facts, write_result
 
 from genie_gym import data, games
 from genie_gym.pipeline.collect import collect
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=60, help="batches of 16 windows in a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    options, facts = parser.parse_args(), machine_facts()
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.recording
         if folder is None:
@@ -71,7 +71,7 @@ def main() -> None:
         }
         recording.close()
     print(json.dumps(figures, indent=2))
-    print(f"kept in {write_result('windows', figures)}")
+    print(f"kept in {write_result(RESULTS / 'windows.json', figures, facts)}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arms import made_with
 from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
 
 from paper_tables.scores import METRICS
@@ -29,7 +30,7 @@ def write(table: Table, found: Found, facts: dict[str, Any], out: Path, name: st
 
     Args:
         found: a value for each seed.
-        facts: what it was made with: "scale", "sizes", "seeds", "hours", "machine" and the like, plain values.
+        facts: what it was made with: "scale", "sizes", "seeds", "hours", "made" and the like, plain values.
 
     Returns:
         the Markdown's path.
@@ -68,9 +69,10 @@ def markdown(rows: dict[str, dict[str, Values]], paper: Rows) -> str:
 def _explanation(facts: dict[str, Any]) -> str:
     return (
         f"Each clip begins with 2 real frames; PSNR and SSIM are means over the {facts['sizes']['horizon']} frames "
-        "predicted, in a single pass where a row does not say autoregressive; delta-PSNR is what frame t = 4 loses "
-        "under random actions. The Frechet distance is one of thumbnails (means of 8x8 places), and cannot be compared "
-        "with the paper's FID."
+        "predicted, in a single pass where a row does not say autoregressive. A tokenizer's row scores all frames, "
+        "encoded and decoded, a LAM's each next frame as drawn from the real one before it and a code. "
+        "delta-PSNR is what frame t = 4 loses under random actions. The Frechet distance is one of thumbnails (means "
+        "of 8x8 places), and cannot be compared with the paper's FID."
     )
 
 
@@ -113,21 +115,19 @@ def _published(claim: Claim, paper: Rows) -> float | None:
 
 def _sentence(claim: dict[str, Any]) -> str:
     gains = claim["gains"]
-    paper = "" if claim["paper"] is None else f"; paper {claim['paper']:+g}"
+    paper = "" if claim["paper"] is None else f"paper {claim['paper']:+g}"
     verdict = {len(gains): "holds", 0: "does not hold"}.get(claim["seeds_above"], "unclear")
-    return (
-        f"- {METRICS[claim['metric']]}, {claim['above']} above {claim['below']}: {verdict}, by {_spread(gains)} "
-        f"({claim['seeds_above']} of {len(gains)} seeds{paper})"
-    )
+    if len(gains) == 1:  # with nothing to tell it from chance
+        verdict += " in the only seed"
+    counted = f"{claim['seeds_above']} of {len(gains)} seeds" if len(gains) > 1 else ""
+    aside = "; ".join(filter(None, (counted, paper)))
+    what = f"- {METRICS[claim['metric']]}, {claim['above']} above {claim['below']}"
+    return f"{what}: {verdict}, by {_spread(gains)}" + (f" ({aside})" if aside else "")
 
 
 def _made(facts: dict[str, Any]) -> str:
-    machine = facts["machine"]
-    return (
-        f"Scale `{facts['scale']}`, seeds {', '.join(map(str, facts['seeds']))}, {facts['hours']} hours in all, on "
-        f"{machine['gpu'] or machine['cpu']} ({machine['cores']} cores); {machine['code']}, torch {machine['torch']}, "
-        f"{machine['date']}. Made with `{facts['command']}`, which goes on where it was stopped."
-    )
+    seeds = ", ".join(map(str, facts["seeds"]))
+    return f"Made with {made_with(facts)}; scale `{facts['scale']}`, seeds {seeds}. It goes on where it was stopped."
 
 
 def _plot(table: Table, found: Found, path: Path) -> None:

@@ -56,7 +56,13 @@ FACTS = {
     "command": "python benchmarks/exploration.py Toy-Numpy --work FOLDER",
     "settings": {"steps": 60000, "seeds": 3},
     "hours": 1.5,
-    "machine": {"cpu": "a processor", "gpu": None, "cores": 2, "code": "0.1.0", "torch": "2.13.0", "date": "2026"},
+    "made": {
+        "machines": ["a processor (2 cores)"],
+        "code": ["0.1.0", "0.1.1"],
+        "torch": ["2.13.0"],
+        "from": "2026",
+        "to": "2027",
+    },
 }
 
 
@@ -70,7 +76,7 @@ def test_the_table_has_means_and_deviations(found, tmp_path):
     assert f"| 315 ± 18 | {rewards} | 70.00 ± 20.00 |  | {psnr.mean():.2f} ± {psnr.std(ddof=1):.2f} |" in text
     assert "| dreamed |  |  |  | 22.00 ± 2.00 |" in text
     assert "| begun | 100.00 |  | 2.000 | 30.00 |" in text
-    assert "steps 60000, seeds 3) in 1.5 hours, on a processor (2 cores)" in text
+    assert "in 1.5 hours, on a processor (2 cores); 0.1.0, 0.1.1, torch 2.13.0, 2026 to 2027; steps 60000" in text
     assert rows["not refitted"].split("|")[2].strip() == "19.00"  # a single one has no deviation
     assert "That agent learned for 40,000 steps; its mean return was 1.0 at first and 2.0 at last." in text
     kept = json.loads((tmp_path / "exploration-Toy-Numpy.json").read_text())

@@ -81,7 +81,7 @@ def check_every_row_of_the_paper_is_measured(smoke, number):
     page = (smoke / "out" / f"table{number}-smoke-{TOY}.md").read_text(encoding="utf-8")
     assert all(f"| {row} |" in page for row in rows) and f"table{number}-smoke-{TOY}.png" in page
     assert (smoke / "out" / f"table{number}-smoke-{TOY}.png").stat().st_size > 10_000
-    assert kept["hours"] >= 0 and kept["seconds"] and kept["machine"]["torch"] and kept["seeds"] == [0]
+    assert kept["hours"] >= 0 and kept["seconds"] and kept["made"]["torch"] and kept["seeds"] == [0]
 
 
 def check_tokenizer_and_lam_are_scored_on_the_test_clips(smoke):
@@ -160,26 +160,6 @@ def test_all_tables_at_the_smallest_scale(tmp_path, monkeypatch):
     check_the_same_command_makes_nothing_anew(tmp_path, monkeypatch)
 
 
-def test_an_interrupted_arm_is_made_again_and_its_time_counted(tmp_path):
-    arms = Lab(tmp_path, SCALES["smoke"], [TOY])
-    calls = []
-
-    def make(folder: Path) -> dict:
-        calls.append(folder)
-        if len(calls) == 1:
-            raise KeyboardInterrupt
-        return {"psnr": np.float64(1.23456)}
-
-    with pytest.raises(KeyboardInterrupt):
-        arms.arm("game/fits/one", make)
-    noted = json.loads((tmp_path / "game/fits/one/arm.json").read_text())
-    assert noted.keys() == {"seconds"}
-    (tmp_path / "game/fits/one/arm.json").write_text(json.dumps({"seconds": 100.0}))
-    for _ in range(2):
-        assert arms.arm("game/fits/one", make) == (tmp_path / "game/fits/one", {"psnr": 1.2346})
-    assert len(calls) == 2 and arms.used["game/fits/one"] >= 100
-
-
 def test_recordings_of_several_games_become_one(tmp_path):
     places = [record(tmp_path / name, 2, 12, first) for name, first in (("one", 0), ("other", 1))]
     for place, name in zip(places, ("One-Own", "Other-Own"), strict=True):
@@ -229,27 +209,30 @@ def test_the_papers_own_figures_bear_out_its_claims(table):
 
 
 PAPER = {"Own": {"high": {"fid": 9.5, "psnr": 30.0}, "low": {"psnr": 20.5}}}
+MADE = {"machines": ["a CPU"], "code": ["0.1"], "torch": ["2"], "from": "today", "to": "today"}
+FACTS = {"scale": "cpu", "sizes": {"horizon": 10}, "seeds": [0, 1], "hours": 1.5, "command": "run", "made": MADE}
 FOUND = {"Toy-Numpy": {"high": {"psnr": [31.0, 33.0], "ssim": [0.5, 0.6]}, "low": {"psnr": [30.0, 30.0]}}}
 
 
 def test_a_page_shows_the_papers_figures_beside_ours(tmp_path):
     table = Table(9, "Title", "About.", (), PAPER, (Claim("psnr", "high", "low"), Claim("psnr", "low", "high")), dict)
-    machine = {"gpu": None, "cpu": "a CPU", "cores": 2, "code": "0.1", "torch": "2", "date": "today"}
-    facts = {"scale": "cpu", "sizes": {"horizon": 10}, "seeds": [0, 1], "hours": 1.5, "command": "run"}
-    facts["machine"] = machine
-    page = write(table, FOUND, facts, tmp_path, "table9").read_text(encoding="utf-8")
+    page = write(table, FOUND, FACTS, tmp_path, "table9").read_text(encoding="utf-8")
     assert "| high | 32.00 ± 1.41 (30) | 0.550 ± 0.071 | (9.5) |" in page
     assert "| low | 30.00 ± 0.00 (20.5) |  |  |" in page
     assert "PSNR, dB, high above low: holds, by 2.00 ± 1.41 (2 of 2 seeds; paper +9.5)" in page
     assert "PSNR, dB, low above high: does not hold, by -2.00 ± 1.41 (0 of 2 seeds; paper -9.5)" in page
-    assert "of Own" in page and "1.5 hours" in page and "a CPU" in page
+    assert "of Own" in page and "in 1.5 hours, on a CPU; 0.1, torch 2, today; scale `cpu`, seeds 0, 1." in page
     kept = json.loads((tmp_path / "table9.json").read_text())
     assert kept["found"] == FOUND and kept["claims"]["Toy-Numpy"][0]["gains"] == [1.0, 3.0]
     assert (tmp_path / "table9.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_single_seed_has_no_spread():
+def test_a_single_seed_has_no_spread_and_proves_little(tmp_path):
     assert "| high | 31.00 (30) | (9.5) |" in markdown({"high": {"psnr": [31.0]}}, PAPER["Own"])
+    table = Table(9, "Title", "About.", (), PAPER, (Claim("psnr", "high", "low"),), dict)
+    found = {"Toy-Numpy": {"high": {"psnr": [31.0]}, "low": {"psnr": [30.0]}}}
+    text = write(table, found, FACTS, tmp_path, "table9").read_text(encoding="utf-8")
+    assert "PSNR, dB, high above low: holds in the only seed, by 1.00 (paper +9.5)\n" in text
 
 
 def test_bad_options_are_one_line(monkeypatch, capsys, tmp_path):
