@@ -3,8 +3,6 @@
 Shapes: N windows, c context frames, h frames predicted, n tokens a frame, k codes, s side of a frame in pixels.
 """
 
-from collections.abc import Callable
-
 import torch
 from einops import rearrange
 from torch import Tensor
@@ -16,7 +14,7 @@ from genie_gym.models.uncertainty import token_entropy, top_mean
 from genie_gym.precision import autocast
 from genie_gym.rewards.score import Score
 from genie_gym.world_model import WorldModel
-from genie_gym.world_model.compiling import compiled, or_uncompiled
+from genie_gym.world_model.compiling import compiled
 
 __all__ = ["AutoExplore"]
 
@@ -66,9 +64,7 @@ class AutoExplore:
             raise ConfigError(f"quantile must lie in [0, 1]; got {quantile}")
         self.model, self.context, self.window = model, context, context + horizon
         self.horizon, self.quantile, self.steps = horizon, quantile, steps
-        self._compiled: Callable[[Tensor, Tensor], Tensor] | None = None
-        if compile:
-            self._compiled = or_uncompiled(compiled(self._entropy), self._uncompiled, model.device, "scoring")
+        self._compiled = compiled(self._entropy, model.device, "scoring") if compile else None
         self._most = 1  # windows scored at once so far
 
     @torch.inference_mode()
@@ -107,10 +103,6 @@ class AutoExplore:
         self._most = max(self._most, count)
         rows = torch.arange(self._most, device=frames.device).clamp(max=count - 1)
         return self._compiled(frames[rows], actions[rows])[:count]
-
-    def _uncompiled(self, frames: Tensor, actions: Tensor) -> Tensor:
-        self._compiled = None
-        return self._entropy(frames, actions)
 
     def _entropy(self, frames: Tensor, actions: Tensor) -> Tensor:
         """Entropy of each token of the last frame when it is settled: float32 (N, n)."""

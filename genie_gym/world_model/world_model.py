@@ -20,7 +20,7 @@ from genie_gym.models.maskgit import confidence, masked_after, sample_tokens, se
 from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.models.transformer import with_drafts
 from genie_gym.precision import autocast
-from genie_gym.world_model.compiling import compiled, or_uncompiled
+from genie_gym.world_model.compiling import compiled
 from genie_gym.world_model.noise import uniform
 
 __all__ = ["DreamState", "Outcome", "Sampling", "WorldModel"]
@@ -124,7 +124,7 @@ class WorldModel(nn.Module):
         self.dynamics = dynamics
         self.latent_actions = latent_actions
         self.dtype = torch.float32
-        self._as_it_is()
+        self._step: Callable[[DreamState, Tensor, Sampling], Outcome] = self._advance
         self.eval().requires_grad_(False)
 
     @property
@@ -142,31 +142,23 @@ class WorldModel(nn.Module):
             if isinstance(part, (nn.Linear, nn.Conv3d)):
                 part.to(dtype)
 
-    def _as_it_is(self) -> None:
-        """Steps without anything compiled."""
-        self._step: Callable[[DreamState, Tensor, Sampling], Outcome] = self._advance
-        self._features: Callable[..., Tensor] = self.dynamics.features
-        self._decode: Callable[..., Tensor] = self.tokenizer.decode
-
     def compile_step(self) -> None:
         """Lets `torch.compile` turn the whole step into one graph, or each of its passes where it has several.
 
         The first step of each batch size then takes a minute, or five for the preset `paper`. On two CPU cores with AMX
-        `tiny` then makes twice the steps or more, `paper` a third more or better. Where nothing can be compiled, for
+        `tiny` then makes 1.7 to 2.7 times the steps, `paper` a third more. Where nothing can be compiled, for
         want of a C++ compiler say, a RuntimeWarning tells so and steps go on as they are.
         """
-        whole = compiled(self._advance)
-        self._features, self._decode = compiled(self.dynamics.features), compiled(self.tokenizer.decode)
+        whole = compiled(self._advance, self.device, "the step")
+        one_pass = compiled(self.dynamics.features, self.device, "a pass")
+        decode = compiled(self.tokenizer.decode, self.device, "decoding")
 
         def step(state: DreamState, actions: Tensor, sampling: Sampling) -> Outcome:
-            advance = whole if sampling.steps == 1 else self._advance  # a graph of eight passes takes ages to make
-            return advance(state, actions, sampling)
+            if sampling.steps == 1:
+                return whole(state, actions, sampling)
+            return self._advance(state, actions, sampling, one_pass, decode)  # one graph of eight takes ages to make
 
-        def uncompiled(state: DreamState, actions: Tensor, sampling: Sampling) -> Outcome:
-            self._as_it_is()
-            return self._advance(state, actions, sampling)
-
-        self._step = or_uncompiled(step, uncompiled, self.device, "the step")
+        self._step = step
 
     @property
     def tokens(self) -> int:
@@ -216,7 +208,7 @@ class WorldModel(nn.Module):
             sampling: how tokens are drawn.
         """
         with autocast(self.dtype, self.device):
-            return self._step(state, actions.to(self.device), sampling)
+            return self._step(state, actions.to(self.device).contiguous(), sampling)  # a graph is made for its strides
 
     @torch.no_grad()
     def at_once(self, frames: Tensor, led: Tensor, actions: Tensor, seeds: Tensor, sampling: Sampling) -> Tensor:
@@ -260,21 +252,30 @@ class WorldModel(nn.Module):
             tokens, hidden = self._settled(drawn, noise[:, i], tokens, hidden, i, sampling)
         return rearrange(tokens, "(b h) n -> b h n", h=h)
 
-    def _advance(self, state: DreamState, actions: Tensor, sampling: Sampling) -> Outcome:
+    def _advance(
+        self,
+        state: DreamState,
+        actions: Tensor,
+        sampling: Sampling,
+        one_pass: Callable[..., Tensor] | None = None,
+        decode: Callable[..., Tensor] | None = None,
+    ) -> Outcome:
+        """A step; its passes and its decoding may be given compiled."""
+        one_pass, decode = one_pass or self.dynamics.features, decode or self.tokenizer.decode
         b, n = state.tokens.shape
         noise = uniform(state.seeds, state.past.count, 2 * sampling.steps * n + 1)
         draws = noise[:, 1:].reshape(b, sampling.steps, 2, n)
-        tokens, logits, features = self._draw(state, actions, draws, sampling)
+        tokens, logits, features = self._draw(state, actions, draws, sampling, one_pass)
         rewards, ends = self.dynamics.heads(features)
         ends = ends.float().sigmoid()
-        frames = self._decode(tokens[:, None], state.pictures)[:, 0]
+        frames = decode(tokens[:, None], state.pictures)[:, 0]
         state.tokens.copy_(tokens)
         state.actions.copy_(actions)
         expected = self.dynamics.heads.expected(rewards)
         return Outcome(from_model(frames), expected, ends, noise[:, 0] < ends, logits.float())
 
     def _draw(
-        self, state: DreamState, actions: Tensor, noise: Tensor, sampling: Sampling
+        self, state: DreamState, actions: Tensor, noise: Tensor, sampling: Sampling, one_pass: Callable[..., Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The next frame's tokens (b, n), their logits, and features of the last pass; noise (b, steps, 2, n)."""
         past, led = state.tokens[:, None], torch.stack([state.actions, actions], 1)
@@ -283,7 +284,7 @@ class WorldModel(nn.Module):
         logits = torch.empty(0)
         for i in range(sampling.steps):
             # The first pass also commits the previous frame; later ones only redo the new frame.
-            features = self._features(past, tokens[:, None], led, state.past)[:, -1]
+            features = one_pass(past, tokens[:, None], led, state.past)[:, -1]
             past, led = past[:, :0], led[:, -1:]
             drawn = self.dynamics.to_logits(features)
             logits = drawn if i == 0 else torch.where(hidden.unsqueeze(-1), drawn, logits)

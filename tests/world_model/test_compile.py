@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
+from torch._dynamo.exc import TorchDynamoException
 
 from genie_gym.world_model import Sampling
 from tests.conftest import untrained
@@ -56,9 +58,31 @@ def test_so_is_one_of_a_single_pass_in_two_games_and_beyond_the_limit_it_goes_on
     with torch._dynamo.config.patch(recompile_limit=1):  # one graph for each world; monkeypatch would not bring it back
         for game in ("Toy-Numpy", "SuperMarioBros-Nes"):  # which have different numbers of actions
             models = assert_a_compiled_dream_is_the_dream(game, passes=1)
-        with pytest.warns(RuntimeWarning, match="the step is not compiled"):  # one dream is another graph than three
+        with pytest.warns(RuntimeWarning, match="the step is compiled for 1 batch sizes"):  # one dream is another graph
             one, other = (x.model.step(x.model.start(x.starts["frames"][:1])[0], action, sampling) for x in models)
-    torch.testing.assert_close(one.logits, other.logits, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(one.logits, other.logits, atol=1e-4, rtol=1e-4)
+        with warnings.catch_warnings(), torch.compiler.set_stance("fail_on_recompile"):  # the graph is still in use
+            warnings.simplefilter("error")
+            models[1].model.step(models[1].model.start(models[1].starts["frames"][:3])[0], action.expand(3), sampling)
+
+
+def test_a_pass_that_cannot_be_compiled_in_the_midst_of_a_step_is_made_uncompiled(monkeypatch):
+    passes = []
+
+    def failing(method, **options):
+        def call(*given):
+            if method.__name__ == "features":
+                passes.append(given)
+                if len(passes) == 2:  # the first one has committed a frame
+                    raise TorchDynamoException("no space left on device")
+            return method(*given)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", failing)
+    with pytest.warns(RuntimeWarning, match="a pass is not compiled .no space left on device. and goes on uncompiled"):
+        assert_a_compiled_dream_is_the_dream("Toy-Numpy", passes=3)
+    assert len(passes) == 2
 
 
 def test_without_a_compiler_the_dream_goes_on_and_says_so(tmp_path):

@@ -12,7 +12,7 @@ from tests.conftest import untrained, untrained_latent
 
 STEPS = 8  # beyond the window of 3 frames
 SAMPLINGS = [
-    Sampling(temperature=0.0, order="confidence", floor=0.0),
+    Sampling(steps=3, temperature=0.0, order="confidence", floor=0.0),
     Sampling(steps=1, temperature=0.0),
     Sampling(steps=3, temperature=1.0, order="confidence", floor=0.0),
     Sampling(steps=4, temperature=0.7, order="random", floor=0.1),
