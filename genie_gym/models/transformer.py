@@ -17,6 +17,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from genie_gym.errors import ConfigError
 from genie_gym.models.cache import BlockCache, Cache
 
 Memory = tuple[BlockCache, Tensor] | None  # and the number of the first new frame
@@ -41,6 +42,9 @@ class TransformerConfig:
             Genie (Bruce et al. 2024), which left the other out to spend its cost elsewhere.
         actions: size of the one-hot action concatenated to the input of every feed-forward layer; 0 for none.
         time_first: temporal before spatial attention, as the paper's decoder has it.
+
+    Raises:
+        ConfigError: a size that no transformer has.
     """
 
     dim: int = 128
@@ -52,6 +56,14 @@ class TransformerConfig:
     feeds: int = 2
     actions: int = 0
     time_first: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("dim", "blocks", "heads", "side", "window", "feeds"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"{name} must be a whole number, 1 or more; got {value!r}")
+        if self.dim % self.heads:
+            raise ConfigError(f"heads must divide dim; got {self.heads} and {self.dim}")
 
 
 @dataclass

@@ -96,9 +96,9 @@ class Checkpoint:
             sampling = Sampling(**config["sampling"])
             upscaler = _read_upscaler(folder, config)
             upscaler = upscaler and upscaler.to(device)
-            provenance, buttons = config["provenance"], _checked_buttons(config)
+            provenance, buttons = dict(config["provenance"]), _checked_buttons(config)
             return cls(model.to(device), config["game"], starts, sampling, provenance, upscaler, buttons)
-        except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        except (ConfigError, KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             raise CheckpointError(
                 f"the checkpoint {folder} is incomplete or damaged ({str(error).splitlines()[0]}); "
                 "copy it again, or fit the game again with: genie-gym fit GAME"

@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from genie_gym.errors import ConfigError
 from genie_gym.models.transformer import (
     Attention,
     Frames,
@@ -29,6 +30,12 @@ def clip(frames: int, batch: int = 2, seed: int = 1) -> tuple[torch.Tensor, torc
     tokens = torch.randn(batch, frames, 4, 16, generator=generator)
     actions = F.one_hot(torch.randint(3, (batch, frames), generator=generator), 3).float()
     return tokens, actions
+
+
+@pytest.mark.parametrize("wrong", [{"window": 0}, {"window": "3"}, {"blocks": 1.5}, {"heads": 3}])
+def test_a_size_that_no_transformer_has_is_named(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        TransformerConfig(**{"dim": 16} | wrong)
 
 
 def test_who_sees_whom_and_at_what_price():

@@ -155,9 +155,12 @@ def foreign_starts(folder: Path) -> None:
     save_file({"pictures": torch.zeros(3)}, folder / "starts.safetensors")
 
 
-def foreign_sizes(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    change_config(dynamics=config["dynamics"] | {"dim": 32})(folder)
+def change_sizes(**sizes: int):
+    def damage(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        change_config(dynamics=config["dynamics"] | sizes)(folder)
+
+    return damage
 
 
 def no_patches(folder: Path) -> None:
@@ -182,8 +185,11 @@ DAMAGES = {
     "sizes not a dict": (change_config(tokenizer=3), "incomplete or damaged"),
     "no dynamics": (drop_entry("dynamics"), "incomplete or damaged"),
     "no game": (drop_entry("game"), "incomplete or damaged"),
-    "other sizes": (foreign_sizes, "incomplete or damaged"),
+    "other sizes": (change_sizes(dim=32), "incomplete or damaged"),
     "patches of nothing": (no_patches, "incomplete or damaged"),
+    "no window": (change_sizes(window=0), "incomplete or damaged .window must be a whole number"),
+    "sampling of no steps": (change_config(sampling={"steps": -1}), "incomplete or damaged .sampling steps"),
+    "a story of it that is a word": (change_config(provenance="x"), "incomplete or damaged"),
     "no weights": (remove("model.safetensors"), "model.safetensors is missing or damaged .*; copy the checkpoint"),
     "half the weights": (cut("model.safetensors"), "model.safetensors is missing or damaged"),
     "empty weights": (write("model.safetensors", b""), "model.safetensors is missing or damaged"),
