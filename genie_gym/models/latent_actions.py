@@ -98,16 +98,18 @@ class LatentActionModel(nn.Module):
         self.register_buffer("steps", torch.tensor(0))
 
     @torch.no_grad()
-    def codes(self, frames: Tensor) -> Tensor:
+    def codes(self, frames: Tensor, cache: Cache | None = None) -> Tensor:
         """The latent action that led from each frame to the next.
 
         Args:
             frames: float (b, t, 3, size, size) in [0, 1], t at least 2 and as long as you like.
+            cache: a memory of what came before, `encoder.new_cache(b)` at first, which these frames are added to: the
+                first of them then is the last of those before.
 
         Returns:
             int64 (b, t - 1), 0 to codes - 1: entry i led from frame i to frame i + 1.
         """
-        cache = self.encoder.new_cache(len(frames))
+        cache = cache or self.encoder.new_cache(len(frames))
         pieces = [frames[:, i : i + PIECE + 1] for i in range(0, frames.shape[1] - 1, PIECE)]
         return torch.cat([self.codebook(self._encodings(piece, cache))[1] for piece in pieces], 1)
 

@@ -13,6 +13,8 @@ from genie_gym.models.latent_actions import LatentActionModel
 
 __all__ = ["compare_actions", "find_actions", "found_and_true", "latent_game", "see_codes", "with_latent_actions"]
 
+PIECE = 256  # frames in memory as floats at once: an episode may last for hours
+
 
 def latent_game(game: dict[str, Any], codes: int) -> dict[str, Any]:
     """A game's plain description with so many latent actions in place of its own; the keys 0 to 9 choose the first ten.
@@ -26,8 +28,9 @@ def latent_game(game: dict[str, Any], codes: int) -> dict[str, Any]:
 
 def find_actions(frames: np.ndarray, model: LatentActionModel) -> np.ndarray:
     """The codes of an episode's frames, uint8 (T, s, s, 3): int64 (T - 1,)."""
-    pictures = to_model(torch.from_numpy(frames).to(model.codebook.codes.device))
-    return model.codes(pictures[None])[0].cpu().numpy()
+    cache, device = model.encoder.new_cache(1), model.codebook.codes.device
+    pieces = (torch.from_numpy(frames[None, i : i + PIECE + 1]) for i in range(0, len(frames) - 1, PIECE))
+    return torch.cat([model.codes(to_model(piece.to(device)), cache)[0] for piece in pieces]).cpu().numpy()
 
 
 def with_latent_actions(recording: Recording, model: LatentActionModel) -> Recording:

@@ -7,6 +7,7 @@ import torch
 from genie_gym import data, games
 from genie_gym.fit import FitConfig, fit_latent_actions
 from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
+from genie_gym.pipeline import latent_play
 from genie_gym.pipeline.latent_play import compare_actions, latent_game, see_codes, with_latent_actions
 from tests.conftest import untrained_latent
 from tests.toy_play import record
@@ -18,7 +19,8 @@ def test_the_game_of_latent_actions():
     assert spec.keys_to_action()[(ord("9"),)] == 9 and spec.actions[11].keys == ()
 
 
-def test_a_recordings_codes_are_those_of_its_episodes(tmp_path):
+def test_a_recordings_codes_are_those_of_its_episodes(tmp_path, monkeypatch):
+    monkeypatch.setattr(latent_play, "PIECE", 7)  # episodes of many pieces
     recording, model = data.Recording(record(tmp_path, 3, 50)), untrained_latent().model.latent_actions
     latent = with_latent_actions(recording, model)
     for index in range(3):
