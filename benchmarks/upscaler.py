@@ -22,7 +22,8 @@ from genie_gym import paths
 from genie_gym.cli.names import find_checkpoint
 from genie_gym.data import Pairs, Recording, split
 from genie_gym.envs import WorldModelEnv
-from genie_gym.frames import strip, write_png
+from genie_gym.files import write_aside
+from genie_gym.frames import strip, to_png
 from genie_gym.metrics import Frames
 from genie_gym.models.upscaler import Upscaler
 from genie_gym.pipeline.upscaler_score import enlarged, score_upscaler
@@ -71,7 +72,7 @@ def main() -> None:
     out = options.out or RESULTS / f"upscaler-{game}"
     write_result(out / "upscaler.json", figures, facts)
     (out / "upscaler.md").write_text(table(figures))
-    write_png(out / "upscaler.png", pictures(checkpoint.upscaler, pairs))
+    write_aside(out / "upscaler.png", to_png(pictures(checkpoint.upscaler, pairs)))
     print(table(figures))
     print(f"kept in {out}")
 

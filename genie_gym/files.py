@@ -64,4 +64,5 @@ def _explain(path: Path, size: int, error: OSError) -> str:
             f"no room for {path.name} ({size:,} bytes; {error.strerror}): {free:,} bytes free in {folder}; "
             "what was there before is intact: free some space or set GENIE_GYM_HOME to another disk, then run it again"
         )
-    return f"cannot write {path}: {error.strerror or error}; check the permissions of {path.parent}"
+    reason = error.strerror or error
+    return f"cannot write {path}: {reason}; check the permissions of {path.parent}, or give another folder"

@@ -5,8 +5,7 @@ Everywhere else a picture is uint8 (..., height, width, 3); a model's picture is
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -22,9 +21,9 @@ __all__ = [
     "from_model",
     "square",
     "strip",
+    "to_gif",
     "to_model",
-    "write_gif",
-    "write_png",
+    "to_png",
 ]
 
 
@@ -95,15 +94,15 @@ def beside(*clips: np.ndarray, gap: int = 2) -> np.ndarray:
     return np.stack([strip(np.stack(frames), gap=gap) for frames in zip(*clips, strict=True)])
 
 
-def write_gif(path: str | Path | BinaryIO, frames: np.ndarray, fps: float = 15) -> None:
-    """Writes uint8 (t, h, w, 3) as a looping GIF."""
+def to_gif(frames: np.ndarray, fps: float = 15) -> bytes:
+    """uint8 (t, h, w, 3) as a looping GIF."""
     import imageio.v3 as imageio
 
-    imageio.imwrite(path, frames, extension=".gif", duration=1000 / fps, loop=0)
+    return imageio.imwrite("<bytes>", frames, extension=".gif", duration=1000 / fps, loop=0)
 
 
-def write_png(path: str | Path | BinaryIO, frame: np.ndarray) -> None:
-    """Writes uint8 (h, w, 3) as a PNG file."""
+def to_png(frame: np.ndarray) -> bytes:
+    """uint8 (h, w, 3) as a PNG."""
     import imageio.v3 as imageio
 
-    imageio.imwrite(path, frame, extension=".png")
+    return imageio.imwrite("<bytes>", frame, extension=".png")

@@ -1,13 +1,12 @@
 """What a fit tells while it runs: a line on the terminal, curves and clips in TensorBoard."""
 
-import io
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from genie_gym.frames import write_gif
+from genie_gym.frames import to_gif
 
 __all__ = ["Reporter"]
 
@@ -63,8 +62,6 @@ class Reporter:
         """TensorBoard shows a GIF as a moving picture; its own add_video would need a video library."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        buffer = io.BytesIO()
-        write_gif(buffer, clip)
         height, width = clip.shape[1:3]
-        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=buffer.getvalue())
+        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=to_gif(clip))
         self._writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)

@@ -17,7 +17,8 @@ from genie_gym.data import Episode
 from genie_gym.devices import use_threads
 from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import ConfigError, DataError
-from genie_gym.frames import beside, enlarge, strip, write_gif, write_png
+from genie_gym.files import write_aside
+from genie_gym.frames import beside, enlarge, strip, to_gif, to_png
 from genie_gym.metrics import psnr
 from genie_gym.pipeline.dreaming import dream
 from genie_gym.pipeline.latent_play import find_actions
@@ -160,10 +161,6 @@ def _write(out: Path, game: str, real: np.ndarray, dreamed: np.ndarray, fps: flo
     # steps 1, 2, 4, ... up to the last: what goes wrong early and what goes wrong late
     picks = np.unique(np.geomspace(1, len(real), PICTURES).round().astype(int)) - 1
     rows = np.concatenate([real[picks], dreamed[picks]])
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_gif(gif, enlarge(beside(real, dreamed), 3), fps)
-        write_png(pictures, enlarge(strip(rows, columns=len(picks)), 2))
-    except OSError as error:
-        raise DataError(f"cannot write to {out} ({error.strerror or error}); give another folder with --out") from error
+    write_aside(gif, to_gif(enlarge(beside(real, dreamed), 3), fps))
+    write_aside(pictures, to_png(enlarge(strip(rows, columns=len(picks)), 2)))
     return gif, pictures

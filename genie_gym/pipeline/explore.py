@@ -1,7 +1,6 @@
 """Training an explorer on the world model's uncertainty, or an agent on the game's reward, in the game or in dreams."""
 
 import hashlib
-import io
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from genie_gym.devices import use_threads
 from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import ConfigError, GameError
 from genie_gym.files import sweep, write_aside
-from genie_gym.frames import enlarge, write_gif
+from genie_gym.frames import enlarge, to_gif
 from genie_gym.pipeline.agent_policy import AGENT, AgentPolicy, own_agent
 from genie_gym.pipeline.places import Places
 from genie_gym.pipeline.rollout import episode_seed, play_episode
@@ -216,9 +215,7 @@ def _film(env: gym.Env, folder: Path, seed: int, max_steps: int) -> Path:
     finally:
         env.close()
     best = max(played, key=_places)
-    buffer = io.BytesIO()
-    write_gif(buffer, enlarge(best.frames, 3), fps=env.metadata["render_fps"])
-    write_aside(folder / "found.gif", buffer.getvalue())
+    write_aside(folder / "found.gif", to_gif(enlarge(best.frames, 3), fps=env.metadata["render_fps"]))
     return folder / "found.gif"
 
 

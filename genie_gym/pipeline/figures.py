@@ -8,8 +8,8 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from genie_gym.errors import DataError
-from genie_gym.frames import enlarge, strip, write_png
+from genie_gym.files import write_aside
+from genie_gym.frames import enlarge, strip, to_png
 from genie_gym.metrics import Frames
 
 __all__ = ["plain", "summary", "write_strip"]
@@ -88,8 +88,4 @@ def write_strip(path: Path, rows: Frames) -> None:
     Raises:
         DataError: it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_png(path, enlarge(strip(rows.reshape(-1, *rows.shape[2:]), columns=rows.shape[1]), 2))
-    except OSError as error:
-        raise DataError(f"cannot write {path} ({error.strerror or error}); give another folder with --out") from error
+    write_aside(path, to_png(enlarge(strip(rows.reshape(-1, *rows.shape[2:]), columns=rows.shape[1]), 2)))

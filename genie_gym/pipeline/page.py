@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genie_gym.frames import write_png
+from genie_gym.frames import to_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,9 +56,7 @@ def embed(content: bytes, kind: str, title: str) -> str:
 
 def picture(frame: np.ndarray, title: str) -> str:
     """A picture uint8 (h, w, 3) as an element of the page, without losses."""
-    buffer = io.BytesIO()
-    write_png(buffer, frame)
-    return embed(buffer.getvalue(), "png", title)
+    return embed(to_png(frame), "png", title)
 
 
 def plot(figure: "Figure", title: str) -> str:
