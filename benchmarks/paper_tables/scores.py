@@ -54,6 +54,7 @@ def _means(ahead: dict[str, Any], control: dict[str, Any]) -> Row:
         "psnr": float(np.mean(ahead["psnr"])),
         "ssim": float(np.mean(ahead["ssim"])),
         "delta_psnr": control["delta_psnr"],
+        "delta_psnr_error": control["delta_psnr_error"],  # over clips; in the JSON alone
         "frechet": ahead["frechet"],
     }
 
