@@ -106,6 +106,7 @@ def convert(
     path: Positional[Path],
     actions: Positional[Path | None] = None,
     game: str = "My",
+    action_names: tuple[str, ...] = (),
     fps: float | None = None,
     terminated: bool = False,
     keep_bars: bool = False,
@@ -119,6 +120,8 @@ def convert(
         actions: A .csv, .txt or .jsonl file with one action for each frame, by number or name. Without it, fit finds
             latent actions in the pictures.
         game: What to call the game; it becomes NAME-Own.
+        action_names: All actions, in the order of their numbers; needed where the first file does not have them all,
+            as later ones must have the same.
         fps: Frames a second: those to keep of a video (by default about 15: every second frame of 30, every fourth of
             60), or those of the pictures (15 by default).
         terminated: The game was over after the last action.
@@ -129,13 +132,17 @@ def convert(
     from genie_gym import data, paths
 
     name = paths.own_name(game)
-    folder = out or paths.data_dir(name)
+    folder, names = out or paths.data_dir(name), action_names or None
     if path.is_dir():
+        if cuts or keep_bars:
+            raise ConfigError(f"--cuts and --keep-bars are for videos, and {path} is a folder of pictures")
         rate = 15.0 if fps is None else fps
-        recording = data.convert.from_frames(path, actions, folder, game=name, terminated=terminated, fps=rate)
+        recording = data.convert.from_frames(
+            path, actions, folder, game=name, action_names=names, terminated=terminated, fps=rate
+        )
     else:
-        how: dict[str, Any] = {"keep_bars": keep_bars, "cuts": cuts, "report": print}
-        recording = data.convert.from_video(path, actions, folder, fps=fps, game=name, terminated=terminated, **how)
+        how: dict[str, Any] = {"terminated": terminated, "keep_bars": keep_bars, "cuts": cuts, "report": print}
+        recording = data.convert.from_video(path, actions, folder, fps=fps, game=name, action_names=names, **how)
     where = f" --data {out}" if out else ""
     print(
         f"{len(recording)} episodes, {recording.lengths.sum():,} frames now in {folder}; "

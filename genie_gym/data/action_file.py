@@ -3,7 +3,8 @@
     CSV             a column of actions, or several columns with a first line naming them: `action`, perhaps `reward`
     JSON lines      on each line an action, or an object with `action`, perhaps `reward`
 
-An action is its index, from 0, or its name.
+An action is its index, from 0, or its name. No line is blank but at the end: a frame without one would get its
+neighbour's.
 """
 
 import csv
@@ -19,6 +20,9 @@ import numpy as np
 from genie_gym.errors import DataError
 
 __all__ = ["ActionFile", "read_actions"]
+
+
+MOST = 1000  # actions: a larger number is a slip of the pen
 
 
 @dataclass(frozen=True)
@@ -44,20 +48,23 @@ def read_actions(path: str | Path, names: Sequence[str] | None = None) -> Action
             alphabetical order, and plain indices are called ACTION_0, ACTION_1, ...
 
     Raises:
-        DataError: a missing or empty file, an unknown ending, or a line that holds no action of `names`.
+        DataError: a missing or empty file, an unknown ending, a blank line before others, or one that holds no action
+            of `names`.
     """
     path = Path(path)
     readers = {".csv": _csv_rows, ".txt": _csv_rows, ".jsonl": _json_rows, ".ndjson": _json_rows}
     if path.suffix.lower() not in readers:
         raise DataError(f"{path} is no action file: its name should end in one of {', '.join(readers)}")
     try:
-        rows = list(readers[path.suffix.lower()](path))
+        rows = _without_blank_end(path, readers[path.suffix.lower()](path))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read the action file {path}: {error}") from None
     if not rows:
         raise DataError(f"the action file {path} is empty; it needs one action for each frame")
     _check_heading(path, rows)
-    names = list(names) if names is not None else _guess_names([row["action"] for _, row in rows])
+    if names is None:
+        names = _guess_names([_checked(row["action"], f"{path}, line {line}") for line, row in rows])
+    names = list(names)
     actions = [_index(row["action"], names, f"{path}, line {line}") for line, row in rows]
     rewards = [_number(row.get("reward", 0), f"{path}, line {line}") for line, row in rows]
     return ActionFile(np.array(actions, np.int64), np.array(rewards, np.float32), names)
@@ -73,7 +80,17 @@ def _check_heading(path: Path, rows: list[tuple[int, dict[str, Any]]]) -> None:
         )
 
 
-Rows = Iterator[tuple[int, dict[str, Any]]]  # line number and the columns of that line
+Rows = Iterator[tuple[int, dict[str, Any]]]  # line number and the columns of that line, none of a blank one
+
+
+def _without_blank_end(path: Path, rows: Rows) -> list[tuple[int, dict[str, Any]]]:
+    found = list(rows)
+    while found and not found[-1][1]:
+        found.pop()
+    for line, row in found:
+        if not row:
+            raise DataError(f"{path}, line {line} is blank, and others follow; each frame needs its action")
+    return found
 
 
 def _csv_rows(path: Path) -> Rows:
@@ -83,6 +100,7 @@ def _csv_rows(path: Path) -> Rows:
         for row in reader:
             cells = [cell.strip() for cell in row]
             if not any(cells):
+                yield reader.line_num, {}
                 continue
             if reader.line_num == 1 and "action" in [cell.lower() for cell in cells]:
                 columns = [cell.lower() for cell in cells]
@@ -99,6 +117,7 @@ def _json_rows(path: Path) -> Rows:
     with path.open(encoding="utf-8-sig") as file:
         for line, text in enumerate(file, 1):
             if not text.strip():
+                yield line, {}
                 continue
             try:
                 value = json.loads(text)
@@ -108,6 +127,16 @@ def _json_rows(path: Path) -> Rows:
             if "action" not in row:
                 raise DataError(f"{path}, line {line} has no `action`, only {', '.join(row) or 'nothing'}")
             yield line, row
+
+
+def _checked(value: Any, where: str) -> Any:
+    """An action from which names are to be guessed."""
+    index = _as_index(value)
+    if index is not None and not 0 <= index < MOST:
+        raise DataError(f"{where}: action {index} is not from 0 to {MOST - 1}")
+    if value is None or not str(value).strip():
+        raise DataError(f"{where} has no action")
+    return value
 
 
 def _guess_names(values: list[Any]) -> list[str]:
@@ -122,7 +151,10 @@ def _index(value: Any, names: list[str], where: str) -> int:
         return names.index(value)
     index = _as_index(value)
     if index is None:
-        raise DataError(f"{where}: unknown action {value!r}; the actions are {', '.join(names)}")
+        raise DataError(
+            f"{where}: unknown action {value!r}; the actions are {', '.join(names)} (others must be named when a "
+            "recording is begun, with --action-names)"
+        )
     if not 0 <= index < len(names):
         raise DataError(f"{where}: action {index} is not from 0 to {len(names) - 1} ({', '.join(names)})")
     return index

@@ -62,7 +62,7 @@ def from_frames(
         GameError: the game's name has characters that no name has.
     """
     if not 0 < fps < math.inf:
-        raise DataError(f"fps must be more than 0, got {fps}")
+        raise DataError(f"fps must be more than 0, got {fps:g}")
     paths = _pictures(Path(folder))
     frames = np.stack([square(_read_picture(path), size) for path in paths])
     taken = _read_fitting(actions, _header(out), action_names, (len(frames),), folder)
@@ -164,7 +164,7 @@ def _pictures(folder: Path) -> list[Path]:
 
 def _natural(path: Path) -> list[tuple[int, str]]:
     """Sorts frame_2 before frame_10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
 def _read_picture(path: Path) -> np.ndarray:
@@ -255,5 +255,6 @@ def _pieces(frames: int, jumps: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 def _name_source(source: Path, frames: np.ndarray) -> str:
     """The source's name and a hash of its frames: the same video again replaces itself, a namesake does not."""
-    digest = hashlib.blake2b(frames.tobytes(), digest_size=4).hexdigest()
-    return f"own-{re.sub(r'[^A-Za-z0-9_.-]', '_', source.stem)}-{digest}"
+    digest = hashlib.blake2b(np.ascontiguousarray(frames).data, digest_size=4).hexdigest()
+    stem = source.stem[:100]  # a file's name has 255 bytes at most
+    return f"own-{re.sub(r'[^A-Za-z0-9_.-]', '_', stem)}-{digest}"

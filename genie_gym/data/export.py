@@ -1,6 +1,7 @@
 """Handing recordings to other programs: Minari, the format of Farama's offline reinforcement learning datasets."""
 
 import inspect
+from contextlib import suppress
 from typing import Any
 
 import gymnasium as gym
@@ -30,6 +31,8 @@ def export_minari(recording: Recording, dataset_id: str, *, data_format: str = "
     """
     minari = _import_minari()
     height, width = recording.frames(0, 0, 1).shape[1:3]
+    if dataset_id in minari.list_local_datasets():
+        raise DataError(f"there is a Minari dataset {dataset_id!r} already; choose another id, or delete that one")
     metadata = {"algorithm_name": _policies(recording), "description": _description(recording), **metadata}
     try:
         dataset = minari.create_dataset_from_buffers(
@@ -43,8 +46,12 @@ def export_minari(recording: Recording, dataset_id: str, *, data_format: str = "
         )
         for index in range(1, len(recording)):  # one by one: a recording may be larger than the memory
             dataset.update_dataset_from_buffer([_buffer(minari, index, recording[index])])
-    except (ValueError, OSError, ImportError) as error:
-        raise DataError(f"Minari cannot write {dataset_id!r}: {error}") from error
+    except BaseException as error:
+        with suppress(Exception):  # a part of it would pass for the whole
+            minari.delete_dataset(dataset_id)
+        if isinstance(error, ValueError | OSError | ImportError):
+            raise DataError(f"Minari cannot write {dataset_id!r}: {error}") from error
+        raise
     return dataset
 
 

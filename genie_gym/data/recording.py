@@ -143,9 +143,14 @@ class Recording:
             return reader(self._shard(path), name)
         except FileNotFoundError:  # packed into another shard since the folder was scanned
             return reader(self._shard(self._find_again(name)), name)
+        except DataError:
+            raise
         except UNREADABLE as error:
-            message = f"episode {name} in {path} cannot be read ({error}); delete that file to go on without it"
-            raise DataError(message) from error
+            lost = sum(place == path for place, _ in self._places.values())
+            raise DataError(
+                f"episode {name} in {path} cannot be read ({error}); restore that file, or move it away to go on "
+                f"without the {lost} episode(s) in it"
+            ) from error
 
     def _find_again(self, name: str) -> Path:
         places, _ = self._storage.scan()

@@ -102,6 +102,8 @@ class Shard:
         start, stop, _ = slice(start, stop).indices(frames.length)
         if out is None:
             out = np.empty((max(stop - start, 0), *frames.shape), np.uint8)
+        elif out.shape[1:] != frames.shape:
+            raise DataError(f"episode {place[0]} has frames of shape {frames.shape}, others of {out.shape[1:]}")
         size = frames.chunk
         for first in range(start - start % size, stop, size):
             low, high = max(start, first), min(stop, first + size)

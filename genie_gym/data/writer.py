@@ -24,9 +24,10 @@ class RecordingWriter:
 
     Args:
         folder: made if missing; an existing recording of the same game is continued.
-        header: plain JSON values. `game` (a dict with a `name`) and `actions` (their names, by index) belong to the
-            folder and must match what is there; `frame_skip` likewise, 4 by default. All other entries (`policy`,
-            `seed`, ...) describe this run and join the folder's list of `runs`.
+        header: plain JSON values. `game` (a dict with a `name`, or all that `games.GameSpec.to_dict` gives) and
+            `actions` (their names, by index) belong to the folder and must match what is there; `frame_skip` likewise,
+            4 by default. All other entries (`policy`, `seed`, ...) describe this run and join the folder's list of
+            `runs`.
 
     Raises:
         DataError: the folder holds another game or format, or the disk is full or read-only.
@@ -37,9 +38,11 @@ class RecordingWriter:
     def __init__(self, folder: str | Path, header: dict[str, Any]):
         self.storage = Storage(folder)
         self._own: list[Path] = []
+        self._size: tuple[int, ...] | None = None  # of a frame
         merged = _merge(self.storage, header)
         if merged is not None:
             self.storage.write_header(merged)
+        self._actions = header["actions"]
 
     def __enter__(self) -> "RecordingWriter":
         return self
@@ -49,12 +52,25 @@ class RecordingWriter:
             self.close()
 
     def append(self, episode: Episode) -> str:
-        """Stores one episode under the id in its `info["id"]`, or a random one; returns the id."""
+        """Stores one episode under the id in its `info["id"]`, or a random one; returns the id.
+
+        Raises:
+            DataError: it has an action that the header does not name, or frames of another size than the last one.
+        """
+        self._check(episode)
         episode_id = str(episode.info.get("id") or uuid.uuid4().hex)
         self._own.append(self.storage.put(episode_id, episode))
         if _enough(self._own):
             self.close()
         return episode_id
+
+    def _check(self, episode: Episode) -> None:
+        largest, size = int(episode.actions.max()), episode.frames.shape[1:]
+        if largest >= len(self._actions):
+            raise DataError(f"an episode has action {largest}, but the header names {len(self._actions)} actions")
+        if self._size not in (None, size):
+            raise DataError(f"an episode has frames of shape {size}, the last one {self._size}; they must be alike")
+        self._size = size
 
     def close(self) -> None:
         """Packs this writer's episodes into a shard; nothing is lost where this is never called."""
@@ -91,6 +107,10 @@ def _merge(storage: Storage, header: dict[str, Any]) -> dict[str, Any] | None:
     if not isinstance(shared["game"], dict) or not isinstance(shared["actions"], list | tuple):
         raise DataError("a recording's header needs `game` (a dict with a name) and `actions` (a list of names)")
     shared["actions"] = list(shared["actions"])
+    plain = [{"meaning": str(name), "buttons": [], "keys": []} for name in shared["actions"]]
+    shared["game"] = {"actions": plain} | shared["game"]
+    if [action["meaning"] for action in shared["game"]["actions"]] != [action["meaning"] for action in plain]:
+        raise DataError("the names in a header's `actions` must be those of its game's own actions")
     run = {key: value for key, value in header.items() if key not in shared}
     if not storage.header_path.exists():
         return {**shared, "runs": [run | _versions()]}

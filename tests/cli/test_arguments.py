@@ -81,14 +81,16 @@ def test_convert_a_video(monkeypatch):
     given = {"game": "Mine", "fps": 12.5, "terminated": True, "keep_bars": True, "cuts": True}
     command = ["convert", "v.mp4", "a.csv", "--out", "o"]
     got = arrived(monkeypatch, "genie_gym.data.convert.from_video", command, given)
-    assert got == ((Path("v.mp4"), Path("a.csv"), Path("o")), given | {"game": "Mine-Own", "report": print})
+    expected = given | {"game": "Mine-Own", "action_names": None, "report": print}
+    assert got == ((Path("v.mp4"), Path("a.csv"), Path("o")), expected)
 
 
 def test_convert_pictures(monkeypatch, tmp_path):
     given = {"game": "Mine", "fps": 12.5, "terminated": True}
-    command = ["convert", str(tmp_path), "a.csv", "--out", "o"]
+    command = ["convert", str(tmp_path), "a.csv", "--out", "o", "--action-names", "left", "right"]
     got = arrived(monkeypatch, "genie_gym.data.convert.from_frames", command, given)
-    assert got == ((tmp_path, Path("a.csv"), Path("o")), given | {"game": "Mine-Own"})
+    expected = given | {"game": "Mine-Own", "action_names": ("left", "right")}
+    assert got == ((tmp_path, Path("a.csv"), Path("o")), expected)
 
 
 @pytest.mark.parametrize("switches", [{}, {"joint": True}, {"compile": True}])

@@ -177,6 +177,10 @@ def test_video_with_an_action_for_each_kept_frame(video, tmp_path):
         ("a.jsonl", [{"act": 1}], "no `action`, only act"),
         ("a.jsonl", [1.5], r"unknown action 1\.5"),
         ("a.csv", [""], "empty"),
+        ("a.csv", ["0", "", *["0"] * 10], "line 2 is blank, and others follow"),
+        ("a.csv", ["action,reward", "0,1", ",", *["0,1"] * 10], "line 3 is blank"),
+        ("a.csv", ["action,reward", "0,1", ",1", *["0,1"] * 10], "line 3: unknown action ''"),
+        ("a.jsonl", [0, "", *[0] * 10], "line 2 is blank"),
         ("a.xml", ["0"], "should end in one of .csv"),
     ],
 )
@@ -185,6 +189,27 @@ def test_bad_action_files(pictures, tmp_path, name, lines, words):
     with pytest.raises(DataError, match=words):
         convert.from_frames(pictures, actions, tmp_path / "out", action_names=NAMES)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["0", "-1", *["0"] * 10], "line 2: action -1 is not from 0 to 999"),
+        (["0", "1" + "0" * 12, *["0"] * 10], "line 2: action 1000000000000 is not from 0 to 999"),
+        (["action,reward", "up,1", ",1", *["down,1"] * 10], "line 3 has no action"),
+    ],
+)
+def test_actions_from_which_no_names_can_be_guessed(pictures, tmp_path, lines, words):
+    with pytest.raises(DataError, match=words):
+        convert.from_frames(pictures, written(tmp_path / "a.csv", lines), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_odd_names_of_files(pictures, tmp_path):
+    (pictures / "frame_1\u00b2.png").write_bytes((pictures / "frame_1.png").read_bytes())  # a digit, but no number
+    long = pictures.rename(tmp_path / ("p" * 250))
+    recording = convert.from_frames(long, None, tmp_path / "out")
+    assert recording.lengths.sum() == 13 and len(recording.ids[0]) < 150
 
 
 def test_bad_sources(pictures, video, tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from genie_gym import data
+from genie_gym.data import export
 from genie_gym.errors import DataError, MissingExtraError
 
 
@@ -30,5 +31,24 @@ def test_export_is_lossless(recorded, tmp_path, monkeypatch):
         np.testing.assert_array_equal(np.float32(read.rewards), written.rewards)
         assert (read.terminations[-1], read.truncations[-1]) == (written.terminated, written.truncated)
         assert not read.terminations[:-1].any()
-    with pytest.raises(DataError, match="toy/test-v0"):
+    with pytest.raises(DataError, match="toy/test-v0' already"):
         data.export_minari(recording, "toy/test-v0")
+    assert minari.load_dataset("toy/test-v0").total_episodes == len(episodes)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_an_export_that_fails_leaves_no_part_of_it(recorded, tmp_path, monkeypatch):
+    minari = pytest.importorskip("minari")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    recording, _ = recorded
+    buffer = export._buffer
+
+    def damaged(minari, index, episode):
+        if index == 3:
+            raise DataError("episode 3 cannot be read")
+        return buffer(minari, index, episode)
+
+    monkeypatch.setattr(export, "_buffer", damaged)
+    with pytest.raises(DataError, match="episode 3 cannot be read"):
+        data.export_minari(recording, "toy/test-v0")
+    assert "toy/test-v0" not in minari.list_local_datasets()

@@ -64,7 +64,7 @@ def test_what_does_not_fit_together_is_refused(two, make_episode, header, tmp_pa
             data.JoinedClips(clips, shares)
     with pytest.raises(DataError, match=r"same window lengths, got \[8, 9\]"):
         data.JoinedClips([clips[0], data.Clips(two[1], 9)])
-    with data.RecordingWriter(tmp_path / "other", header | {"actions": ["JUMP"]}) as writer:
+    with data.RecordingWriter(tmp_path / "other", header | {"actions": ["NOOP", "LEFT", "JUMP"]}) as writer:
         writer.append(make_episode(1, 15))
     with pytest.raises(DataError, match="same actions"):
         data.JoinedClips([clips[0], data.Clips(data.Recording(tmp_path / "other"), LENGTH)])

@@ -34,7 +34,7 @@ def test_layout_on_disk_is_the_documented_one(recorded):
         assert (frames.compression, frames.compression_opts, frames.chunks) == ("gzip", 4, (16, 64, 64, 3))
         assert file["toy-005"].attrs["length"] == len(episodes[5])
     header = json.loads((recording.folder / "recording.json").read_text())
-    assert (header["game"], header["frame_skip"]) == ({"name": "Toy-Numpy"}, 4)
+    assert (header["game"]["name"], header["frame_skip"]) == ("Toy-Numpy", 4)
     assert header["runs"][0]["policy"] == "random"
     assert header["runs"][0]["versions"]["h5py"] == h5py.__version__
 
@@ -69,7 +69,7 @@ def test_damage_inside_a_shard_names_the_file(recorded):
     middle = len(content) // 2
     content[middle : middle + 100_000] = bytes(100_000)
     shard.write_bytes(content)
-    with pytest.raises(DataError, match=f"{shard.name}.*delete that file"):
+    with pytest.raises(DataError, match=f"{shard.name}.*restore that file, or move it away .* the 6 episode"):
         list(data.Recording(recording.folder).episodes())
 
 
@@ -240,3 +240,12 @@ def test_an_episode_recorded_again_with_large_frames_replaces_itself(recorded, m
     assert len(recording) == 6
     assert [recording.has_large(i) for i in range(6)] == [False, False, True, True, False, False]
     np.testing.assert_array_equal(recording.frames(3, 0, 41), recorded[1][3].frames)
+
+
+def test_frames_of_another_size_are_no_damage(tmp_path, header, make_episode):
+    data.RecordingWriter(tmp_path, header).append(make_episode(0, 10))
+    small = replace(make_episode(1, 10), frames=np.zeros((10, 32, 32, 3), np.uint8))
+    data.RecordingWriter(tmp_path, header).append(small)
+    clips = data.Clips(data.Recording(tmp_path), 4)
+    with pytest.raises(DataError, match=r"toy-001 has frames of shape \(32, 32, 3\), others of \(64, 64, 3\)"):
+        clips.sample(np.random.default_rng(0), 20)

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from genie_gym import data
+from genie_gym import data, games
 from genie_gym.errors import DataError
 
 # Appends episodes of noise for ever, naming each as soon as `append` returns; packs after every third.
@@ -173,3 +175,23 @@ def test_a_shard_is_full_when_its_episodes_are_large(tmp_path, make_episode, hea
     data.pack(tmp_path)
     assert len(list(tmp_path.glob("shard-*.h5"))) == 4 and not list(tmp_path.glob("episode-*.h5"))
     assert data.Recording(tmp_path).ids == [f"toy-{seed:03d}" for seed in range(11)]
+
+
+def test_what_a_header_does_not_know_is_refused_before_it_is_stored(tmp_path, header, make_episode):
+    writer = data.RecordingWriter(tmp_path, header)
+    episode = make_episode(0, 5)
+    with pytest.raises(DataError, match="has action 3, but the header names 3 actions"):
+        writer.append(replace(episode, actions=np.array([0, 1, 2, 3])))
+    writer.append(episode)
+    with pytest.raises(DataError, match=r"shape \(60, 60, 3\), the last one \(64, 64, 3\)"):
+        writer.append(replace(make_episode(1, 5), frames=np.zeros((5, 60, 60, 3), np.uint8)))
+    assert data.Recording(tmp_path).ids == ["toy-000"]
+    with pytest.raises(DataError, match="must be those of its game's own actions"):
+        data.RecordingWriter(tmp_path / "new", {"game": games.find("Toy").to_dict(), "actions": ["NOOP"]})
+
+
+def test_actions_are_described_where_only_their_names_are_given(tmp_path, header, make_episode):
+    with data.RecordingWriter(tmp_path, header) as writer:
+        writer.append(make_episode(0))
+    described = data.Recording(tmp_path).header["game"]["actions"]
+    assert described == [{"meaning": name, "buttons": [], "keys": []} for name in ("NOOP", "LEFT", "RIGHT")]
