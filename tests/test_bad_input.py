@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import genie_gym  # noqa: F401  (registers the ids)
-from genie_gym import paths
+from genie_gym import games, paths
 from genie_gym.cli import main
+from genie_gym.data import Episode, RecordingWriter
 from genie_gym.errors import GenieGymError, InvalidActionError, PromptError
 
 COLLECT = ["--episodes", "2", "--max-steps", "40", "--workers", "1"]
@@ -186,7 +187,7 @@ def test_full_disk_while_fitting():
 def test_full_disk_for_the_demos_pictures(capsys, tmp_path, toy_checkpoint):
     (tmp_path / "file").write_text("")
     line = complaint(capsys, "demo", "Toy", "--checkpoint", toy_checkpoint, "--out", str(tmp_path / "file" / "demo"))
-    assert "cannot write" in line and "--out" in line
+    assert "cannot write" in line and "give another folder" in line
 
 
 def test_nothing_to_inspect(capsys, tmp_path, toy_checkpoint):
@@ -195,7 +196,7 @@ def test_nothing_to_inspect(capsys, tmp_path, toy_checkpoint):
     assert str(tmp_path / "nowhere") in line and "genie-gym collect" in line
     (tmp_path / "file").write_text("")
     line = complaint(capsys, "inspect", toy_checkpoint, "--pieces", "1", "--out", str(tmp_path / "file"))
-    assert "cannot write" in line and "--out" in line
+    assert "cannot write" in line and "give another folder" in line
 
 
 def test_no_weights_of_a_metrics_network(capsys, toy_checkpoint):
@@ -254,3 +255,42 @@ def test_a_seed_that_no_generator_takes(capsys, toy_checkpoint, command):
     for seed in ("-1", str(2**32), "9" * 23):
         line = complaint(capsys, command, *words.get(command, ["Toy"]), "--seed", seed)
         assert f"seed must be from 0 to 4294967295, got {seed}" in line
+
+
+def test_play_of_another_game(capsys, toy_checkpoint, tmp_path):
+    spec = dict(games.find("Toy").to_dict(), name="Kangaroo-Atari2600")  # its actions may well be the same
+    header = {"game": spec, "actions": games.find("Toy").meanings}
+    episode = Episode(np.zeros((20, 64, 64, 3), np.uint8), np.zeros(19, np.int64), np.zeros(19, np.float32))
+    with RecordingWriter(tmp_path / "other", header) as writer:
+        writer.append(episode)
+    main(["collect", "Toy", *COLLECT])
+    pytest.importorskip("sb3_contrib", reason="refit needs sb3-contrib: pip install genie_gym[sb3]")
+    refit = ("refit", "Toy", "--checkpoint", toy_checkpoint)
+    commands = [(command, toy_checkpoint, "--data") for command in ("evaluate", "inspect", "map-buttons")]
+    for command in (*commands, (*refit, "--data"), (*refit, "--test")):
+        line = complaint(capsys, *command, str(tmp_path / "other"))
+        assert f"{tmp_path / 'other'} holds play of Kangaroo-Atari2600, not of Toy-Numpy" in line
+
+
+def test_no_time_to_fit(capsys):
+    main(["collect", "Toy", *COLLECT])
+    for minutes in ("-1", "0", "nan"):
+        line = complaint(capsys, "fit", "Toy", "--minutes", minutes)
+        assert f"minutes must be more than 0, got {float(minutes)}" in line
+
+
+def test_a_path_that_cannot_be_read(capsys, tmp_path):
+    long = tmp_path / ("long" * 100)
+    assert "File name too long" in complaint(capsys, "evaluate", str(long))
+    assert str(long) in complaint(capsys, "roms", "import", str(long))
+
+
+def test_an_own_game_has_no_emulator(capsys):
+    for command in ("collect", "explore"):
+        line = complaint(capsys, command, "Clip-Own")
+        assert "'Clip-Own' is a game of your own" in line and "`fit`, `evaluate`, `inspect` and `play`" in line
+
+
+def test_options_for_videos_alone(capsys, tmp_path):
+    for option in ("--cuts", "--keep-bars"):
+        assert "are for videos" in complaint(capsys, "convert", str(tmp_path), option)

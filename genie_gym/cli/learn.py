@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from genie_gym.cli.names import Game, find_checkpoint, find_name
+from genie_gym.cli.names import Game, find_checkpoint, find_name, find_recording
 from genie_gym.errors import ConfigError
 
 __all__ = ["evaluate", "fit", "fit_upscaler", "map_buttons"]
@@ -82,7 +82,7 @@ def fit_upscaler(
         minutes: Time in all; the preset's number of steps by default.
         data: Folder of a recording made with collect --large; the game's own below the data folder by default.
         out: Folder for the checkpoint with its upscaler; by default the checkpoint itself, or where `gymnasium.make`
-            looks for the game's weights.
+            looks for the game's weights if it is one that ships.
         run: Folder of what is needed to go on, and of TensorBoard's curves; below the data folder by default.
         seed: Of everything random.
         threads: CPU threads.
@@ -146,8 +146,6 @@ def evaluate(
 
     from rich.console import Console
 
-    from genie_gym import paths
-    from genie_gym.data import Recording
     from genie_gym.devices import use_threads
     from genie_gym.files import write_aside
     from genie_gym.pipeline.evaluate import evaluate as score
@@ -156,7 +154,7 @@ def evaluate(
 
     use_threads(threads)
     loaded = load_weights(find_checkpoint(checkpoint), "auto", "auto")
-    recording = Recording(data or paths.data_dir(loaded.game["name"]))
+    recording = find_recording(loaded.game["name"], data)
     asked: dict[str, Any] = {"steps": steps, "temperature": temperature, "order": order, "floor": floor}
     sampling = replace(loaded.sampling, **{name: value for name, value in asked.items() if value is not None})
     figures = score(
@@ -195,8 +193,6 @@ def map_buttons(
 
     from rich.console import Console
 
-    from genie_gym import paths
-    from genie_gym.data import Recording
     from genie_gym.pipeline.button_map import map_buttons as find_buttons
     from genie_gym.pipeline.button_map import summary
     from genie_gym.world_model import Checkpoint
@@ -205,7 +201,7 @@ def map_buttons(
     if out is None and not Path(place).is_dir():
         raise ConfigError(f"{place} lies on the hub; say where to keep it with its buttons, with --out FOLDER")
     loaded = Checkpoint.from_pretrained(place)
-    found = find_buttons(loaded, Recording(data or paths.data_dir(loaded.game["name"])), seed)
+    found = find_buttons(loaded, find_recording(loaded.game["name"], data), seed)
     replace(loaded, buttons=found).save(out or place)
     Console().print(summary(found))
     print(f"kept in {out or place}; play it with its buttons: genie-gym play {out or checkpoint}")

@@ -59,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _complain("interrupted", INTERRUPTED)
         except OSError as error:
             if not _disk_is_full(error):
-                raise
+                if error.filename is None:  # of no file that a user has named: our mistake
+                    raise
+                return _complain(f"{error.filename}: {error.strerror}", FAILED)
             advice = "free some space or set GENIE_GYM_HOME to another disk, then run the same command again"
             return _complain(f"the disk is full ({error}); {advice}", FAILED)
 

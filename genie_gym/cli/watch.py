@@ -5,7 +5,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from genie_gym.cli.names import Game, find_checkpoint
+from genie_gym.cli.names import Game, find_checkpoint, find_recording
 
 __all__ = ["demo", "inspect", "play"]
 
@@ -82,14 +82,13 @@ def inspect(
     from rich.console import Console
 
     from genie_gym import paths
-    from genie_gym.data import Recording
     from genie_gym.pipeline.inspect import inspect as look_inside
     from genie_gym.world_model.weights import load_weights
 
     loaded = load_weights(find_checkpoint(checkpoint), "auto", "auto")
-    own = paths.data_dir(loaded.game["name"])
-    folder = data or (own if (own / "recording.json").is_file() else None)
-    recording = Recording(folder) if folder else None
+    game = loaded.game["name"]
+    known = data or (paths.data_dir(game) / "recording.json").is_file()
+    recording = find_recording(game, data) if known else None
     report = look_inside(loaded, recording, pieces=pieces, seed=seed, out=out, threads=threads)
     Console().print(report)
     print(f"{report.page}: the same in pictures; all figures: {out / 'figures.json'}")

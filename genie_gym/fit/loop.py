@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision, Precision
 from torch import Tensor, nn
 
+from genie_gym.checks import more_than_zero
 from genie_gym.errors import ConfigError
 from genie_gym.files import sweep
 from genie_gym.fit.average import WeightAverage
@@ -77,8 +78,7 @@ class FitConfig:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
             raise ConfigError("give either steps or minutes, not both and not neither")
-        if self.minutes is not None and not 0 < self.minutes < math.inf:
-            raise ConfigError(f"minutes must be more than 0; got {self.minutes}")
+        more_than_zero(minutes=self.minutes)
         if self.steps is not None and self.steps < 1:
             raise ConfigError(f"steps must be 1 or more; got {self.steps}")
         for one, other in (("batch", "accumulate"), ("log_every", "validate_every")):

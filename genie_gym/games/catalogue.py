@@ -117,6 +117,11 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _unknown(name: str, wanted: str) -> str:
+    if wanted.endswith("-own"):
+        return (
+            f"{name!r} is a game of your own, which has no emulator here; `fit`, `evaluate`, `inspect` and `play` take "
+            "it, where it has been recorded or fitted, and `games.wrap` its environment."
+        )
     close = difflib.get_close_matches(wanted, [*_by_lower(), *_by_title()], n=3)
     meant = dict.fromkeys(guess for key in close for guess in _by_title().get(key) or [_by_lower()[key]])
     hint = f"Did you mean {' or '.join(list(meant)[:3])}? " if meant else ""

@@ -120,11 +120,13 @@ def _check_spaces(env: gym.Env) -> None:
 
 def _own_spec(env: gym.Env, title: str, frame_skip: int) -> GameSpec:
     """A spec made of what the environment says about itself."""
+    if frame_skip < 1:
+        raise GameError(f"frame_skip should be at least 1. Received {frame_skip}.")
     count = int(env.action_space.n)  # type: ignore[attr-defined]
     given = env.get_wrapper_attr("get_action_meanings")() if env.has_wrapper_attr("get_action_meanings") else None
     meanings = given or [f"ACTION_{i}" for i in range(count)]
     keys = env.get_wrapper_attr("get_keys_to_action")() if env.has_wrapper_attr("get_keys_to_action") else {}
     keys_of = {int(action): key_names(pressed) for pressed, action in keys.items()}
     actions = tuple(Action(str(meaning), keys=keys_of.get(i, ())) for i, meaning in enumerate(meanings))
-    fps = float(env.metadata.get("render_fps", 60)) / frame_skip
+    fps = float(env.metadata.get("render_fps") or 60) / frame_skip
     return GameSpec(own_name(title), title, "Own", actions, fps, frame_skip)

@@ -1,4 +1,4 @@
-"""What games there are, and what of each is on this machine: ROM, recordings, weights."""
+"""What games there are, one's own included, and what of each is on this machine: ROM, recordings, weights."""
 
 from dataclasses import dataclass
 from importlib import resources
@@ -45,20 +45,26 @@ def _row(name: str, genre: str) -> GameRow:
         name=name,
         system=name.rpartition("-")[2],
         genre=genre,
-        rom=available(name),
+        rom=name in catalogue.names() and available(name),
         data=any(paths.data_dir(name).glob("*.h5")),
         weights=(paths.weights_dir(name) / "config.json").is_file() or shipped.is_file(),
     )
 
 
 def _of_system(system: str | None) -> list[str]:
-    names = catalogue.names()
+    names = sorted({*catalogue.names(), *_own()})
     if system is None:
         return names
     systems = sorted({name.rpartition("-")[2] for name in names})
     if system.lower() not in map(str.lower, systems):
         raise GameError(f"Unknown system {system!r}. Choose one of {', '.join(systems)}.")
     return [name for name in names if name.rpartition("-")[2].lower() == system.lower()]
+
+
+def _own() -> list[str]:
+    """Games that one has brought oneself: whatever is recorded or fitted under a name of that form."""
+    folders = [*paths.data_dir("").glob("*-Own"), *paths.weights_dir("").glob("*-Own")]
+    return [folder.name for folder in folders if folder.is_dir()]
 
 
 def _genres(wanted: str | None) -> dict[str, str]:

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 
 from genie_gym import paths
-from genie_gym.checks import check_seed
+from genie_gym.checks import check_seed, more_than_zero
 from genie_gym.data import Pairs, Recording
 from genie_gym.devices import use_threads
+from genie_gym.errors import ConfigError
 from genie_gym.fit import FitReport, UpscalerPreset, fit_upscaler, upscaler_preset
 from genie_gym.models.upscaler import Upscaler
 from genie_gym.pipeline.fit_data import check_game
@@ -57,7 +58,7 @@ def add_upscaler(
         minutes: time in all; None goes by the preset's steps.
         data: folder of a recording with large frames (`collect(..., large=True)`); the game's own by default.
         out: folder for the checkpoint with its upscaler; `checkpoint` itself by default, or the user's own weights of
-            the game where that is the one that ships with genie_gym or lies on the hub.
+            the game where that is the one that ships with genie_gym. A model on the hub needs one.
         run: folder of the fit's state and TensorBoard events; below `paths.home()/runs` by default.
         seed: of everything random.
         threads: CPU threads; torch's choice by default.
@@ -66,12 +67,16 @@ def add_upscaler(
     Raises:
         CheckpointError: there is no such checkpoint, or it is damaged.
         DataError: there is no recording, or none with large frames among its training or its held-out episodes.
-        ConfigError: unknown preset, the recording is of another game, or the run was begun with other settings.
+        ConfigError: unknown preset, the recording is of another game, the run was begun with other settings, or a model
+            on the hub has no folder to go to.
     """
     check_seed(seed)
+    more_than_zero(minutes=minutes)
     use_threads(threads)
     chosen = replace(upscaler_preset(size), **(changes or {}))
     loaded = Checkpoint.from_pretrained(checkpoint)
+    if out is None and not Path(checkpoint).is_dir():
+        raise ConfigError(f"{checkpoint} lies on the hub; say where to keep it with its upscaler, with --out FOLDER")
     game = loaded.game["name"]
     recording = Recording(data or paths.data_dir(game))
     check_game(game, recording)
@@ -94,7 +99,7 @@ def add_upscaler(
 def _own_place(checkpoint: str | Path, game: str) -> Path:
     """Where a checkpoint may be changed."""
     folder = Path(checkpoint)
-    return folder if folder.is_dir() and folder != shipped_weights(game) else paths.weights_dir(game)
+    return folder if folder != shipped_weights(game) else paths.weights_dir(game)
 
 
 def _about(size: str, seed: int, train: Pairs, report: FitReport) -> str:

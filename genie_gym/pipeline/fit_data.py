@@ -41,7 +41,7 @@ def check_game(game: str, recording: Recording) -> None:
     """Raises ConfigError where the recording is of another game."""
     recorded = recording.header["game"].get("name")
     if recorded != game:
-        raise ConfigError(f"{recording.folder} holds play of {recorded}, not of {game}; give another one with --data")
+        raise ConfigError(f"{recording.folder} holds play of {recorded}, not of {game}; give another folder")
 
 
 def note_data(path: Path, data: FitData) -> list[FitData]:

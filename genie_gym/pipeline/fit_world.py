@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from genie_gym import games, paths
-from genie_gym.checks import check_seed
+from genie_gym.checks import check_seed, more_than_zero
 from genie_gym.data import Clips, Recording, split
 from genie_gym.devices import use_threads
-from genie_gym.errors import CheckpointError, ConfigError
+from genie_gym.errors import CheckpointError, ConfigError, DataError
 from genie_gym.fit import (
     FitConfig,
     FitReport,
@@ -88,17 +88,19 @@ def fit_world(
         changes: not yet used by the command line: replacements of the preset's fields, for tests and studies.
 
     Raises:
-        DataError: there is no recording, or it is too short.
-        ConfigError: unknown preset, an impossible number of latent actions, none to be fitted jointly, the recording
-            is of another game, or the run folder was begun with other settings or other actions. More data of the same
-            game are no error: they are told of, and noted in the checkpoint's provenance.
+        DataError: there is no recording, it is too short, or its frames have another size than the model's.
+        ConfigError: unknown preset, no time, an impossible number of latent actions, none to be fitted jointly, the
+            recording is of another game, or the run folder was begun with other settings or other actions. More data of
+            the same game are no error: they are told of, and noted in the checkpoint's provenance.
     """
     check_seed(seed)
+    more_than_zero(minutes=minutes)
     use_threads(threads)
     chosen = _changed(preset(size), changes)
     recording = Recording(data or paths.data_dir(game))
     if game in games.names():  # one's own may be called anything
         check_game(game, recording)
+    _check_size(recording, chosen.tokenizer.size)
     codes = _latent_actions(recording, latent_actions, joint)
     run = Path(run or paths.home() / "runs" / f"{game}-{size}{'-latent' if codes else ''}{'-joint' if joint else ''}")
     train, _ = split_in_two(recording)
@@ -212,6 +214,15 @@ def _checkpoint(
         "metrics": {f"{name} {k}": round(v, 4) for name, stage in stages.items() for k, v in stage.metrics.items()},
     }
     return Checkpoint(model, recording.header["game"], draw_starts(recording, train, seed), provenance=provenance)
+
+
+def _check_size(recording: Recording, side: int) -> None:
+    shape = recording.frames(0, 0, 1).shape[1:]
+    if shape != (side, side, 3):
+        raise DataError(
+            f"{recording.folder} has frames of shape {shape}, the model's are ({side}, {side}, 3); resize yours with "
+            "genie_gym.frames.square before they are recorded"
+        )
 
 
 def _latent_actions(recording: Recording, asked: int | None, joint: bool) -> int:

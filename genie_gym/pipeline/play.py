@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from genie_gym.checks import more_than_zero
 from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import ConfigError, MissingExtraError
 from genie_gym.world_model import Checkpoint
@@ -37,8 +38,7 @@ def play(
         ConfigError: there is no screen, or the zoom is not above 0.
         MissingExtraError: pygame is not installed.
     """
-    if zoom <= 0:
-        raise ConfigError(f"zoom must be above 0, got {zoom}")
+    more_than_zero(zoom=zoom)
     try:
         import pygame
 

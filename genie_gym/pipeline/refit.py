@@ -13,6 +13,7 @@ from genie_gym.data import Recording
 from genie_gym.devices import use_threads
 from genie_gym.errors import ConfigError
 from genie_gym.pipeline.evaluate import check_actions
+from genie_gym.pipeline.fit_data import check_game
 from genie_gym.pipeline.refit_config import RefitConfig
 from genie_gym.pipeline.refit_page import write_page
 from genie_gym.pipeline.refit_round import Round, Stopped
@@ -108,7 +109,8 @@ def refit(
         explorer: how the agent learns.
 
     Raises:
-        ConfigError: an option out of range, a recording with other actions, or the run was begun with other settings.
+        ConfigError: an option out of range, a recording of another game or with other actions, or the run was begun
+            with other settings.
         CheckpointError: the game has no weights.
         DataError: there is no recording, or its episodes are too short.
         GameError, MissingExtraError: the game does not start, or the extra `sb3` is missing.
@@ -148,6 +150,7 @@ def _begin(
     loaded = Checkpoint.from_pretrained(base if there else find_weights(name, checkpoint)[0])
     for recording in (old, unseen):
         if recording is not None:
+            check_game(name, recording)
             check_actions(loaded, recording)
     asked = {"game": name, "checkpoint": checkpoint and str(checkpoint), "data": str(old.folder.absolute())}
     parts = asdict(config)

@@ -42,6 +42,9 @@ def read_notes(path: Path) -> dict[str, Any]:
         CheckpointError: the file is damaged.
     """
     try:
-        return json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        notes = json.loads(path.read_text())
+        if not isinstance(notes, dict):
+            raise ValueError(f"it holds no settings, but {notes!r:.40}")
+        return notes
+    except ValueError as error:
         raise CheckpointError(f"{path} is damaged ({error}); remove {path.parent} to start again") from error

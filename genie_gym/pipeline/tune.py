@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from genie_gym.checks import more_than_zero
 from genie_gym.data import Clips, JoinedClips, Recording, split
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.fit import FitConfig, FitReport, fit_decoder, fit_dynamics, preset
@@ -43,8 +44,7 @@ class TuneConfig:
     def __post_init__(self) -> None:
         if self.decoder_steps < 1 or self.dynamics_steps < 1:
             raise ConfigError(f"steps must be 1 or more; got {self.decoder_steps} and {self.dynamics_steps}")
-        if self.lr <= 0:
-            raise ConfigError(f"lr must be more than 0; got {self.lr}")
+        more_than_zero(lr=self.lr)
         if not 0 <= self.new_share <= 1:
             raise ConfigError(f"new_share must lie in [0, 1]; got {self.new_share}")
 

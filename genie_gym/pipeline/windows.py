@@ -45,6 +45,6 @@ def split_in_two(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     if len(recording) < 2:
         raise DataError(
             f"{recording.folder} holds a single episode, of {recording.lengths[0]} frames, and one must be held out "
-            "to validate with; record or convert some more (a video of 14 seconds or more becomes several episodes)"
+            "to validate with; record or convert some more (a video of 7 seconds or more becomes several episodes)"
         )
     return split(recording)

@@ -13,6 +13,7 @@ import pytest
 
 from genie_gym import games, paths
 from genie_gym.cli import main
+from genie_gym.cli.names import find_checkpoint
 from genie_gym.data import Recording
 from genie_gym.envs import WorldModelEnv
 from genie_gym.fit import PRESETS, UPSCALER_PRESETS, FitConfig, Preset, UpscalerPreset
@@ -139,16 +140,22 @@ def test_convert_makes_a_game_that_can_be_fitted(tmp_path, capsys, monkeypatch):
             cv2.imwrite(str(folder / f"{i}.png"), rng.integers(0, 256, (40, 60, 3), np.uint8))
         actions = tmp_path / f"{episode}.csv"
         actions.write_text("action\n" + "left\nright\n" * 12)
-        assert main(["convert", str(folder), str(actions), "--game", "Pinball"]) == 0
+        words = ["convert", str(folder), str(actions), "--game", "Pinball", "--action-names", "left", "right", "tilt"]
+        assert main(words) == 0
     text = capsys.readouterr().out
     assert "2 episodes, 48 frames" in text and "map-buttons" not in text
 
     recording = Recording(paths.data_dir("Pinball-Own"))
-    assert recording.header["actions"] == ["left", "right"]
+    assert recording.header["actions"] == ["left", "right", "tilt"]
     np.testing.assert_array_equal(recording[0].actions[:3], [0, 1, 0])
 
-    assert main(["fit", "Pinball-Own", "--preset", "miniature"]) == 0
+    assert main(["fit", "Pinball", "--preset", "miniature"]) == 0  # with -Own or without
     assert Checkpoint.load(paths.weights_dir("Pinball-Own")).game["name"] == "Pinball-Own"
+    (tmp_path / "Pinball").mkdir()  # hides nothing
+    monkeypatch.chdir(tmp_path)
+    assert find_checkpoint("Pinball") == find_checkpoint("Pinball-Own") == str(paths.weights_dir("Pinball-Own"))
+    assert main(["games", "--system", "Own"]) == 0
+    assert "Pinball-Own" in capsys.readouterr().out
 
 
 def test_a_game_from_video_alone(tmp_path, capsys, monkeypatch):

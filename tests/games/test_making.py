@@ -79,3 +79,12 @@ def test_availability():
     assert not games.available("SuperMarioBros")
     with pytest.raises(GameError, match="Unknown game"):
         games.available("Night")
+
+
+def test_wrap_refuses_to_skip_no_frames_and_knows_no_pace():
+    for wrong in (0, -1):
+        with pytest.raises(GameError, match=f"frame_skip should be at least 1. Received {wrong}"):
+            games.wrap(Blank(), frame_skip=wrong)
+    env = Blank()
+    env.metadata = {"render_fps": None}  # which is as good as none
+    assert games.wrap(env, frame_skip=4).game.fps == 15

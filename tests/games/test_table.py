@@ -47,3 +47,12 @@ def test_wrong_filters_list_the_choices(home):
     (home / "retroact.csv").write_text(HEADER + MARIO)
     with pytest.raises(GameError, match=r"Unknown genre 'platformer'.*pl"):
         game_rows(genre="platformer")
+
+
+def test_ones_own_games_show_where_they_are_recorded_or_fitted():
+    for place, file in ((paths.data_dir("Clip-Own"), "0.h5"), (paths.weights_dir("Pinball-Own"), "config.json")):
+        place.mkdir(parents=True)
+        (place / file).touch()
+    own = {entry.name: (entry.data, entry.weights, entry.rom) for entry in game_rows(system="own")}
+    assert own == {"Clip-Own": (True, False, False), "Pinball-Own": (False, True, False)}
+    assert row("Clip-Own").system == "Own" and row("Airstriker-Genesis").weights

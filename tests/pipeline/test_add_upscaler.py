@@ -97,8 +97,17 @@ def test_a_checkpoint_that_ships_is_not_changed(recording, tmp_path, monkeypatch
     assert (paths.home() / "runs" / "Toy-Numpy-upscaler-tiny" / "state.safetensors").is_file()
 
 
+def test_a_model_on_the_hub_needs_a_folder_to_go_to(recording, tmp_path, monkeypatch, toy_checkpoint):
+    """Or it would replace the user's own weights of that game."""
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **options: toy_checkpoint)
+    with pytest.raises(ConfigError, match=r"somebody/toy lies on the hub; .* --out FOLDER"):
+        add_upscaler("somebody/toy", data=recording, changes=CHANGES)
+    report = add_upscaler("somebody/toy", data=recording, changes=CHANGES, out=tmp_path / "out")
+    assert report.checkpoint == tmp_path / "out" and not paths.weights_dir("Toy-Numpy").exists()
+
+
 def test_another_game_no_recording_and_no_large_frames(checkpoint, recording, tmp_path):
-    with pytest.raises(ConfigError, match=r"holds play of Toy-Numpy, not of Airstriker-Genesis; .* --data"):
+    with pytest.raises(ConfigError, match=r"holds play of Toy-Numpy, not of Airstriker-Genesis; give another folder"):
         add_upscaler(shipped_weights("Airstriker-Genesis"), data=recording)
     with pytest.raises(DataError, match="genie-gym collect Toy-Numpy"):
         add_upscaler(checkpoint)

@@ -40,5 +40,5 @@ def test_no_screen(toy_checkpoint, monkeypatch):
 
 
 def test_zoom(toy_checkpoint):
-    with pytest.raises(ConfigError, match="zoom must be above 0, got -1"):
+    with pytest.raises(ConfigError, match="zoom must be more than 0, got -1"):
         play(toy_checkpoint, zoom=-1)

@@ -33,7 +33,7 @@ def test_a_setting_of_a_newer_version_is_not_compared(tmp_path):
         same_settings(tmp_path / "settings.json", {**SETTINGS, "colours": 3, "seed": 1})
 
 
-@pytest.mark.parametrize("content", [b"", b'{"game": ', b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b'{"game": ', b"\xff\xfe", b"[1, 2]"])
 def test_damage_is_said_in_one_line(tmp_path, content):
     path = tmp_path / "settings.json"
     path.write_bytes(content)

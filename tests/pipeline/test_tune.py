@@ -89,7 +89,7 @@ def test_a_recording_with_nothing_to_train_on(checkpoint, tmp_path):
     ("options", "says"),
     [
         ({"decoder_steps": 0}, "steps must be 1 or more; got 0 and 3000"),
-        ({"lr": 0.0}, "lr must be more than 0; got 0.0"),
+        ({"lr": 0.0}, "lr must be more than 0, got 0.0"),
         ({"new_share": 1.5}, "new_share must lie in"),
     ],
 )
