@@ -34,7 +34,9 @@ class Watcher(Protocol):
 
 
 def train(agent: BaseAlgorithm, steps: int, watcher: Watcher, tensorboard: Path, save_every: float = 120.0) -> bool:
-    """Trains until the agent has taken so many steps in all, earlier calls included.
+    """Trains until the agent has learned from so many steps in all, earlier calls included.
+
+    Steps of a rollout that was stopped before its end taught it nothing, and are not counted.
 
     Args:
         agent: new, or loaded with its step counter.
@@ -45,25 +47,37 @@ def train(agent: BaseAlgorithm, steps: int, watcher: Watcher, tensorboard: Path,
     Returns:
         True where the target was reached, False where the watcher stopped it.
     """
-    if agent.num_timesteps < steps:
+    finished = agent.num_timesteps >= steps
+    if not finished:
+        books = _Books(watcher, save_every)
         agent.set_logger(configure(str(tensorboard), ["tensorboard"]))
         left = steps - agent.num_timesteps
-        agent.learn(left, _Books(watcher, save_every), log_interval=1, reset_num_timesteps=False)
+        agent.learn(left, books, log_interval=1, reset_num_timesteps=False)
+        finished = not books.stopped
+        if books.stopped:
+            agent.num_timesteps = books.learned
         watcher.save()
         agent.logger.close()
-    return agent.num_timesteps >= steps
+    return finished
 
 
 class _Books(BaseCallback):
-    """Passes on what Stable-Baselines3 tells."""
+    """Passes on what Stable-Baselines3 tells.
+
+    Attributes:
+        learned: steps up to the last update.
+        stopped: whether the watcher has stopped the training.
+    """
 
     def __init__(self, watcher: Watcher, save_every: float):
         super().__init__()
+        self.learned, self.stopped = 0, False
         self._watcher, self._save_every, self._saved = watcher, save_every, time.monotonic()
 
     def _on_step(self) -> bool:
         frames = rearrange(self.locals["new_obs"], "n c h w -> n h w c")  # agents see colours first
-        return self._watcher.see(self.num_timesteps, frames, self._rewards())
+        self.stopped = not self._watcher.see(self.num_timesteps, frames, self._rewards())
+        return not self.stopped
 
     def _rewards(self) -> np.ndarray:
         infos, normalizer = self.locals["infos"], self.model.get_vec_normalize_env()
@@ -78,6 +92,7 @@ class _Books(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         """Between two updates the agent is whole."""
+        self.learned = self.num_timesteps
         if time.monotonic() - self._saved >= self._save_every:
             self._watcher.save()
             self._saved = time.monotonic()

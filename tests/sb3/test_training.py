@@ -48,10 +48,12 @@ def test_every_step_is_told(tmp_path):
 
 def test_a_stop_ends_it_and_the_rest_can_follow(tmp_path):
     trained = agent()
-    assert not train(trained, 32, Notes(last=10), tmp_path)
-    assert trained.num_timesteps == 10
+    assert not train(trained, 32, Notes(last=20), tmp_path)
+    assert (trained.num_timesteps, trained._n_updates) == (16, 1)  # it was stopped in its second rollout of 16 steps
+    assert not train(trained, 32, Notes(last=32), tmp_path)  # at the last step, before it has learned from it
+    assert (trained.num_timesteps, trained._n_updates) == (16, 1)
     assert train(trained, 32, Notes(), tmp_path)
-    assert trained.num_timesteps >= 32
+    assert (trained.num_timesteps, trained._n_updates) == (32, 2)
     notes = Notes()
     assert train(trained, 32, notes, tmp_path)  # there already
     assert notes.steps == [] and notes.saved == 0
