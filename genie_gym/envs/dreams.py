@@ -93,7 +93,8 @@ class Dreams:
         return self._state is not None
 
     def begin(self, rows: list[int], streams: list[np.random.Generator], prompts: list[Prompt | None]) -> torch.Tensor:
-        """Starts the dreams in `rows` again, each from its prompt, or from a piece of real play drawn from its stream.
+        """Starts the dreams in `rows` (ascending) again, each from its prompt, or from a piece of real play drawn from
+        its stream; prompts are all of one length, or all None.
 
         Returns:
             uint8 (len(rows), s, s, 3) on the model's device, the newest frame of each as the model sees it; s is
@@ -106,13 +107,12 @@ class Dreams:
             raise gym.error.ResetNeeded(f"call reset() first; only dreams {rows} of {self.count} were to begin")
         given = [prompt and self._in_codes(prompt) for prompt in prompts]
         chosen = [prompt or self._draw_start(stream) for prompt, stream in zip(given, streams, strict=True)]
-        seeds = np.array([stream.integers(2**63) for stream in streams])
-        frames = torch.empty((len(rows), self.size, self.size, 3), dtype=torch.uint8, device=self.model.device)
-        for alike in _alike(chosen):  # prompts of equal length are one batch
-            state, seen = self._start([chosen[i] for i in alike], seeds[alike])
-            self._put([rows[i] for i in alike], state)
-            frames[alike] = seen
-        return self._shown(frames)
+        state, seen = self._start(chosen, np.array([stream.integers(2**63) for stream in streams]))
+        if self._state is None or len(rows) == self.count:
+            self._state = state
+        else:
+            self._state.put(torch.tensor(rows, device=self.model.device), state)
+        return self._shown(seen)
 
     def step(self, actions: np.ndarray | torch.Tensor) -> Outcome:
         """Takes one action int64 (N,) in each dream.
@@ -179,15 +179,6 @@ class Dreams:
         actions = np.stack([unknown if actions is None else actions for _, actions in prompts])
         return self.model.start(frames, torch.from_numpy(actions), torch.from_numpy(seeds))
 
-    def _put(self, rows: list[int], state: DreamState) -> None:
-        if rows == list(range(self.count)):
-            self._state = state
-            return
-        if self._state is None:  # prompts of different lengths: the first ones make room for all
-            blank = np.zeros((1, self.size, self.size, 3), np.uint8)
-            self._state, _ = self._start([(blank, None)] * self.count, np.zeros(self.count, np.int64))
-        self._state.put(torch.tensor(rows, device=self.model.device), state)
-
 
 def _find_upscaler(loaded: Checkpoint, checkpoint: str | Path | None) -> Upscaler:
     if loaded.upscaler is None:
@@ -222,11 +213,3 @@ def _context(asked: int | None, kept: int) -> int:
             f"context must be a whole number in 1 .. {kept} (the checkpoint keeps {kept} frames a start); got {asked!r}"
         )
     return asked
-
-
-def _alike(prompts: list[Prompt]) -> list[list[int]]:
-    """Indices of prompts, grouped by their number of frames."""
-    groups: dict[int, list[int]] = {}
-    for i, (frames, _) in enumerate(prompts):
-        groups.setdefault(len(frames), []).append(i)
-    return list(groups.values())

@@ -1,6 +1,7 @@
 """Finding a game's weights, and loading each only once a process: ten environments share one model."""
 
-from functools import lru_cache
+import os
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -72,8 +73,15 @@ def load_weights(checkpoint: str, device: str, precision: str, compiled: bool = 
     return _load(checkpoint, place, resolve(precision, place), compiled, written)
 
 
+@cache
+def _forked_alone() -> None:
+    """A forked process has none of its parent's threads, and would wait for them for ever: AsyncVectorEnv forks."""
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
 @lru_cache(maxsize=8)
 def _load(checkpoint: str, device: torch.device, dtype: torch.dtype, compiled: bool, written: int) -> Checkpoint:
+    _forked_alone()
     loaded = Checkpoint.from_pretrained(checkpoint, device)
     loaded.model.run_in(dtype)
     if compiled:

@@ -1,5 +1,9 @@
 """Many dreams: equal to as many single ones, the three ways to reset, and Gymnasium's form of infos."""
 
+import os
+import subprocess
+import sys
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -194,3 +198,24 @@ def test_wrong_actions_on_a_gpu_are_refused_and_it_goes_on(toy_checkpoint):
     with pytest.raises(InvalidActionError, match="3 integer"):
         env.step(torch.zeros(3, 1, device="cuda", dtype=torch.long))
     assert env.step(torch.zeros(3, device="cuda", dtype=torch.long))[0].is_cuda
+
+
+FORKED = """
+import gymnasium as gym, genie_gym, sys, torch
+torch.set_num_threads(2)
+env = gym.make("GenieRedux/Toy-v0", checkpoint=sys.argv[1])
+env.reset(seed=0)
+env.step(0)
+envs = gym.make_vec("GenieRedux/Toy-v0", num_envs=2, vectorization_mode="async", checkpoint=sys.argv[1])
+envs.reset(seed=0)
+print(envs.step(envs.action_space.sample())[0].shape)
+envs.close()
+"""
+
+
+def test_forked_processes_step_although_their_parent_has_stepped(toy_checkpoint):
+    """Torch's threads stay in the parent, and would be waited for without end."""
+    command = [sys.executable, "-c", FORKED, toy_checkpoint]
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "(2, 64, 64, 3)\n", done.stderr
