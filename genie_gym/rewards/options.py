@@ -1,5 +1,6 @@
 """What a user chooses about an intrinsic reward, and the reward that follows from it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +69,10 @@ class RewardOptions:
             raise ConfigError(f"mode must be one of {', '.join(MODES)}; got {self.mode!r}")
         if not 0 <= self.gamma <= 1:
             raise ConfigError(f"gamma must lie in [0, 1]; got {self.gamma}")
-        if self.every < 1:
-            raise ConfigError(f"every must be 1 or more; got {self.every}")
+        if not isinstance(self.every, int) or self.every < 1:
+            raise ConfigError(f"every must be a whole number, 1 or more; got {self.every!r}")
+        if not isinstance(self.coefficient, int | float) or not math.isfinite(self.coefficient):
+            raise ConfigError(f"coefficient must be a number; got {self.coefficient!r}")
 
 
 def make_reward(

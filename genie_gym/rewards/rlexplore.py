@@ -105,7 +105,7 @@ class RolloutReward:
             self.update(samples)
         paid = self.scale(rewards[lead:], move=sync)
         if sync:
-            self._before = steps.last(self.reward.window - 1)
+            self._before = steps.last(max(1, self.reward.window - 1))  # one at least, to see what goes on
             self.calls += 1
         return paid
 
@@ -236,7 +236,7 @@ def _pictures(given: Any) -> Tensor:
     pictures = torch.as_tensor(given).cpu()
     if pictures.ndim != 5 or 3 not in (pictures.shape[2], pictures.shape[4]):
         raise ConfigError(f"pictures have shape (n_steps, n_envs, s, s, 3); got {tuple(pictures.shape)}")
-    if pictures.dtype.is_floating_point and pictures.max() > 1:
+    if pictures.dtype.is_floating_point and (pictures.max() > 1 or not pictures.any()):
         pictures = pictures.to(torch.uint8)  # RLeXplore keeps whole numbers as floats
     if pictures.dtype != torch.uint8:
         raise ConfigError(f"pictures hold whole numbers from 0 to 255; got {pictures.dtype} up to {pictures.max()}")

@@ -43,6 +43,8 @@ class RewardStream:
         rewards = stream.see(frames, game_rewards)
         stream.begin(first_frames, rows)  # where a new episode began
 
+    `restart`, at a reset that is to give the same steps again, counts anew which of them are scored.
+
     Args:
         reward: what to score with.
         count: N.
@@ -52,12 +54,14 @@ class RewardStream:
 
     Attributes:
         score: the Score of the last step's scored rows, and `scored` which rows these are (bool (N,)): for plots.
+        training: whether level and scale move and baselines learn; set it to False where an agent is only evaluated.
     """
 
     def __init__(self, reward: IntrinsicReward, count: int, size: int, actions: int, options: RewardOptions):
         self.reward, self.options, self.actions = reward, options, actions
         self.memory = FrameMemory(count, reward.window, (size, size, 3))
         self.level, self.scale = RewardLevel(), ReturnScale(count, options.gamma)
+        self.training = True
         self.score, self.scored = Score(torch.zeros(0)), np.zeros(count, bool)
         self._live = np.ones(count, bool)
         self._steps = 0
@@ -66,8 +70,11 @@ class RewardStream:
     def begin(self, frames: np.ndarray, rows: np.ndarray | None = None) -> None:
         """Forgets the past of some rows (bool (N,); None for all), whose episodes begin at uint8 (rows, s, s, 3)."""
         self.memory.begin(frames, rows)
-        if rows is None or rows.all():  # a reset with the same seed is then scored at the same steps
-            self._steps = 0
+
+    def restart(self) -> None:
+        """Counts steps from 0 again, of which one in `every` is scored: not at the end of each episode, or those that
+        are shorter would never be."""
+        self._steps = 0
 
     def check(self, actions: np.ndarray) -> None:
         """Raises InvalidActionError unless actions are N whole numbers from 0 to `actions` - 1."""
@@ -114,17 +121,19 @@ class RewardStream:
     def _mixed(self, intrinsic: np.ndarray, game_rewards: np.ndarray) -> np.ndarray:
         paid = intrinsic.astype(np.float64)
         if self.options.center:
-            self.level.update(paid, self.scored)
+            if self.training:
+                self.level.update(paid, self.scored)
             paid = self.level(paid, self.scored)
         if self.options.normalize:
-            self.scale.update(paid, self._live)
+            if self.training:
+                self.scale.update(paid, self._live)
             paid = self.scale(paid)
         paid = self.options.coefficient * paid
         return paid if self.options.mode == "replace" else paid + game_rewards
 
     def _learn(self) -> None:
         """Lets a baseline learn from the windows just scored, once there are enough of them for a batch."""
-        if not self.reward.learns:
+        if not (self.reward.learns and self.training):
             return
         rows = np.flatnonzero(self.scored)
         self._lessons.append((self.memory.frames(rows), self.memory.actions(rows)))

@@ -21,7 +21,8 @@ class DreamVecEnv(VecEnv):
         model = PPO("CnnPolicy", DreamVecEnv("Airstriker", num_envs=16, max_episode_steps=200))
 
     Args:
-        game, num_envs, max_episode_steps, options: as of WorldModelVectorEnv, but `tensors`. Without a limit on the
+        game, num_envs, max_episode_steps, options: as of WorldModelVectorEnv, but `tensors` and
+            `autoreset_mode`. Without a limit on the
             steps a dream goes on until the model says it ended.
 
     Observations are uint8 (N, 64, 64, 3), rewards float32 (N,); `infos[i]` holds "terminal_observation" and
@@ -38,6 +39,8 @@ class DreamVecEnv(VecEnv):
     ):
         if options.get("tensors"):
             raise ConfigError("Stable-Baselines3 takes arrays only; leave tensors out, or use WorldModelVectorEnv")
+        if "autoreset_mode" in options:
+            raise ConfigError("Stable-Baselines3 wants dreams reset as they end; leave autoreset_mode out")
         self.dreams = WorldModelVectorEnv(
             num_envs, game, max_episode_steps=max_episode_steps, autoreset_mode=AutoresetMode.SAME_STEP, **options
         )

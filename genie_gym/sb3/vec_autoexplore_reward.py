@@ -36,7 +36,8 @@ class VecAutoExploreReward(VecEnvWrapper):
     scored, before normalisation and coefficient.
 
     Attributes:
-        reward_stream: the RewardStream; its `score.map` shows where in the picture the last rewards came from.
+        reward_stream: the RewardStream; its `score.map` shows where in the picture the last rewards came from, and
+            `training = False` holds centring and normalisation still, for evaluation.
 
     Raises:
         ConfigError: an option out of range, or pictures or actions that the world model does not know.
@@ -54,6 +55,7 @@ class VecAutoExploreReward(VecEnvWrapper):
         frames = self.venv.reset()
         assert isinstance(frames, np.ndarray)
         self.reward_stream.begin(frames)
+        self.reward_stream.restart()
         return frames
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -71,6 +73,8 @@ class VecAutoExploreReward(VecEnvWrapper):
             last = frames.copy()
             for row in np.flatnonzero(dones):
                 last[row] = infos[row]["terminal_observation"]
+        # Dreams that are paid otherwise tell the game's own.
+        game_rewards = np.array([info.get("game_reward", own) for info, own in zip(infos, game_rewards, strict=True)])
         rewards = self.reward_stream.see(last, game_rewards)
         self.reward_stream.begin(frames[dones], dones)
         told = zip(infos, game_rewards, rewards.intrinsic, strict=True)

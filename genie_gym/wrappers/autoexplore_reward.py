@@ -29,7 +29,8 @@ class AutoExploreReward(gym.Wrapper[np.ndarray, np.int64, np.ndarray, np.int64],
     before normalisation and coefficient.
 
     Attributes:
-        reward_stream: the RewardStream; its `score.map` shows where in the picture the last reward came from.
+        reward_stream: the RewardStream; its `score.map` shows where in the picture the last reward came from, and
+            `training = False` holds centring and normalisation still, for evaluation.
 
     Raises:
         ConfigError: an option out of range, or pictures or actions that the world model does not know.
@@ -58,12 +59,15 @@ class AutoExploreReward(gym.Wrapper[np.ndarray, np.int64, np.ndarray, np.int64],
         """Begins an episode."""
         frame, info = self.env.reset(seed=seed, options=options)
         self.reward_stream.begin(frame[None])
+        if seed is not None:
+            self.reward_stream.restart()
         return frame, info
 
     def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Takes an action; the reward is of the frame it led to, the last of an episode included."""
         frame, game_reward, terminated, truncated, info = self.env.step(action)
+        own = float(info.get("game_reward", game_reward))  # dreams that are paid otherwise tell it
         self.reward_stream.act(np.array([action]))
-        rewards = self.reward_stream.see(frame[None], np.array([float(game_reward)]))
-        told = {"game_reward": float(game_reward), "intrinsic_reward": float(rewards.intrinsic[0])}
+        rewards = self.reward_stream.see(frame[None], np.array([own]))
+        told = {"game_reward": own, "intrinsic_reward": float(rewards.intrinsic[0])}
         return frame, float(rewards.total[0]), terminated, truncated, {**info, **told}

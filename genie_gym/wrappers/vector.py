@@ -39,7 +39,8 @@ class AutoExploreReward(
     intrinsic ones as they were scored, before normalisation and coefficient.
 
     Attributes:
-        reward_stream: the RewardStream; its `score.map` shows where in the picture the last rewards came from.
+        reward_stream: the RewardStream; its `score.map` shows where in the picture the last rewards came from, and
+            `training = False` holds centring and normalisation still, for evaluation.
 
     Raises:
         ConfigError: an option out of range, pictures or actions that the world model does not know, or torch tensors.
@@ -65,6 +66,8 @@ class AutoExploreReward(
         frames, infos = self.env.reset(seed=seed, options=options)
         rows = np.ones(self.num_envs, bool) if mask is None else np.asarray(mask)
         self.reward_stream.begin(frames[rows], rows)
+        if mask is None:
+            self.reward_stream.restart()
         self._over = self._over & ~rows
         return frames, infos
 
@@ -79,6 +82,7 @@ class AutoExploreReward(
         over = terminated | truncated
         same_step = self._mode == AutoresetMode.SAME_STEP and over.any()
         last = self._last_frames(frames, infos["final_obs"], over) if same_step else frames
+        game_rewards = infos.get("game_reward", game_rewards)  # dreams that are paid otherwise tell the game's own
         rewards = self.reward_stream.see(last, game_rewards)
         begun = over if same_step else resets
         self.reward_stream.begin(frames[begun], begun)
@@ -95,8 +99,9 @@ class AutoExploreReward(
             self.env.step_async(actions)
             self.reward_stream.act(actions, live)
             return self.env.step_wait()
+        stepped = self.env.step(actions)  # first, as an environment may refuse
         self.reward_stream.act(actions, live)
-        return self.env.step(actions)
+        return stepped
 
     @staticmethod
     def _last_frames(frames: np.ndarray, final: Any, over: np.ndarray) -> np.ndarray:

@@ -128,7 +128,7 @@ def test_a_baseline_learns_with_sync_alone(exploring_checkpoint):
         ({"truncateds": np.zeros((23, 2), bool)}, r"truncateds of 24 steps must have shape \(24, 2\); got \(23, 2\)"),
         ({"next_observations": np.zeros((24, 2, 32, 32, 3), np.uint8)}, r"must have shape \(24, 2, 64, 64, 3\)"),
         ({"observations": np.zeros((24, 2, 64, 64), np.uint8)}, r"shape \(n_steps, n_envs, s, s, 3\)"),
-        ({"observations": np.zeros((24, 2, 64, 64, 3), np.float32)}, "whole numbers from 0 to 255; got torch.float32"),
+        ({"observations": np.full((24, 2, 64, 64, 3), 0.5)}, "whole numbers from 0 to 255; got torch.float64"),
     ],
 )
 def test_samples_that_do_not_fit_the_environments(exploring_checkpoint, change, words):
@@ -136,3 +136,18 @@ def test_samples_that_do_not_fit_the_environments(exploring_checkpoint, change, 
     given = {key: value for key, value in {**samples, **change}.items() if value is not None}
     with pytest.raises((ConfigError, InvalidActionError), match=words):
         RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint).compute(given)
+
+
+def test_a_reward_of_single_frames_goes_on_over_rollouts(exploring_checkpoint):
+    samples, _ = collect(exploring_checkpoint, AutoresetMode.SAME_STEP)
+    reward = RolloutReward(*SPACES, 2, reward="rnd", device="cpu")
+    whole = reward.compute(samples, sync=False)
+    cut = [reward.compute(part(samples, *ends)) for ends in ((0, 10), (10, 11), (11, 24))]
+    assert torch.equal(cut[0], whole[:10]) and (whole > 0).all()
+    assert all((rewards > 0).all() for rewards in cut)  # it learns between them
+
+
+def test_black_pictures_may_be_floats(exploring_checkpoint):
+    samples, _ = collect(exploring_checkpoint, AutoresetMode.SAME_STEP)
+    black = samples | {key: np.zeros_like(samples[key], np.float32) for key in ("observations", "next_observations")}
+    assert (RolloutReward(*SPACES, 2, checkpoint=exploring_checkpoint).compute(black) >= 0).all()

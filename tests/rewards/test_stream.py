@@ -97,17 +97,53 @@ def test_one_step_in_so_many_is_scored_in_all_environments():
     assert telling.asked == [4] * 3
 
 
-@pytest.mark.parametrize("rows", [None, np.ones(2, bool)])
-def test_which_steps_are_scored_is_counted_from_a_reset_of_all(rows):
+def test_which_steps_are_scored_is_counted_from_a_restart_on():
     stream = RewardStream(Telling(2, 1), 2, 4, 4, RewardOptions(every=3))
     for steps in (4, 5):
-        stream.begin(np.concatenate([picture(1)] * 2), rows)
+        stream.begin(np.concatenate([picture(1)] * 2))
+        stream.restart()
         scored = []
         for _ in range(steps):
             stream.act(np.ones(2))
             stream.see(np.concatenate([picture(2)] * 2), np.zeros(2))
             scored.append(bool(stream.scored.all()))
         assert scored == [False, False, True, False, False][:steps]
+
+
+def test_episodes_shorter_than_every_are_scored_too():
+    stream, scored = RewardStream(Telling(1, 1), 2, 4, 4, RewardOptions(every=4)), []
+    stream.begin(np.concatenate([picture(1)] * 2))
+    for step in range(12):
+        stream.act(np.ones(2))
+        stream.see(np.concatenate([picture(2)] * 2), np.zeros(2))
+        scored.append(bool(stream.scored.all()))
+        if step % 3 == 2:  # all episodes end together
+            stream.begin(np.concatenate([picture(1)] * 2), np.ones(2, bool))
+    assert scored == [False, False, False, True] * 3
+
+
+def test_nothing_moves_while_an_agent_is_evaluated():
+    options = RewardOptions(normalize=True, center=True)
+    stream, lessons = RewardStream(Telling(1, 1), 1, 4, 4, options), []
+    stream.reward.learns, stream.reward.update = True, lambda *windows: lessons.append(windows)
+
+    def play(levels: range) -> list[float]:
+        paid = []
+        for level in levels:
+            stream.act(np.ones(1))
+            paid.append(float(stream.see(picture(level), np.zeros(1)).total[0]))
+        return paid
+
+    def moved() -> list[float]:
+        return [float(x) for part in (stream.level, stream.scale) for x in vars(part.statistics).values()]
+
+    stream.begin(picture(1))
+    play(range(1, 150))
+    before, taught = moved(), len(lessons)
+    stream.training = False
+    once = play(range(3, 200))
+    assert moved() == before and len(lessons) == taught > 0
+    assert play(range(3, 200)) == once
 
 
 @pytest.mark.parametrize(

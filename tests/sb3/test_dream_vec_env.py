@@ -116,3 +116,5 @@ def test_it_answers_for_one_dream_and_refuses_what_it_cannot_do(make):
         env.reset()
     with pytest.raises(ConfigError, match="leave tensors out"):
         make(tensors=True)
+    with pytest.raises(ConfigError, match="leave autoreset_mode out"):
+        make(autoreset_mode="NextStep")

@@ -179,3 +179,37 @@ def test_dreams_in_tensors_are_refused(exploring_checkpoint):
     dreams = WorldModelVectorEnv(2, checkpoint=exploring_checkpoint, tensors=True, device="cpu")
     with pytest.raises(ConfigError, match="without tensors=True"):
         AutoExploreReward(dreams, checkpoint=exploring_checkpoint)
+
+
+def test_a_step_that_is_refused_leaves_the_past_as_it_was(exploring_checkpoint):
+    paid = []
+    for refused in (False, True):
+        env = make(exploring_checkpoint, AutoresetMode.DISABLED)
+        env.reset(seed=5)
+        for t, actions in enumerate(ACTIONS[:6]):
+            if t == 3 and refused:
+                step, env.env.step = env.env.step, _refuse
+                with pytest.raises(gym.error.ResetNeeded):
+                    env.step(actions)
+                env.env.step = step
+            rewards = env.step(actions)[1]
+        paid.append(rewards)
+    assert np.array_equal(*paid) and (paid[0] > 0).any()
+
+
+def _refuse(actions):
+    raise gym.error.ResetNeeded("reset it first")
+
+
+def test_dreams_that_pay_uncertainty_keep_the_games_reward(exploring_checkpoint):
+    dreams = WorldModelVectorEnv(2, checkpoint=exploring_checkpoint, reward="autoexplore")
+    env = AutoExploreReward(dreams, checkpoint=exploring_checkpoint, mode="add")
+    env.reset(seed=0)
+    for actions in ACTIONS[:6]:
+        _, rewards, _, _, infos = env.step(actions[:2])
+        np.testing.assert_allclose(rewards, infos["game_reward"] + infos["intrinsic_reward"], rtol=1e-6)
+    alone = WorldModelVectorEnv(2, checkpoint=exploring_checkpoint)
+    alone.reset(seed=0)
+    for actions in ACTIONS[:6]:
+        own = alone.step(actions[:2])[1]
+    np.testing.assert_allclose(infos["game_reward"], own, rtol=1e-5)
