@@ -6,7 +6,17 @@ from pathlib import Path
 
 from genie_gym.errors import GameError
 
-__all__ = ["OWN_NAMES", "agents_dir", "data_dir", "home", "metrics_dir", "own_name", "roms_dir", "weights_dir"]
+__all__ = [
+    "OWN_NAMES",
+    "absolute",
+    "agents_dir",
+    "data_dir",
+    "home",
+    "metrics_dir",
+    "own_name",
+    "roms_dir",
+    "weights_dir",
+]
 
 OWN_NAMES = re.compile(r"[\w.-]+")  # of games one brings: they are names of folders and parts of Gymnasium ids
 
@@ -17,6 +27,14 @@ def home() -> Path:
         return Path(chosen).expanduser()
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "genie_gym"
+
+
+def absolute(place: str | Path | None) -> str | None:
+    """A folder that exists under its whole path, so that a run knows it again from elsewhere; else what was given, such
+    as the id of a model on the hub."""
+    if place is None:
+        return None
+    return str(Path(place).absolute()) if Path(place).exists() else str(place)
 
 
 def roms_dir() -> Path:

@@ -50,6 +50,7 @@ def explore(
     """
     from rich.console import Console
 
+    from genie_gym.games import names
     from genie_gym.pipeline import explore as training
 
     report = training.explore(
@@ -74,7 +75,9 @@ def explore(
         print(f"stopped and saved in {report.agent.parent}; the same command goes on from here")
         return 130
     agent = out or report.agent.parent.name
-    print(f"{report.gif}: what it found; record its play with: genie-gym collect {game} --policy {agent}")
+    print(f"{report.gif}: what it found")
+    if report.game in names():
+        print(f"record its play of the real game with: genie-gym collect {game} --policy {agent}")
     return 0
 
 
@@ -128,7 +131,7 @@ def refit(
         clips: Pieces of play to score on, of each recording.
         workers: Processes that collect; one for each core by default.
         seed: Of everything random.
-        device: auto, cpu or cuda.
+        device: Of explorer, reward and scores: auto, cpu or cuda. Tuning goes to the GPU wherever there is one.
         threads: CPU threads.
     """
     from rich.console import Console

@@ -149,8 +149,8 @@ def explore(
     folder = Path(out or paths.agents_dir(name) / f"{kind}-{seed}")
     first = AgentPolicy(own_agent(name, begin_with)).path if begin_with else None
     settings = {"game": name, "reward": reward, "seed": seed, "max_steps": max_steps, "dream": dream}
-    settings |= {"checkpoint": checkpoint and str(checkpoint), "every": every, "envs": envs}
-    settings |= {"begin_with": first and str(first)}
+    settings |= {"checkpoint": paths.absolute(checkpoint), "every": every, "envs": envs}
+    settings |= {"begin_with": paths.absolute(first)}
     if dream:
         how: dict[str, Any] = {"num_envs": envs, "max_steps": max_steps, "compile": compile, "device": device}
         env = paying_dreams(name, reward, checkpoint, **how)

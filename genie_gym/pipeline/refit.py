@@ -127,6 +127,8 @@ def refit(
     _begin(name, folder, chosen, checkpoint, old, unseen)
     options = {"workers": workers, "device": device, "progress": progress, "explorer": explorer}
     made = [Round(name, folder, number, chosen, old, unseen, options) for number in range(1, rounds + 1)]
+    if (folder / f"round-{rounds + 1}" / "figures.json").is_file():
+        raise ConfigError(f"{folder} has more than {rounds} round(s) already; ask for as many, or give another --run")
     stopped = _play_all(made)
     page = write_page(folder, name, [one.figures for one in made])
     checkpoints = [folder / "round-0" / "checkpoint", *(one.checkpoint for one in made)]
@@ -152,7 +154,7 @@ def _begin(
         if recording is not None:
             check_game(name, recording)
             check_actions(loaded, recording)
-    asked = {"game": name, "checkpoint": checkpoint and str(checkpoint), "data": str(old.folder.absolute())}
+    asked = {"game": name, "checkpoint": paths.absolute(checkpoint), "data": str(old.folder.absolute())}
     parts = asdict(config)
     tuning = {key: value for key, value in parts.pop("tune").items() if key != "seed"}
     same_settings(folder / "settings.json", asked | parts | tuning)

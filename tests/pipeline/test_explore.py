@@ -99,6 +99,9 @@ def test_explores_in_a_dream_then_in_the_game(exploring_checkpoint, monkeypatch)
     assert dreamed.finished and dreamed.gif.is_file() and 0 < dreamed.figures["reward"] <= 2
     going_on = explore("Toy-Numpy", steps=32, begin_with="autoexplore-dream-0", **own)
     assert going_on.steps == 32
+    monkeypatch.chdir(Path(exploring_checkpoint).parent)  # the same folder under another name
+    same = own | {"checkpoint": Path(exploring_checkpoint).name}
+    assert explore("Toy-Numpy", steps=32, begin_with="autoexplore-dream-0", **same).steps == 32
     with pytest.raises(CheckpointError, match="holds no explorer of this game and size"):
         other = own | {"config": ExplorerConfig(steps=16, batch=32, epochs=1, lstm=16)}
         explore("Toy-Numpy", steps=32, begin_with="autoexplore-dream-0", seed=1, **other)

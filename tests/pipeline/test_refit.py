@@ -106,6 +106,8 @@ def test_what_is_done_is_not_done_again_and_rounds_can_be_added(done, plays, exp
     assert files == {path: path.stat().st_mtime_ns for path in (folder / "run").glob("round-*/**/*") if path.is_file()}
     with pytest.raises(TypeError):  # only now is there anything to collect
         refit("Toy", rounds=3, config=CONFIG, **options)
+    with pytest.raises(ConfigError, match=r"has more than 1 round.s. already; ask for as many"):
+        refit("Toy", rounds=1, config=CONFIG, **options)
     with pytest.raises(ConfigError, match=r"begun with new_share 0\.5, now asked for new_share 1\.0"):
         refit("Toy", config=replace(CONFIG, tune=replace(CONFIG.tune, new_share=1.0)), **options)
 
