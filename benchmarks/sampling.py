@@ -1,9 +1,10 @@
 """How frames had best be drawn: `python benchmarks/sampling.py Airstriker-Genesis --data FOLDER`.
 
 For several numbers of sampling steps, orders and temperatures: what a step costs, how close short predictions are, and
-how lifelike long dreams stay. Writes sampling.json, a table sampling.md and a plot sampling.png below
-benchmarks/results. The frontier is drawn over time a step against the Frechet distance late in dreams, since sharper
-draws gain decibels at t = 4 but freeze whatever waits.
+how lifelike long dreams stay. Each way is kept in --work as soon as it is measured, and the same command goes on where
+it stopped. Writes sampling.json, a table sampling.md and a plot sampling.png below benchmarks/results. The frontier is
+drawn over time a step against the Frechet distance late in dreams, since sharper draws gain decibels at t = 4 but
+freeze whatever waits.
 """
 
 import argparse
@@ -16,7 +17,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 import torch
-from machine import RESULTS, machine_facts, write_result
+from arms import Arms
+from machine import RESULTS, write_result
 
 from genie_gym import paths
 from genie_gym.cli.names import find_checkpoint
@@ -48,19 +50,29 @@ def main() -> None:
     parser.add_argument("--dreams", type=int, default=16)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--work", type=Path, default=paths.home() / "runs" / "sampling", help="keeps each way's figures"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
-    options, facts = parser.parse_args(), machine_facts()
+    options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    checkpoint = load_weights(find_checkpoint(options.checkpoint), options.device, "auto")
+    place = find_checkpoint(options.checkpoint)
+    checkpoint = load_weights(place, options.device, "auto")
     recording = Recording(options.data or paths.data_dir(checkpoint.game["name"]))
-    times = step_times(checkpoint, WAYS)
+    sizes = {"clips": options.clips, "long_steps": options.long_steps, "dreams": options.dreams}
+    told = {"checkpoint": place, "recording": str(recording.folder), "seed": 0, **sizes, "threads": options.threads}
+    arms = Arms(options.work, told)
+    times = arms.arm("times", lambda folder: {"ms": step_times(checkpoint, WAYS)})[1]["ms"]
     rows = []
     for way, milliseconds in zip(WAYS, times, strict=True):
-        sizes = {"clips": options.clips, "long_steps": options.long_steps, "dreams": options.dreams}
-        figures = evaluate(checkpoint, recording, horizon=4, sampling=way, **sizes)
-        rows.append(asdict(way) | {"ms": round(milliseconds, 2)} | _of_interest(figures))
+        name = "-".join(str(value) for value in asdict(way).values())
+        found = arms.arm(
+            name,
+            lambda folder, way=way: _of_interest(evaluate(checkpoint, recording, horizon=4, sampling=way, **sizes)),
+        )[1]
+        rows.append(asdict(way) | {"ms": round(milliseconds, 2)} | found)
         print(json.dumps(rows[-1]), flush=True)
-    write(rows, checkpoint.game["name"], options, facts)
+    write(rows, checkpoint.game["name"], sizes | {"seed": 0, "threads": options.threads}, arms.made(), options.out)
 
 
 def step_times(checkpoint: Checkpoint, ways: list[Sampling], rounds: int = 20) -> list[float]:
@@ -89,14 +101,13 @@ def _of_interest(figures: dict[str, Any]) -> dict[str, Any]:
     return {name: round(value, 3) for name, value in found.items()}
 
 
-def write(rows: list[dict[str, Any]], game: str, options: argparse.Namespace, facts: dict[str, Any]) -> None:
-    sizes = {name: getattr(options, name) for name in ("clips", "long_steps", "dreams", "threads")}
-    write_result(options.out / "sampling.json", {"game": game, "settings": sizes, "rows": rows}, facts)
+def write(rows: list[dict[str, Any]], game: str, settings: dict[str, Any], made: dict[str, Any], out: Path) -> None:
+    write_result(out / "sampling.json", {"game": game, "settings": settings, "rows": rows}, made)
     heads = list(rows[0])
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     lines += ["| " + " | ".join(str(row.get(head, "")) for head in heads) + " |" for row in rows]
-    (options.out / "sampling.md").write_text("\n".join(lines) + "\n")
-    plot(rows, options.out / "sampling.png")
+    (out / "sampling.md").write_text("\n".join(lines) + "\n")
+    plot(rows, out / "sampling.png")
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
