@@ -21,9 +21,8 @@ class DreamVecEnv(VecEnv):
         model = PPO("CnnPolicy", DreamVecEnv("Airstriker", num_envs=16, max_episode_steps=200))
 
     Args:
-        game, num_envs, max_episode_steps, options: as of WorldModelVectorEnv, but `tensors` and
-            `autoreset_mode`. Without a limit on the
-            steps a dream goes on until the model says it ended.
+        game, num_envs, max_episode_steps, options: as of WorldModelVectorEnv, but `tensors` and `autoreset_mode`.
+            Without a limit on the steps a dream goes on until the model says it ended.
 
     Observations are uint8 (N, 64, 64, 3), rewards float32 (N,); `infos[i]` holds "terminal_observation" and
     "TimeLimit.truncated" where dream i ended, and always "end_probability" and "game_reward", also where the reward is
