@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ from genie_gym.files import write_aside
 from genie_gym.pipeline.figures import plain
 from genie_gym.pipeline.settings import read_notes, same_settings
 
-__all__ = ["Arms", "Figures", "Stopped", "made_with"]
+__all__ = ["Arms", "Figures", "Stopped", "join_made", "made_with"]
 
 Figures = dict[str, Any]
+MADE = ("machines", "code", "torch")
 
 
 class Stopped(Exception):
@@ -72,14 +73,19 @@ class Arms:
         Returns:
             JSON values: "machines", "code" and "torch", a list each, "from" and "to", ISO dates of their beginnings.
         """
-        dates = sorted(facts["date"] for facts in self._made)
-        return {
-            "machines": _once(f"{facts['gpu'] or facts['cpu']} ({facts['cores']} cores)" for facts in self._made),
-            "code": _once(facts["code"] for facts in self._made),
-            "torch": _once(facts["torch"] for facts in self._made),
-            "from": dates[0],
-            "to": dates[-1],
-        }
+        return join_made([_made(facts) for facts in self._made])
+
+
+def join_made(parts: list[Figures]) -> Figures:
+    """What several of `Arms.made` say together."""
+    lists = {name: list(dict.fromkeys(one for part in parts for one in part[name])) for name in MADE}
+    return lists | {"from": min(part["from"] for part in parts), "to": max(part["to"] for part in parts)}
+
+
+def _made(facts: Figures) -> Figures:
+    machine = f"{facts['gpu'] or facts['cpu']} ({facts['cores']} cores)"
+    what = dict(zip(MADE, ([machine], [facts["code"]], [facts["torch"]]), strict=True))
+    return what | {"from": facts["date"], "to": facts["date"]}
 
 
 def made_with(facts: Figures) -> str:
@@ -88,7 +94,3 @@ def made_with(facts: Figures) -> str:
     dates = " to ".join(dict.fromkeys([made["from"], made["to"]]))
     places, code, torch = (", ".join(made[name]) for name in ("machines", "code", "torch"))
     return f"`{facts['command']}`, in {facts['hours']} hours, on {places}; {code}, torch {torch}, {dates}"
-
-
-def _once(values: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(values))

@@ -2,7 +2,9 @@
 
 Every part (a recording, an agent, a fit, an evaluation) is kept in --work as soon as it is done, tables share what they
 have in common, and the same command goes on where it stopped. Writes JSON, Markdown and a plot with the paper's figures
-beside ours below benchmarks/results/paper.
+beside ours to --out, below benchmarks/results/paper by default. Seeds that are there already, of the same sizes and
+games, stay as they are and others are added, whichever machine they were measured on; delete a table's JSON to measure
+it anew.
 
 Tables 2 and 3 are made of CoinRun, which needs Procgen (see README.md; add the extra sb3), 4 to 6 of two Atari
 platformers (`genie-gym roms import --ale`), and all of the toy game at the scale `smoke`; --game takes any other. One
@@ -12,7 +14,6 @@ model can learn several games where their actions are the same, as they are on o
 import argparse
 import shlex
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,11 +75,11 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def make(number: str, options: argparse.Namespace) -> None:
-    """One table, written anew after each seed."""
+    """One table, written anew after each seed; seeds that it has already are not measured again."""
     from importlib import import_module
 
-    from paper_tables.lab import Lab
-    from paper_tables.page import collect_seed
+    from paper_tables.lab import Lab, label
+    from paper_tables.page import collect_seed, read
 
     from genie_gym import games
 
@@ -89,33 +90,40 @@ def make(number: str, options: argparse.Namespace) -> None:
         for names in (options.games or (["Toy"] if scale.toy else table.games), options.many or [])
     )
     work = options.work or paths.home() / "runs" / f"paper-{options.scale}"
-    lab, found = Lab(work, scale, chosen, many, options.perceptual), {}
+    lab = Lab(work, scale, chosen, many, options.perceptual)
+    page = options.out / f"table{number}-{options.scale}-{label(chosen)}.md"
+    alike = {"sizes": lab.sizes, "games": chosen, "many": many, "perceptual": options.perceptual}
+    earlier = read(page.with_suffix(".json"), alike)
+    found, seeds = earlier.get("found", {}), earlier.get("seeds", [])
     for seed in range(options.seeds or scale.seeds):
-        collect_seed(found, table.measure(lab, seed))
-        page = _write(table, lab, found, seed + 1, options)
+        if seed not in seeds:
+            collect_seed(found, table.measure(lab, seed), len(seeds))
+            seeds.append(seed)
+            _write(table, lab, found, alike | {"seeds": seeds}, earlier, page)
     print(page.read_text(encoding="utf-8"))
     print(f"kept in {page.parent}")
 
 
-def _write(table: "Table", lab: "Lab", found: "Found", seeds: int, options: argparse.Namespace) -> Path:
-    from paper_tables.lab import label
+def _write(
+    table: "Table", lab: "Lab", found: "Found", asked: dict[str, Any], earlier: dict[str, Any], page: Path
+) -> None:
+    """The page of what was found and asked for; some of the seeds may come from an earlier page."""
+    from arms import join_made
     from paper_tables.page import write
 
-    words = ["python", "benchmarks/paper.py", str(table.number), "--scale", options.scale]
-    words += ["--game", *lab.games, *(["--many", *lab.many] if options.many else []), "--seeds", str(seeds)]
-    words += ["--perceptual"] if lab.perceptual else []
-    facts: dict[str, Any] = {
-        "scale": options.scale,
-        "sizes": asdict(lab.scale),
-        "games": lab.games,
-        "many": lab.many,
-        "seeds": list(range(seeds)),
-        "hours": round(sum(lab.used.values()) / 3600, 2),
-        "seconds": lab.used,
+    scale = next(name for name, scale in SCALES.items() if scale == lab.scale)
+    words = ["python", "benchmarks/paper.py", str(table.number), "--scale", scale, "--game", *asked["games"]]
+    words += ["--many", *asked["many"]] if asked["many"] else []
+    words += ["--seeds", str(max(asked["seeds"]) + 1), *(["--perceptual"] if asked["perceptual"] else [])]
+    seconds = earlier.get("seconds", {}) | lab.used
+    facts = asked | {
+        "scale": scale,
+        "hours": round(sum(seconds.values()) / 3600, 2),
+        "seconds": seconds,
         "command": shlex.join(words),
-        "made": lab.made(),
+        "made": join_made([lab.made()] + ([earlier["made"]] if earlier else [])),
     }
-    return write(table, found, facts, options.out, f"table{table.number}-{options.scale}-{label(lab.games)}")
+    write(table, found, facts, page.parent, page.stem)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ class Lab(Arms):
         perceptual: whether models are scored by FID too, for which Inception's weights must be at hand.
 
     Attributes:
+        sizes: of all arms.
         workers: processes that collect; None for as many as there are cores.
 
     Raises:
@@ -48,8 +49,8 @@ class Lab(Arms):
     def __init__(
         self, work: Path, scale: Scale, games: Sequence[str], many: Sequence[str] = (), perceptual: bool = False
     ):
-        sizes = {name: value for name, value in asdict(scale).items() if name not in ("about", "seeds")}
-        super().__init__(work, sizes | {"perceptual": perceptual})
+        self.sizes = {name: value for name, value in asdict(scale).items() if name not in ("about", "seeds")}
+        super().__init__(work, self.sizes | {"perceptual": perceptual})
         self.scale, self.games, self.many = scale, list(games), list(many)
         self.perceptual = perceptual
         self.workers = 1 if scale.toy else None  # processes that collect; starting one takes longer than its play

@@ -11,18 +11,25 @@ from matplotlib.figure import Figure  # without pyplot: no window, and nothing t
 from paper_tables.scores import METRICS
 from paper_tables.table import Claim, Found, Row, Rows, Table
 
-__all__ = ["collect_seed", "write"]
+__all__ = ["collect_seed", "read", "write"]
 
 Values = list[float | None]
 
 
-def collect_seed(found: Found, measured: dict[str, Rows]) -> None:
-    """Adds the figures of one more seed."""
+def read(path: Path, alike: dict[str, Any]) -> dict[str, Any]:
+    """The JSON that `write` left, where those of its facts that are in `alike` are the same; otherwise nothing."""
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    alike = json.loads(json.dumps(alike))  # tuples become lists, as they are in the file
+    return kept if all(kept.get(name) == value for name, value in alike.items()) else {}
+
+
+def collect_seed(found: Found, measured: dict[str, Rows], before: int) -> None:
+    """Adds the figures of one more seed to those of `before` others, which may lack some of them."""
     for subject, rows in measured.items():
         for row, figures in rows.items():
             kept = found.setdefault(subject, {}).setdefault(row, {})
             for metric, value in figures.items():
-                kept.setdefault(metric, []).append(value)
+                kept.setdefault(metric, [None] * before).append(value)
 
 
 def write(table: Table, found: Found, facts: dict[str, Any], out: Path, name: str) -> Path:

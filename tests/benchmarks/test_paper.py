@@ -1,9 +1,12 @@
 """All of the paper's tables on the toy game in one run, what its arms have in common, and how it goes on."""
 
+import argparse
 import json
 import os
 import subprocess
 import sys
+import types
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -185,8 +188,6 @@ def test_several_games_share_a_folder_whatever_their_order():
 
 @pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
 def test_scales_change_what_they_say(scale):
-    from dataclasses import replace
-
     from genie_gym.fit import preset
 
     chosen = replace(preset(scale.preset), **scale.changes(tdce=0.0))
@@ -233,6 +234,32 @@ def test_a_single_seed_has_no_spread_and_proves_little(tmp_path):
     found = {"Toy-Numpy": {"high": {"psnr": [31.0]}, "low": {"psnr": [30.0]}}}
     text = write(table, found, FACTS, tmp_path, "table9").read_text(encoding="utf-8")
     assert "PSNR, dB, high above low: holds in the only seed, by 1.00 (paper +9.5)\n" in text
+
+
+def test_seeds_that_a_page_has_are_not_measured_again(tmp_path, monkeypatch):
+    measured = []
+
+    def measure(lab, seed):
+        measured.append(seed)
+        more = {"ssim": 0.5} if len(measured) > 1 else {}
+        return {TOY: {name: {"psnr": lab.arm(f"{name}-{seed}", lambda _: {"psnr": 30.0 + seed})[1]["psnr"], **more}}}
+
+    name = "high"
+    table = Table(9, "Title", "About.", (TOY,), PAPER, (), measure)
+    monkeypatch.setitem(sys.modules, "paper_tables.table9", types.SimpleNamespace(TABLE=table))
+    how = {"scale": "smoke", "games": None, "many": None, "perceptual": False, "out": tmp_path}
+    for work, seeds in (("here", 1), ("there", 2), ("there", 2)):  # as if on two machines, with one page
+        paper.make("9", argparse.Namespace(**how, seeds=seeds, work=tmp_path / work))
+    kept = json.loads((tmp_path / f"table9-smoke-{TOY}.json").read_text())
+    assert measured == [0, 1] == kept["seeds"] and kept["command"].endswith("--seeds 2")
+    assert kept["found"] == {TOY: {"high": {"psnr": [30.0, 31.0], "ssim": [None, 0.5]}}}
+    assert set(kept["seconds"]) == {"high-0", "high-1"} and len(kept["made"]["machines"]) == 1
+    assert "| high | 30.50 ± 0.71 (30) | 0.500 |" in (tmp_path / f"table9-smoke-{TOY}.md").read_text()
+    name = "other sizes"
+    monkeypatch.setitem(SCALES, "smoke", replace(SCALES["smoke"], clips=7))
+    paper.make("9", argparse.Namespace(**how, seeds=1, work=tmp_path / "anew"))
+    kept = json.loads((tmp_path / f"table9-smoke-{TOY}.json").read_text())
+    assert measured == [0, 1, 0] and kept["seeds"] == [0] and list(kept["found"][TOY]) == [name]
 
 
 def test_bad_options_are_one_line(monkeypatch, capsys, tmp_path):
