@@ -32,11 +32,11 @@ ORDERS = ("confidence", "random")
 class Sampling:
     """How the tokens of a new frame are drawn.
 
-    The defaults are for long dreams. Taking the likeliest code (temperature 0) scores two decibels more four frames
+    The defaults are for long dreams. Taking the likeliest code (temperature 0) scores three decibels more four frames
     ahead, but a game that waits for something waits for ever: a message that stays for 38 frames goes away with
     probability 1/38 at each. Settling what is surest first has the same fault, as a rare draw is drawn again. More
-    passes than one bring little: in Airstriker eight took 4.6 times as long a step and scored half a decibel more four
-    frames ahead; benchmarks/sampling.py measures them.
+    passes than one bring little: in Airstriker eight take 4.9 times as long a step for half a decibel more four frames
+    ahead, and no way measured has late dreams more like the game than the default (benchmarks/results/sampling.md).
 
     Attributes:
         steps: passes a frame; at each, more tokens are settled, given those settled before.
