@@ -46,7 +46,7 @@ class FitConfig:
         weight_decay: of AdamW, on matrices only.
         betas: of AdamW; 0.99 rather than 0.999 because fits are short.
         clip: largest gradient norm.
-        average: decay of the moving average of the weights, which is what is validated and kept.
+        average: decay of the moving average of the weights, which is what is validated and kept; less at first.
         precision: "auto", "float32" or "bfloat16".
         recompute: spare memory for one forward pass more a step; see recompute_activations.
         compile: lets torch compile forward and backward: minutes for each length of clips, then, on two CPU cores with
@@ -146,7 +146,7 @@ def fit(
     with Reporter(folder, name, enabled=fabric.is_global_zero) as reporter, stop_signal() as stop, told:
         while not _any(fabric, run.done() or bool(stop)):
             metrics = _step(run, model, optimizer, lambda: sample(rng, config.batch))
-            average.update(bare)
+            average.update(bare, run.step)
             if run.step % config.log_every == 0:
                 reporter.log(run.step, run.share(), run.seconds(), metrics)
             if run.step % config.validate_every == 0:
@@ -157,6 +157,7 @@ def fit(
         if finished and (run.step > progress["step"] or not run.metrics):
             run.metrics = reporter.validation(run.step, validate(average.model))
         save()
+        finished = finished and not _any(fabric, bool(stop))  # asked to stop while validating: no next stage either
     bare.load_state_dict(fabric.broadcast(average.model.state_dict()))
     bare.eval()
     return FitReport(run.step, run.seconds(), run.metrics, finished)

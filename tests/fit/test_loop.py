@@ -206,21 +206,34 @@ def test_average_is_the_weighted_sum_of_all_weights():
     model = Line()
     first = model.layer.weight.detach().clone()
     average = WeightAverage(model, 0.9)
-    history = torch.randn(7, 2, 3)
-    for weight in history:
+    history, past = torch.randn(7, 2, 3), 200  # by when all updates are alike
+    for step, weight in enumerate(history, past):
         model.layer.weight.data.copy_(weight)
-        average.update(model)
+        average.update(model, step)
     shares = 0.1 * 0.9 ** torch.arange(6, -1, -1)
     expected = 0.9**7 * first + (shares[:, None, None] * history).sum(0)
     torch.testing.assert_close(average.model.layer.weight.data, expected)
     assert not average.model.training and not average.model.layer.weight.requires_grad
 
 
+def test_little_of_the_first_weights_is_left_in_a_short_fit():
+    model = Line()
+    model.layer.weight.data.fill_(1.0)
+    average = WeightAverage(model, 0.999)
+    model.layer.weight.data.zero_()
+    left = []
+    for step in range(1, 301):
+        average.update(model, step)
+        left.append(average.model.layer.weight.max().item())
+    assert left[9] < 1e-3 and left[-1] < 1e-9  # with 0.999 from the first step, 0.99 and 0.74
+    assert left[0] == pytest.approx(2 / 11)
+
+
 def test_buffers_are_copied_not_averaged():
     model = nn.BatchNorm1d(2)
     average = WeightAverage(model, 0.9)
     model.running_mean.fill_(5)
-    average.update(model)
+    average.update(model, 1)
     assert (average.model.running_mean == 5).all() and average.model.num_batches_tracked == 0
 
 
@@ -240,6 +253,17 @@ def test_the_averaged_model_is_validated_and_returned(tmp_path):
     raw = make(Line)
     fit(raw, line_batch, nothing, replace(CONFIG, average=0.0), tmp_path / "raw")
     assert not torch.allclose(raw.layer.weight, model.layer.weight)
+
+
+def test_a_signal_during_the_last_validation_stops_what_would_come_next(tmp_path):
+    def validate(model: nn.Module) -> dict:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return {"seen": 1.0}
+
+    config = replace(CONFIG, validate_every=100)
+    assert not fit(make(Line), line_batch, validate, config, tmp_path).finished
+    report = fit(make(Line), line_batch, validate, config, tmp_path)  # nothing of this stage was left
+    assert report.finished and report.steps == 20 and report.metrics == {"seen": 1.0}
 
 
 def test_minutes_end_and_count_over_pieces(tmp_path, monkeypatch):
