@@ -1,6 +1,7 @@
 """Dividing a recording into training and held-out episodes; always by episode, never by frame."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,13 +11,16 @@ from genie_gym.errors import DataError
 __all__ = ["split"]
 
 
-def split(recording: Recording, held_out: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def split(
+    recording: Recording, held_out: float = 0.1, seed: int = 0, among: Sequence[int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Chooses by a hash of each episode's id, so an episode stays on its side when more are recorded.
 
     Args:
         held_out: the share held out, between 0 and 1; met on average, and each side gets at least one episode where
             there are two or more.
         seed: another seed gives another choice.
+        among: indices of the episodes to divide, ascending; all by default.
 
     Returns:
         int64 indices into the recording, ascending: (training, held out).
@@ -26,12 +30,13 @@ def split(recording: Recording, held_out: float = 0.1, seed: int = 0) -> tuple[n
     """
     if not 0 <= held_out <= 1:
         raise DataError(f"held_out must lie between 0 and 1, got {held_out}")
-    draws = np.array([_draw(name, seed) for name in recording.ids])
+    chosen = np.arange(len(recording.ids)) if among is None else np.asarray(among, np.int64)
+    draws = np.array([_draw(recording.ids[index], seed) for index in chosen])
     out = draws < held_out
     if len(draws) >= 2:  # the extremes change sides, which later episodes disturb least
         out[draws.argmin()] = True
         out[draws.argmax()] = False
-    return np.flatnonzero(~out), np.flatnonzero(out)
+    return chosen[~out], chosen[out]
 
 
 def _draw(name: str, seed: int) -> float:

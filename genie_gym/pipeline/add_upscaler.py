@@ -8,15 +8,14 @@ import torch
 
 from genie_gym import paths
 from genie_gym.checks import check_seed, more_than_zero
-from genie_gym.data import Pairs, Recording
+from genie_gym.data import Pairs, Recording, split
 from genie_gym.devices import use_threads
-from genie_gym.errors import ConfigError
+from genie_gym.errors import ConfigError, DataError
 from genie_gym.fit import FitReport, UpscalerPreset, fit_upscaler, upscaler_preset
 from genie_gym.models.upscaler import Upscaler
 from genie_gym.pipeline.fit_data import check_game
 from genie_gym.pipeline.provenance import code_version
 from genie_gym.pipeline.settings import same_settings
-from genie_gym.pipeline.windows import split_in_two
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import shipped_weights
 
@@ -66,7 +65,7 @@ def add_upscaler(
 
     Raises:
         CheckpointError: there is no such checkpoint, or it is damaged.
-        DataError: there is no recording, or none with large frames among its training or its held-out episodes.
+        DataError: there is no recording, or it has not two episodes with large frames, one of them to hold out.
         ConfigError: unknown preset, the recording is of another game, the run was begun with other settings, or a model
             on the hub has no folder to go to.
     """
@@ -80,7 +79,7 @@ def add_upscaler(
     game = loaded.game["name"]
     recording = Recording(data or paths.data_dir(game))
     check_game(game, recording)
-    train, held_out = (Pairs(recording, side) for side in split_in_two(recording))
+    train, held_out = _sides(recording)
     run = Path(run or paths.home() / "runs" / f"{game}-upscaler-{size}")
     asked = {"game": game, "size": size, "minutes": minutes, "seed": seed}
     same_settings(run / "settings.json", asked | _plain(chosen))
@@ -89,11 +88,24 @@ def add_upscaler(
     report = fit_upscaler(model, train, held_out, chosen.recipe_for(minutes, seed), run, chosen.crop)
     if not report.finished:
         return UpscalerReport(None, report)
+    loaded = Checkpoint.from_pretrained(checkpoint)  # as it is by now: it may have been fitted anew in the meantime
     loaded.upscaler = model.cpu().eval().requires_grad_(False)
     loaded.provenance = {**loaded.provenance, "upscaler": _about(size, seed, train, report)}
     place = Path(out or _own_place(checkpoint, game))
     loaded.save(place)
     return UpscalerReport(place, report)
+
+
+def _sides(recording: Recording) -> tuple[Pairs, Pairs]:
+    """Frames to train on and to validate with, divided among the episodes that were recorded large."""
+    large = [index for index in range(len(recording)) if recording.has_large(index)]
+    if len(large) == 1:
+        raise DataError(
+            f"only one episode in {recording.folder} has large frames, and one must be held out to validate with; "
+            f"record more of them with: genie-gym collect {recording.header['game']['name']} --large --steps N"
+        )
+    train, held_out = split(recording, among=large) if large else (None, None)  # of which Pairs says what is missing
+    return Pairs(recording, train), Pairs(recording, held_out)
 
 
 def _own_place(checkpoint: str | Path, game: str) -> Path:

@@ -2,7 +2,6 @@
 if need be, and writes the folder."""
 
 import platform
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from genie_gym import games, paths
 from genie_gym.checks import check_seed, more_than_zero
 from genie_gym.data import Clips, Recording, split
 from genie_gym.devices import use_threads
-from genie_gym.errors import CheckpointError, ConfigError, DataError
+from genie_gym.errors import ConfigError, DataError
 from genie_gym.fit import (
     FitConfig,
     FitReport,
@@ -135,11 +134,7 @@ def fit_world(
     report = FitWorldReport(place, first, second, found)
     model = WorldModel(tokenizer.cpu(), dynamics.cpu(), latent and latent.cpu())
     made = _checkpoint(model, recording, train, used, size, seed, report)
-    with suppress(CheckpointError):  # none lies here yet, or none that can be read
-        before = Checkpoint.load(place)
-        made.adopt_upscaler(before)
-        made.adopt_buttons(before)
-    made.save(place)
+    made.save_over(place)
     return report
 
 

@@ -134,7 +134,7 @@ def refit(
     checkpoints = [folder / "round-0" / "checkpoint", *(one.checkpoint for one in made)]
     last = [place for place in checkpoints if (place / "config.json").is_file()][-1]
     if out is not None and stopped is None:
-        Checkpoint.load(last).save(out)
+        Checkpoint.load(last).save_over(out)
     return RefitReport(name, folder, [one.figures for one in made if one.figures], last, page, stopped)
 
 

@@ -9,6 +9,7 @@ README.md              the model card
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,18 @@ class Checkpoint:
             self.save(folder)
             return str(api.upload_folder(repo_id=repository, folder_path=folder, **options))
 
+    def save_over(self, folder: str | Path) -> None:
+        """As `save`, but keeps upscaler and buttons of the checkpoint that lies there, where they serve this one too.
+
+        Raises:
+            DataError: the disk is full or the folder cannot be written.
+        """
+        with suppress(CheckpointError):  # none lies there, none that can be read, or one of another game
+            before = Checkpoint.load(folder)
+            self.adopt_upscaler(before)
+            self.adopt_buttons(before)
+        self.save(folder)
+
     def adopt_upscaler(self, other: "Checkpoint") -> None:
         """Takes over the upscaler of another checkpoint of the same game, if it has one, and what is told of it.
 
@@ -167,9 +180,9 @@ class Checkpoint:
         return self.buttons
 
     def adopt_buttons(self, other: "Checkpoint") -> None:
-        """Takes over the buttons of a checkpoint whose latent actions are the same, weight by weight."""
+        """Takes over the buttons of a checkpoint whose latent actions are the same, weight by weight, if it has any."""
         mine, theirs = self.model.latent_actions, other.model.latent_actions
-        if mine is None or theirs is None:
+        if mine is None or theirs is None or other.buttons is None:
             return
         ours, known = mine.state_dict(), theirs.state_dict()
         if ours.keys() == known.keys() and all(torch.equal(ours[name], known[name]) for name in ours):

@@ -47,3 +47,12 @@ def test_works_on_a_recording(recorded):
 def test_refuses_a_share_out_of_range():
     with pytest.raises(DataError, match="between 0 and 1, got 10"):
         data.split(Named(3), 10)
+
+
+def test_only_some_are_divided():
+    chosen = [3, 4, 8, 9, 20, 21]
+    train, held_out = data.split(Named(30), among=chosen)
+    assert sorted([*train, *held_out]) == chosen and len(train) and len(held_out)
+    assert all(len(side) for side in data.split(Named(30), 0.0, among=[5, 6]))
+    whole = data.split(Named(300), 0.1)[1]
+    assert data.split(Named(300), 0.1, among=range(300))[1].tolist() == whole.tolist()

@@ -12,7 +12,7 @@ import torch
 from genie_gym import data, games, paths
 from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import CheckpointError, ConfigError, DataError
-from genie_gym.fit import FitConfig
+from genie_gym.fit import FitConfig, fit_upscaler
 from genie_gym.models.upscaler import UpscalerConfig
 from genie_gym.pipeline.add_upscaler import add_upscaler
 from genie_gym.pipeline.policies import StickyPolicy
@@ -87,6 +87,35 @@ def test_finished_it_serves_another_checkpoint_at_once(checkpoint, recording, tm
     assert report.fit.steps == 5
     one, other = (Checkpoint.load(place).upscaler.state_dict() for place in (checkpoint, tmp_path / "new"))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_a_model_that_was_fitted_meanwhile_is_kept(checkpoint, recording, tmp_path, monkeypatch):
+    newer = untrained(seed=5)
+
+    def slowly(*args):
+        newer.save(checkpoint)
+        return fit_upscaler(*args)
+
+    monkeypatch.setattr("genie_gym.pipeline.add_upscaler.fit_upscaler", slowly)
+    add_upscaler(checkpoint, data=recording, run=tmp_path / "run", changes=CHANGES)
+    kept = Checkpoint.load(checkpoint)
+    assert kept.upscaler is not None
+    for name, value in newer.model.state_dict().items():
+        assert torch.equal(value, kept.model.state_dict()[name]), name
+
+
+def test_frames_to_validate_with_are_among_the_large_ones(checkpoint, recording, tmp_path):
+    """However many episodes were recorded without, the two sides are of those with large frames."""
+    mixed = Path(shutil.copytree(recording, tmp_path / "mixed"))
+    record(mixed, 30, 5, first=100)
+    report = add_upscaler(checkpoint, data=mixed, run=tmp_path / "run", changes=CHANGES)
+    assert report.finished and "of 5 episodes" in Checkpoint.load(checkpoint).provenance["upscaler"]
+    single, spec = tmp_path / "single", games.find("Toy")
+    with data.RecordingWriter(single, {"game": spec.to_dict(), "actions": spec.meanings}) as writer:
+        writer.append(play_episode(games.make("Toy"), StickyPolicy(), 50, 12, large=256))
+    record(single, 2, 5)
+    with pytest.raises(DataError, match=r"only one episode in .* has large frames, and one must be held out"):
+        add_upscaler(checkpoint, data=single, run=tmp_path / "other", changes=CHANGES)
 
 
 def test_a_checkpoint_that_ships_is_not_changed(recording, tmp_path, monkeypatch, toy_checkpoint):

@@ -11,6 +11,7 @@ import torch
 
 from genie_gym.data import Recording, split
 from genie_gym.errors import CheckpointError, ConfigError, DataError
+from genie_gym.models.upscaler import Upscaler, UpscalerConfig
 from genie_gym.pipeline.refit import RefitReport, refit
 from genie_gym.pipeline.refit_config import RefitConfig
 from genie_gym.pipeline.tune import TuneConfig
@@ -150,6 +151,19 @@ def test_an_explorer_collects_with_some_random_actions(plays, exploring_checkpoi
     assert run["agent"] == str(tmp_path / "round-1" / "explorer" / "agent.zip")
     assert "data:image/gif" in report.page.read_text()
     assert "agent trained for 32 steps" in Checkpoint.load(report.checkpoint).provenance["round 1"]
+
+
+def test_an_upscaler_that_lies_in_the_way_is_kept(done, plays, exploring_checkpoint, tmp_path):
+    """Fitted while the refit ran, say: it was not there when the refit began."""
+    shutil.copytree(done[0] / "run", tmp_path / "run")
+    theirs = Checkpoint.load(exploring_checkpoint)
+    theirs.upscaler = Upscaler(UpscalerConfig(widths=(4, 8)))
+    theirs.save(tmp_path / "out")
+    places = {"run": tmp_path / "run", "out": tmp_path / "out"}
+    refit("Toy", rounds=2, config=CONFIG, checkpoint=exploring_checkpoint, **plays, **places, **OPTIONS)
+    assert Checkpoint.load(tmp_path / "out").upscaler is not None
+    new = weights(done[0] / "out")
+    assert all(torch.equal(value, new[name]) for name, value in weights(tmp_path / "out").items())
 
 
 def test_held_out_play_is_scored_only(plays, collected, monkeypatch):
