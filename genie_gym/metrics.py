@@ -93,9 +93,12 @@ def _entropy(probabilities: np.ndarray) -> float:
 
 def one_to_one_accuracy(counts: np.ndarray) -> float:
     """Share of pairs (counts as of `count_pairs`) that agree under the best map which gives no two codes one action
-    and no two actions one code; exact, for up to some twenty of the fewer of the two.
+    and no two actions one code. Of all maps, exactly; nan where the fewer of the two are more than 16, as its time
+    doubles with each.
     """
     longer = counts if counts.shape[0] >= counts.shape[1] else counts.T
+    if longer.shape[1] > 16:
+        return float("nan")
     given = np.arange(2 ** longer.shape[1])  # sets of columns, one bit each
     best = np.where(given == 0, 0, -1)  # most pairs agreed with those columns given away; -1 not yet possible
     for row in longer:

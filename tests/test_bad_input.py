@@ -190,6 +190,17 @@ def test_full_disk_for_the_demos_pictures(capsys, tmp_path, toy_checkpoint):
     assert "cannot write" in line and "give another folder" in line
 
 
+def test_a_demo_of_another_games_model(capsys, toy_checkpoint):
+    line = complaint(capsys, "demo", "Airstriker", "--checkpoint", toy_checkpoint)
+    assert f"{toy_checkpoint} is a model of Toy-Numpy, not of Airstriker-Genesis" in line
+
+
+def test_a_header_that_lacks_what_it_should_hold(capsys, tmp_path):
+    (tmp_path / "recording.json").write_text('{"format": "genie_gym.recording", "version": 1, "game": {}}')
+    for command in (["fit", "Toy", "--data"], ["places"], ["collect", "Toy", *COLLECT, "--out"]):
+        assert "recording.json lacks actions, runs; restore it" in complaint(capsys, *command, str(tmp_path))
+
+
 def test_nothing_to_inspect(capsys, tmp_path, toy_checkpoint):
     assert "pieces must be 1 or more, got 0" in complaint(capsys, "inspect", toy_checkpoint, "--pieces", "0")
     line = complaint(capsys, "inspect", toy_checkpoint, "--data", str(tmp_path / "nowhere"))
@@ -222,9 +233,8 @@ def test_buttons_that_cannot_be_mapped(capsys, toy_checkpoint, tmp_path):
     main(["collect", "Toy", *COLLECT])
     line = complaint(capsys, "map-buttons", toy_checkpoint)
     assert "Toy-Numpy was fitted to real actions" in line
-    assert "genie-gym collect nothing" in complaint(
-        capsys, "map-buttons", toy_checkpoint, "--data", str(tmp_path / "nothing")
-    )
+    line = complaint(capsys, "map-buttons", toy_checkpoint, "--data", str(tmp_path / "no thing"))
+    assert f"genie-gym collect GAME --out '{tmp_path / 'no thing'}'" in line
     assert "latent actions; say how many" in complaint(capsys, "fit", "Toy", "--joint")
 
 

@@ -191,3 +191,8 @@ def test_one_to_one_accuracy_is_the_best_of_all_maps(shape):
 
 def test_a_greedy_map_would_not_be_the_best():
     assert one_to_one_accuracy(np.array([[10, 9], [9, 0]])) == pytest.approx(18 / 28)
+
+
+def test_of_too_many_maps_none_is_the_best():
+    assert one_to_one_accuracy(np.eye(16, dtype=np.int64)) == 1
+    assert np.isnan(one_to_one_accuracy(np.eye(17, dtype=np.int64)))

@@ -1,5 +1,6 @@
 """Commands that bring a game onto the disk: its ROM, a list of games, recorded play, your own pictures."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def convert(
     else:
         how: dict[str, Any] = {"terminated": terminated, "keep_bars": keep_bars, "cuts": cuts, "report": print}
         recording = data.convert.from_video(path, actions, folder, fps=fps, game=name, action_names=names, **how)
-    where = f" --data {out}" if out else ""
+    where = f" --data {shlex.quote(str(out))}" if out else ""
     print(
         f"{len(recording)} episodes, {recording.lengths.sum():,} frames now in {folder}; "
         f"go on with: genie-gym fit {name}{where}"

@@ -1,5 +1,6 @@
 """Commands around the world model: fit it to recorded play, and score it on held-out play."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,8 +60,9 @@ def fit(
     if not report.finished:
         print("stopped and saved; the same command goes on from here")
         return 130
-    print(f"world model of {name} in {report.checkpoint}; score it with: genie-gym evaluate {out or name}")
-    print(f"play it with: genie-gym play {out or name}")
+    made, played = shlex.quote(str(out or name)), f" --data {shlex.quote(str(data))}" if data else ""
+    print(f"world model of {name} in {report.checkpoint}; score it with: genie-gym evaluate {made}{played}")
+    print(f"play it with: genie-gym play {made}")
     return 0
 
 
@@ -104,7 +106,9 @@ def fit_upscaler(
         return 130
     ours, bicubic = (report.fit.metrics[name] for name in ("psnr", "bicubic_psnr"))
     print(f"{ours:.2f} dB on held-out frames, where bicubic enlarging has {bicubic:.2f}")
-    print(f"upscaler in {report.checkpoint}; see it with: genie-gym play {out or checkpoint} --upscale")
+    print(
+        f"upscaler in {report.checkpoint}; see it with: genie-gym play {shlex.quote(str(out or checkpoint))} --upscale"
+    )
     return 0
 
 
@@ -204,4 +208,5 @@ def map_buttons(
     found = find_buttons(loaded, find_recording(loaded.game["name"], data), seed)
     replace(loaded, buttons=found).save(out or place)
     Console().print(summary(found))
-    print(f"kept in {out or place}; play it with its buttons: genie-gym play {out or checkpoint}")
+    made = shlex.quote(str(out or checkpoint))
+    print(f"kept in {out or place}; play it with its buttons: genie-gym play {made}")

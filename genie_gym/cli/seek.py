@@ -1,5 +1,6 @@
 """Commands around exploring: train an explorer or other agent, count places reached, refit the model."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -77,7 +78,7 @@ def explore(
     agent = out or report.agent.parent.name
     print(f"{report.gif}: what it found")
     if report.game in names():
-        print(f"record its play of the real game with: genie-gym collect {game} --policy {agent}")
+        print(f"record its play of the real game with: genie-gym collect {game} --policy {shlex.quote(str(agent))}")
     return 0
 
 
@@ -170,9 +171,8 @@ def refit(
         print(f"stopped in {report.stopped}, and saved; the same command goes on from here")
         return 130
     Console().print(report)
-    print(
-        f"world model in {report.checkpoint}; look at it with: genie-gym demo {game} --checkpoint {report.checkpoint}"
-    )
+    look = shlex.join(["genie-gym", "demo", game, "--checkpoint", str(report.checkpoint)])
+    print(f"world model in {report.checkpoint}; look at it with: {look}")
     return 0
 
 

@@ -22,6 +22,7 @@ from genie_gym.errors import DataError
 __all__ = ["ActionFile", "read_actions"]
 
 
+HEADINGS = ("actions", "button", "buttons", "key", "keys", "input", "inputs", "label", "command")
 MOST = 1000  # actions: a larger number is a slip of the pen
 
 
@@ -71,12 +72,13 @@ def read_actions(path: str | Path, names: Sequence[str] | None = None) -> Action
 
 
 def _check_heading(path: Path, rows: list[tuple[int, dict[str, Any]]]) -> None:
-    """A first line that alone is no number is no action, but the name of the column."""
-    first, *others = (_as_index(row["action"]) for _, row in rows)
-    if first is None and others and None not in others:
+    """A first line that alone is no number, or says what a column may be called, is no action but a heading."""
+    first, *others = (row["action"] for _, row in rows)
+    alone = _as_index(first) is None and others and None not in map(_as_index, others)
+    if alone or (str(first).lower() in HEADINGS and first not in others):
         raise DataError(
-            f"{path}, line {rows[0][0]} is {rows[0][1]['action']!r} and all others are numbers; a line that names the "
-            "column must say action"
+            f"{path}, line {rows[0][0]} is {first!r} and no other is like it; a line that names the column must say "
+            "action"
         )
 
 
@@ -93,24 +95,33 @@ def _without_blank_end(path: Path, rows: Rows) -> list[tuple[int, dict[str, Any]
     return found
 
 
+def _check_separator(path: Path, lines: list[list[str]]) -> None:
+    """Columns that are not separated by commas look like a single one, whose every line holds the other separator."""
+    filled = [cells for cells in lines if any(cells)]
+    for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(filled) > 1 and all(len(cells) == 1 and separator in cells[0] for cells in filled):
+            raise DataError(f"the columns of {path} are separated by {name}; separate them by commas")
+
+
 def _csv_rows(path: Path) -> Rows:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
+        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+        _check_separator(path, [cells for _, cells in lines])
         columns = ["action"]
-        for row in reader:
-            cells = [cell.strip() for cell in row]
+        for number, cells in lines:
             if not any(cells):
-                yield reader.line_num, {}
+                yield number, {}
                 continue
-            if reader.line_num == 1 and "action" in [cell.lower() for cell in cells]:
+            if number == 1 and "action" in [cell.lower() for cell in cells]:
                 columns = [cell.lower() for cell in cells]
                 continue
             if len(cells) != len(columns):
                 raise DataError(
-                    f"{path}, line {reader.line_num} has {len(cells)} columns, expected {len(columns)} "
+                    f"{path}, line {number} has {len(cells)} columns, expected {len(columns)} "
                     f"({', '.join(columns)}); with several columns the first line must name them"
                 )
-            yield reader.line_num, dict(zip(columns, cells, strict=True))
+            yield number, dict(zip(columns, cells, strict=True))
 
 
 def _json_rows(path: Path) -> Rows:

@@ -230,7 +230,7 @@ def _store(
 ) -> Recording:
     run = {"policy": "converted", "source": source.name, **about}
     header = {"game": game, "actions": taken.names, "frame_skip": 1, **run}
-    name, pieces = _name_source(source, frames), list(_pieces(len(frames), jumps))
+    name, pieces = _name_source(frames), list(_pieces(len(frames), jumps))
     if not pieces:
         raise DataError(f"{source} gives {len(frames)} frame(s), of which no episode can be made; give more a second")
     with RecordingWriter(out, header) as writer:
@@ -253,8 +253,6 @@ def _pieces(frames: int, jumps: Sequence[int]) -> Iterator[tuple[int, int]]:
             yield from pairwise(np.linspace(first, last, count + 1).astype(int).tolist())
 
 
-def _name_source(source: Path, frames: np.ndarray) -> str:
-    """The source's name and a hash of its frames: the same video again replaces itself, a namesake does not."""
-    digest = hashlib.blake2b(np.ascontiguousarray(frames).data, digest_size=4).hexdigest()
-    stem = source.stem[:100]  # a file's name has 255 bytes at most
-    return f"own-{re.sub(r'[^A-Za-z0-9_.-]', '_', stem)}-{digest}"
+def _name_source(frames: np.ndarray) -> str:
+    """By a hash of its frames: the same video replaces itself, under another name too, and a namesake does not."""
+    return f"own-{hashlib.blake2b(np.ascontiguousarray(frames).data, digest_size=8).hexdigest()}"

@@ -14,6 +14,7 @@ the rename. A kill in between leaves an episode in two shards, which is why read
 
 import json
 import re
+import shlex
 import time
 import uuid
 import warnings
@@ -22,6 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from genie_gym import paths
 from genie_gym.data.episode import Episode
 from genie_gym.data.shard import FORMAT, UNREADABLE, VERSION, Shard, ShardBuilder, check_format
 from genie_gym.errors import DataError
@@ -50,15 +52,26 @@ class Storage:
             header = json.loads(self.header_path.read_text())
         except FileNotFoundError:
             raise DataError(
-                f"no recording in {self.folder} (recording.json is missing); make one with: "
-                f"genie-gym collect {self.folder.name or 'GAME'}"
+                f"no recording in {self.folder} (recording.json is missing); make one with: {self._how_to_make()}"
             ) from None
         except (OSError, ValueError) as error:
             raise DataError(f"{self.header_path} cannot be read ({error}); restore it or record anew") from None
         if not isinstance(header, dict):
             raise DataError(f"{self.header_path} holds no recording header; restore it or record anew")
         check_format(header.get("format"), header.get("version"), self.header_path)
+        missing = [name for name in ("game", "actions", "runs") if name not in header]
+        if missing:
+            raise DataError(f"{self.header_path} lacks {', '.join(missing)}; restore it or record anew")
         return header
+
+    def _how_to_make(self) -> str:
+        """The command that records into this folder: a game's own has its name."""
+        game = self.folder.name
+        if self.folder != paths.data_dir(game):
+            return f"genie-gym collect GAME --out {shlex.quote(str(self.folder))}"
+        if game.endswith("-Own"):
+            return f"genie-gym convert VIDEO --game {game.removesuffix('-Own')}"
+        return f"genie-gym collect {game}"
 
     def write_header(self, header: dict[str, Any]) -> None:
         text = json.dumps({"format": FORMAT, "version": VERSION, **header}, indent=2)

@@ -90,7 +90,7 @@ def demo(
             one the threads wait for each other ten times longer than they work.
 
     Raises:
-        ConfigError: fewer than 16 steps, or no thread.
+        ConfigError: fewer than 16 steps, no thread, or the checkpoint is of another game.
         CheckpointError: the game has no weights.
         GameError, MissingExtraError: the real game does not start.
         DataError: the pictures cannot be written.
@@ -101,7 +101,9 @@ def demo(
     use_threads(threads)
     place, spec = find_weights(game, checkpoint)
     loaded = load_weights(place, "auto", "auto")
-    name = spec.name if spec else loaded.game["name"]
+    name = loaded.game["name"]
+    if spec is not None and spec.name != name:
+        raise ConfigError(f"{place} is a model of {name}, not of {spec.name}; give that game, or another --checkpoint")
     real, real_speed = _play(name, CONTEXT + steps, seed)
     if loaded.model.latent_actions is not None:  # the dream knows no others
         real = replace(real, actions=find_actions(real.frames, loaded.model.latent_actions))

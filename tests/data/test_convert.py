@@ -100,6 +100,8 @@ def test_same_source_again_replaces_the_first(pictures, tmp_path, monkeypatch):
         actions = written(tmp_path / "a.csv", [str(action)] * 12)
         recording = convert.from_frames(pictures, actions, tmp_path / "out", action_names=NAMES)
         assert [episode.actions.tolist() for episode in recording.episodes()] == [[action] * 5] * 2
+    renamed = pictures.rename(tmp_path / "renamed")
+    assert len(convert.from_frames(renamed, actions, tmp_path / "out", action_names=NAMES)) == 2
 
 
 def test_long_sources_are_cut_into_episodes(pictures, tmp_path, monkeypatch):
@@ -172,7 +174,10 @@ def test_video_with_an_action_for_each_kept_frame(video, tmp_path):
         ("a.csv", ["0,1"], "first line must name them"),
         ("a.csv", ["action,reward", "0,much"], "reward 'much' is no number"),
         ("a.csv", ["action,reward", "0,nan"], "reward 'nan' is no number"),
-        ("a.csv", ["button", *["0"] * 11], "line 1 is 'button' and all others are numbers; .* must say action"),
+        ("a.csv", ["button", *["0"] * 11], "line 1 is 'button' and no other is like it; .* must say action"),
+        ("a.csv", ["Button", *["LEFT"] * 11], "line 1 is 'Button' and no other is like it"),
+        ("a.csv", ["action;reward", *["0;0.5"] * 12], "are separated by semicolons; separate them by commas"),
+        ("a.txt", ["action\treward", *["0\t0.5"] * 12], "are separated by tabs"),
         ("a.jsonl", ["{"], "line 1 is not JSON"),
         ("a.jsonl", [{"act": 1}], "no `action`, only act"),
         ("a.jsonl", [1.5], r"unknown action 1\.5"),

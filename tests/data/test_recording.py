@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
-from genie_gym import data
+from genie_gym import data, paths
 from genie_gym.errors import DataError
 
 
@@ -74,8 +75,13 @@ def test_damage_inside_a_shard_names_the_file(recorded):
 
 
 def test_missing_folder_says_what_to_type(tmp_path):
-    with pytest.raises(DataError, match="genie-gym collect Airstriker-Genesis"):
-        data.Recording(tmp_path / "Airstriker-Genesis")
+    for folder, command in (
+        (tmp_path / "a folder", f"genie-gym collect GAME --out '{tmp_path / 'a folder'}'"),
+        (paths.data_dir("Airstriker-Genesis"), "genie-gym collect Airstriker-Genesis"),
+        (paths.data_dir("Clip-Own"), "genie-gym convert VIDEO --game Clip"),
+    ):
+        with pytest.raises(DataError, match=f"make one with: {re.escape(command)}$"):
+            data.Recording(folder)
 
 
 def test_empty_recording_says_what_to_type(tmp_path, header):
