@@ -4,6 +4,7 @@ Each dream gets its prompt and its seed from its own random stream, and all its 
 seed gives the same dream whatever N is.
 """
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,14 @@ class Dreams:
         self.context = _context(context, self.starts["frames"].shape[1])
         self.unknown = torch.zeros(count, dtype=torch.bool)
         self._state: DreamState | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Dreams":
+        """Dreams that go on by themselves, of the same model: it does not change, and may be large."""
+        memo |= {id(shared): shared for shared in (self.model, self.starts, self._upscaler)}
+        copied = object.__new__(type(self))
+        memo[id(self)] = copied
+        copied.__dict__ = {name: copy.deepcopy(value, memo) for name, value in self.__dict__.items()}
+        return copied
 
     @property
     def started(self) -> bool:

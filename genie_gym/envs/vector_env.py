@@ -82,6 +82,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._streams = [np.random.default_rng() for _ in range(num_envs)]
+        self._stream_seeds = [-1] * num_envs
         self._frames = torch.zeros((num_envs, size, size, 3), dtype=torch.uint8, device=self._dreams.model.device)
         self._lengths = np.zeros(num_envs, np.int64)
         self._over = np.zeros(num_envs, bool)
@@ -103,7 +104,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         rows = _rows(options.pop("reset_mask", None), self.num_envs)
         for row, value in zip(rows, self._seeds(seed, rows), strict=True):
             if value is not None:
-                self._streams[row], _ = gym.utils.seeding.np_random(value)
+                self._streams[row], self._stream_seeds[row] = gym.utils.seeding.np_random(value)
         prompt = read_prompt(options, self._dreams.size, len(self._dreams.game.actions))
         self._begin(rows, prompt)
         zeros = {name: np.zeros(self.num_envs, np.float32) for name in TOLD}
@@ -136,6 +137,11 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
             raise gym.error.ResetNeeded("call reset() before render()")
         return tuple(enlarge(self._frames.cpu().numpy(), self._dreams.zoom))
 
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]  # as of SyncVectorEnv
+        """The seed that each dream was last given, -1 where it has had none."""
+        return tuple(self._stream_seeds)
+
     def get_action_meanings(self) -> list[str]:
         """Names of the actions, in order."""
         return self._dreams.game.meanings
@@ -153,7 +159,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         self._frames, self._lengths = outcome.frames, self._lengths + 1
         truncated = np.zeros(self.num_envs, bool)
         if self.max_episode_steps is not None:
-            truncated = (self._lengths >= self.max_episode_steps) & ~waking & ~ended
+            truncated = (self._lengths >= self.max_episode_steps) & ~waking
         infos: dict[str, Any] = _masked(told, np.ones(self.num_envs, bool))
         over = ended | truncated
         if self.autoreset_mode == AutoresetMode.SAME_STEP:

@@ -7,6 +7,8 @@ from genie_gym.errors import ConfigError
 
 __all__ = ["ReturnScale", "RewardLevel"]
 
+MOST = 10.0  # a scaled reward
+
 
 class RewardLevel:
     """Takes the running mean off rewards.
@@ -34,7 +36,8 @@ class ReturnScale:
     """Divides rewards by the running standard deviation of their discounted sum (Burda et al. 2019, section 2.4).
 
     As in random network distillation the sum goes on through the ends of episodes: what is learned about a game is
-    not forgotten when it ends. The mean stays where it is, so rewards keep their sign.
+    not forgotten when it ends. The mean stays where it is, so rewards keep their sign. None is larger than 10, as in
+    Stable-Baselines3's VecNormalize: while all sums are alike the first ones would be a hundred.
 
     Args:
         count: environments that step together.
@@ -58,5 +61,5 @@ class ReturnScale:
             self.statistics.update(self.returns[live])
 
     def __call__(self, rewards: np.ndarray) -> np.ndarray:
-        """The rewards, scaled."""
-        return rewards / np.sqrt(self.statistics.var + 1e-8)
+        """The rewards, scaled, from -10 to 10."""
+        return np.clip(rewards / np.sqrt(self.statistics.var + 1e-8), -MOST, MOST)

@@ -62,7 +62,7 @@ class NoReward:
     window, context, learns = 1, 0, False
 
     def score(self, frames: Tensor, actions: Tensor) -> Score:
-        return Score(torch.zeros(len(actions)))
+        return Score(torch.zeros(len(actions), device="cpu"))
 
     def update(self, frames: Tensor, actions: Tensor) -> dict[str, float]:
         return {}

@@ -62,7 +62,7 @@ class RewardStream:
         self.memory = FrameMemory(count, reward.window, (size, size, 3))
         self.level, self.scale = RewardLevel(), ReturnScale(count, options.gamma)
         self.training = True
-        self.score, self.scored = Score(torch.zeros(0)), np.zeros(count, bool)
+        self.score, self.scored = Score(torch.zeros(0, device="cpu")), np.zeros(count, bool)
         self._live = np.ones(count, bool)
         self._steps = 0
         self._lessons: list[tuple[np.ndarray, np.ndarray]] = []
@@ -113,7 +113,7 @@ class RewardStream:
         self.scored = self.memory.ready & self._live & turn
         rows = np.flatnonzero(self.scored)
         if not len(rows):
-            self.score = Score(torch.zeros(0))
+            self.score = Score(torch.zeros(0, device="cpu"))
             return
         frames = torch.from_numpy(self.memory.frames(rows, self.reward.context))
         self.score = self.reward.score(frames, torch.from_numpy(self.memory.actions(rows)))

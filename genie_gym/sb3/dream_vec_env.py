@@ -73,7 +73,7 @@ class DreamVecEnv(VecEnv):
         self._lengths += 1
         for row in np.flatnonzero(ended | truncated):
             infos[row]["terminal_observation"] = batch["final_obs"][row]
-            infos[row]["TimeLimit.truncated"] = bool(truncated[row])
+            infos[row]["TimeLimit.truncated"] = bool(truncated[row] and not ended[row])
             infos[row]["episode"] = {"r": float(self._returns[row]), "l": int(self._lengths[row])}
             self._returns[row], self._lengths[row] = 0, 0
         return frames, rewards.astype(np.float32), ended | truncated, infos

@@ -170,6 +170,8 @@ def resume_explorer(
         return agent, {}
     try:
         agent = RecurrentPPO.load(path, env=env, device=device)
+    except torch.OutOfMemoryError:  # says nothing of the file
+        raise
     except (ValueError, BadZipFile, EOFError, RuntimeError, KeyError) as error:
         raise CheckpointError(
             f"{path} cannot be gone on with ({str(error).splitlines()[0]}); remove {path.parent} to start again"

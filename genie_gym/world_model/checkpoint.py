@@ -9,7 +9,8 @@ README.md              the model card
 
 import hashlib
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from genie_gym.devices import find_device
 from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.files import write_all_aside
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
@@ -80,9 +82,18 @@ class Checkpoint:
 
         Raises:
             CheckpointError: the folder is missing, incomplete, damaged, or of another format or a newer version.
+            ConfigError: this machine has no such device.
         """
-        folder = Path(folder)
+        folder, place = Path(folder), find_device(str(device))
         config = _read_config(folder)
+        with _own_defaults():
+            loaded = cls._read(folder, config)
+        loaded.model.to(place)
+        loaded.upscaler = loaded.upscaler and loaded.upscaler.to(place)
+        return loaded
+
+    @classmethod
+    def _read(cls, folder: Path, config: dict[str, Any]) -> "Checkpoint":
         try:
             tokenizer = Tokenizer(TokenizerConfig(**config["tokenizer"]))
             dynamics = Dynamics(DynamicsConfig(**config["dynamics"]))
@@ -96,9 +107,8 @@ class Checkpoint:
             starts = _checked_starts(_read_tensors(folder / "starts.safetensors", config), tokenizer.config.size)
             sampling = Sampling(**config["sampling"])
             upscaler = _read_upscaler(folder, config)
-            upscaler = upscaler and upscaler.to(device)
             provenance, buttons = dict(config["provenance"]), _checked_buttons(config)
-            return cls(model.to(device), config["game"], starts, sampling, provenance, upscaler, buttons)
+            return cls(model, config["game"], starts, sampling, provenance, upscaler, buttons)
         except (ConfigError, KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             raise CheckpointError(
                 f"the checkpoint {folder} is incomplete or damaged ({str(error).splitlines()[0]}); "
@@ -215,6 +225,18 @@ class Checkpoint:
             **({"upscaler": asdict(self.upscaler.config)} if self.upscaler else {}),
             **({"buttons": self.buttons.to_dict()} if self.buttons else {}),
         }
+
+
+@contextmanager
+def _own_defaults() -> Iterator[None]:
+    """Whatever torch's default dtype and device are; the user's random numbers are not spent on weights to be read."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -166,6 +166,7 @@ class WorldModel(nn.Module):
         """Tokens a frame."""
         return self.tokenizer.config.side**2
 
+    @torch.inference_mode(False)  # or what is begun within it could not be stepped outside
     @torch.no_grad()
     def start(
         self, frames: Tensor, actions: Tensor | None = None, seeds: Tensor | None = None
@@ -199,6 +200,7 @@ class WorldModel(nn.Module):
         newest = tokens[:, -1].clone(), led[:, -1].clone(), seeds.to(self.device, copy=True)
         return DreamState(past, pictures, *newest), from_model(seen)
 
+    @torch.inference_mode(False)
     @torch.no_grad()
     def step(self, state: DreamState, actions: Tensor, sampling: Sampling) -> Outcome:
         """Takes one action in each of b dreams and moves `state` on.

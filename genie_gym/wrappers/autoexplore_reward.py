@@ -45,13 +45,14 @@ class AutoExploreReward(gym.Wrapper[np.ndarray, np.int64, np.ndarray, np.int64],
     """
 
     def __init__(self, env: gym.Env, game: str | None = None, checkpoint: str | Path | None = None, **options: Any):
-        gym.utils.RecordConstructorArgs.__init__(self, game=game, checkpoint=checkpoint, **options)
+        gym.utils.RecordConstructorArgs.__init__(self, game=game, checkpoint=checkpoint and str(checkpoint), **options)
         gym.Wrapper.__init__(self, env)
         chosen = RewardOptions(**options)
         tells = env.has_wrapper_attr("get_action_meanings")
         meanings = env.get_wrapper_attr("get_action_meanings")() if tells else None
         reward = make_reward(env.observation_space, env.action_space, game, checkpoint, meanings, chosen)
         self.reward_stream = RewardStream(reward, 1, *sizes(env.observation_space, env.action_space), chosen)
+        self._over = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -61,13 +62,21 @@ class AutoExploreReward(gym.Wrapper[np.ndarray, np.int64, np.ndarray, np.int64],
         self.reward_stream.begin(frame[None])
         if seed is not None:
             self.reward_stream.restart()
+        self._over = False
         return frame, info
 
     def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Takes an action; the reward is of the frame it led to, the last of an episode included."""
+        """Takes an action; the reward is of the frame it led to, the last of an episode included.
+
+        After an end the next step begins an episode and is paid 0, as with Gymnasium's `Autoreset` inside.
+        """
+        begun = self._over
         frame, game_reward, terminated, truncated, info = self.env.step(action)
         own = float(info.get("game_reward", game_reward))  # dreams that are paid otherwise tell it
-        self.reward_stream.act(np.array([action]))
+        self.reward_stream.act(np.array([action]), np.array([not begun]))
         rewards = self.reward_stream.see(frame[None], np.array([own]))
+        if begun:
+            self.reward_stream.begin(frame[None])
+        self._over = terminated or truncated
         told = {"game_reward": own, "intrinsic_reward": float(rewards.intrinsic[0])}
         return frame, float(rewards.total[0]), terminated, truncated, {**info, **told}

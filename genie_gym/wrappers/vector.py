@@ -48,7 +48,7 @@ class AutoExploreReward(
     """
 
     def __init__(self, env: VectorEnv, game: str | None = None, checkpoint: str | Path | None = None, **options: Any):
-        gym.utils.RecordConstructorArgs.__init__(self, game=game, checkpoint=checkpoint, **options)
+        gym.utils.RecordConstructorArgs.__init__(self, game=game, checkpoint=checkpoint and str(checkpoint), **options)
         gym.vector.VectorWrapper.__init__(self, env)
         if getattr(env.unwrapped, "tensors", False):
             raise ConfigError("the reward takes NumPy arrays; make the dreams without tensors=True")
@@ -82,7 +82,7 @@ class AutoExploreReward(
         over = terminated | truncated
         same_step = self._mode == AutoresetMode.SAME_STEP and over.any()
         last = self._last_frames(frames, infos["final_obs"], over) if same_step else frames
-        game_rewards = infos.get("game_reward", game_rewards)  # dreams that are paid otherwise tell the game's own
+        game_rewards = self._own_rewards(game_rewards, infos, over)
         rewards = self.reward_stream.see(last, game_rewards)
         begun = over if same_step else resets
         self.reward_stream.begin(frames[begun], begun)
@@ -102,6 +102,17 @@ class AutoExploreReward(
         stepped = self.env.step(actions)  # first, as an environment may refuse
         self.reward_stream.act(actions, live)
         return stepped
+
+    def _own_rewards(self, rewards: np.ndarray, infos: dict[str, Any], over: np.ndarray) -> np.ndarray:
+        """The game's rewards of the step: dreams that are paid otherwise tell them.
+
+        Where an episode ended and the next one began in the same step, its own infos are in `final_info`, and those of
+        the reset may stand in their place.
+        """
+        told = infos.get("game_reward", rewards)
+        if self._mode != AutoresetMode.SAME_STEP:
+            return told
+        return np.where(over, infos.get("final_info", {}).get("game_reward", rewards), told)
 
     @staticmethod
     def _last_frames(frames: np.ndarray, final: Any, over: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Many dreams: equal to as many single ones, the three ways to reset, and Gymnasium's form of infos."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -9,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers import TimeLimit
 
 import genie_gym  # noqa: F401 (registers the ids)
 from genie_gym.envs import WorldModelEnv, WorldModelVectorEnv
 from genie_gym.errors import ConfigError, InvalidActionError, PromptError
+from genie_gym.models.heads import OutcomeHeads
 
 ACTIONS = np.random.default_rng(0).integers(0, 4, (12, 3))
 
@@ -101,6 +104,45 @@ def test_the_asked_for_limit_truncates(make):
     # Steps 4 and, after the step that resets, 9.
     assert cuts.all(1).tolist() == [False, False, False, True, False, False, False, False, True, False]
     assert not cuts[[0, 1, 2, 4, 5, 6, 7, 9]].any()
+
+
+def test_an_end_at_the_limit_is_both_as_in_gymnasiums_own(make, toy_checkpoint, monkeypatch):
+    heads = OutcomeHeads.forward
+
+    def ends(self, features):
+        rewards, logits = heads(self, features)
+        return rewards, torch.full_like(logits, 100.0)
+
+    monkeypatch.setattr(OutcomeHeads, "forward", ends)
+    single = TimeLimit(WorldModelEnv(checkpoint=toy_checkpoint), 1)
+    single.reset(seed=0)
+    assert single.step(0)[2:4] == (True, True)
+    env = make(max_episode_steps=1)
+    env.reset(seed=0)
+    assert [flags.tolist() for flags in env.step(ACTIONS[0])[2:4]] == [[True] * 3] * 2
+
+
+def test_seeds_are_told_and_copies_share_the_model(make):
+    env = make()
+    env.reset(seed=5)
+    assert env.np_random_seed == (5, 6, 7)
+    copied = copy.deepcopy(env)
+    assert copied._dreams.model is env._dreams.model
+    for actions in ACTIONS[:3]:  # each goes on by itself
+        frames = env.step(actions)[0]
+    for actions in ACTIONS[:3]:
+        again = copied.step(actions)[0]
+    assert np.array_equal(frames, again)
+
+
+def test_what_is_begun_in_inference_mode_goes_on_outside(make):
+    env, plain = make(), make()
+    with torch.inference_mode():
+        env.reset(seed=0)
+        env.step(ACTIONS[0])
+    plain.reset(seed=0)
+    plain.step(ACTIONS[0])
+    assert np.array_equal(env.step(ACTIONS[1])[0], plain.step(ACTIONS[1])[0])
 
 
 def test_make_vec_uses_one_batch(toy_checkpoint):

@@ -41,6 +41,14 @@ def test_rows_that_did_not_step_are_left_out():
     assert mine.statistics.var == alone.statistics.var and mine.returns[1] == 0
 
 
+def test_the_first_rewards_are_no_hundreds():
+    """Sums that are all alike have no deviation to be measured in."""
+    scale = ReturnScale(4)
+    scale.update(np.full(4, 1.0), np.ones(4, bool))
+    assert scale.statistics.var < 1e-4
+    assert scale(np.array([1.0, -1.0, 0.0])).tolist() == [10, -10, 0]
+
+
 def test_scaling_alone_moves_nothing():
     scale = ReturnScale(1)
     scale.update(np.array([2.0]), np.array([True]))

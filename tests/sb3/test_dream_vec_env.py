@@ -43,10 +43,10 @@ def test_a_drawn_end_is_no_limit_and_a_limit_no_end(make, toy_checkpoint):
     plain.reset(seed=0)
     for _ in range(12):
         *_, dones, infos = env.step(np.array([0, 1, 2]))
-        *_, truncated, _ = plain.step(np.array([0, 1, 2]))
+        *_, ended, truncated, _ = plain.step(np.array([0, 1, 2]))
         for row in np.flatnonzero(dones):
-            assert infos[row]["TimeLimit.truncated"] is bool(truncated[row])
-            cuts.add(bool(truncated[row]))
+            assert infos[row]["TimeLimit.truncated"] is bool(truncated[row] and not ended[row])
+            cuts.add(infos[row]["TimeLimit.truncated"])
     assert cuts == {True, False}
 
 

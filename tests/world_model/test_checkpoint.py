@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from genie_gym.errors import CheckpointError, DataError
+from genie_gym.errors import CheckpointError, ConfigError, DataError
 from genie_gym.frames import to_model
 from genie_gym.world_model import Checkpoint, Sampling
 from tests.conftest import untrained, untrained_latent
@@ -43,6 +43,30 @@ def test_what_was_saved_steps_the_same(tmp_path):
     assert loaded.starts["frames"].dtype == torch.uint8
     assert all(torch.equal(saved.starts[name], loaded.starts[name]) for name in ("frames", "actions"))
     assert not loaded.model.training
+
+
+def test_loading_spends_none_of_the_users_random_numbers(toy_checkpoint):
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    Checkpoint.load(toy_checkpoint)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_users_default_dtype_is_his_own(toy_checkpoint):
+    torch.set_default_dtype(torch.float64)
+    try:
+        loaded = Checkpoint.load(toy_checkpoint)
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    floats = [value for value in loaded.model.state_dict().values() if value.is_floating_point()]
+    assert {value.dtype for value in floats} == {torch.float32}
+
+
+def test_a_device_that_is_none(toy_checkpoint):
+    with pytest.raises(ConfigError, match="cannot use device 'gpu'"):
+        Checkpoint.load(toy_checkpoint, "gpu")
 
 
 def test_the_latent_action_model_is_kept(tmp_path):

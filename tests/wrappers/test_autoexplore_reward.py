@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import Autoreset
 
 from genie_gym import games
 from genie_gym.errors import ConfigError
@@ -55,6 +56,13 @@ def test_the_last_frame_of_an_episode_is_paid_for_and_the_next_starts_anew(explo
     env = AutoExploreReward(games.make("Toy", max_steps=5), checkpoint=exploring_checkpoint)
     rewards = [step[2] for step in play(env)][:10]
     assert [reward > 0 for reward in rewards] == [False, False, False, True, True] * 2
+
+
+def test_resets_within_begin_anew_too(exploring_checkpoint):
+    env = AutoExploreReward(Autoreset(games.make("Toy", max_steps=5)), checkpoint=exploring_checkpoint)
+    env.reset(seed=3)
+    rewards = [env.step(action)[1] for action in ACTIONS[:12]]  # the sixth step only resets
+    assert [reward > 0 for reward in rewards] == [False, False, False, True, True, False] * 2
 
 
 def test_gymnasium_checks_it(exploring_checkpoint):

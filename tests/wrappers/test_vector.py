@@ -6,10 +6,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import TimeLimit
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 from genie_gym import games
-from genie_gym.envs import WorldModelVectorEnv
+from genie_gym.envs import WorldModelEnv, WorldModelVectorEnv
 from genie_gym.errors import ConfigError, InvalidActionError
 from genie_gym.wrappers import AutoExploreReward as OneReward
 from genie_gym.wrappers.vector import AutoExploreReward
@@ -213,3 +214,21 @@ def test_dreams_that_pay_uncertainty_keep_the_games_reward(exploring_checkpoint)
     for actions in ACTIONS[:6]:
         own = alone.step(actions[:2])[1]
     np.testing.assert_allclose(infos["game_reward"], own, rtol=1e-5)
+
+
+def test_the_last_reward_of_a_dream_is_kept_where_the_next_begins_at_once(exploring_checkpoint):
+    """Its infos are then in `final_info`, and those of the new dream's reset in their place."""
+
+    def dreams() -> SyncVectorEnv:
+        one = partial(WorldModelEnv, checkpoint=exploring_checkpoint, ends=False)
+        return SyncVectorEnv([lambda: TimeLimit(one(), 3)] * 2, autoreset_mode="SameStep")
+
+    plain, paid = dreams(), AutoExploreReward(dreams(), reward="none", mode="add")
+    plain.reset(seed=3)
+    paid.reset(seed=3)
+    for actions in ACTIONS[:7]:
+        own = plain.step(actions[:2])[1]
+        _, rewards, *_, infos = paid.step(actions[:2])
+        assert own.all()
+        np.testing.assert_allclose(infos["game_reward"], own, rtol=1e-6)
+        np.testing.assert_allclose(rewards, own, rtol=1e-6)
