@@ -117,10 +117,9 @@ SCALES = {
         explorer={"steps": 16, "batch": 32, "epochs": 1, "lstm": 8},
         toy=True,
     ),
-    # On two cores the preset trains on 22 clips a second of the tokenizer's, 11 of the dynamics' (results/speed.md):
-    # 5 minutes a tokenizer, 15 a dynamics. On one core, with other work beside it, a seed of table 2 took two hours.
+    # On one core a tokenizer took 6 to 50 minutes and each dynamics 15 to 30, by the machine (results/paper/*.json).
     "cpu": Scale(
-        about="two CPU cores, by reckoning: 3 hours for table 2, as much for 3 and 4, 4 a game for 5, 2 for 6",
+        about="two CPU cores: 1 to 2 hours a seed for tables 2 and 4; by reckoning as much for 3, 4 for all of 5, 2 for 6",
         preset="tiny",
         frames=20_000,
         test_frames=5_000,

@@ -1,4 +1,4 @@
-"""Episodes on disk: the only room that reads or writes them."""
+"""Episodes on disk: the only package that reads or writes them."""
 
 from genie_gym.data import convert
 from genie_gym.data.clips import Clips

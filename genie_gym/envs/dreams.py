@@ -47,7 +47,7 @@ class Dreams:
         game: the game's description, of the checkpoint; with the real actions where there are buttons.
         size: side in pixels of a frame as the model, and a prompt, has it.
         scale: how many times as high and wide the frames are that it gives.
-        zoom: how many times as high and wide again they are to be looked at.
+        zoom: how many times larger still `render()` shows them.
         unknown: bool (N,), on the device of the last step's actions: those that the game does not have. A step on a GPU
             takes another in their place; see `refuse`.
     """

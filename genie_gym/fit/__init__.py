@@ -1,4 +1,4 @@
-"""Fitting: the only room with world-model optimisers."""
+"""Fitting: the only package with world-model optimisers."""
 
 from genie_gym.fit.joint import fit_jointly
 from genie_gym.fit.loop import FitConfig, FitReport, fit

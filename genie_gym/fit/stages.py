@@ -167,12 +167,10 @@ def fit_dynamics(
 ) -> FitReport:
     """Fits the dynamics on the tokens of a frozen tokenizer.
 
-    An episode's end is one frame in hundreds, and only the last of an episode's windows holds it: with all windows
-    equally likely, and clips cut out of them anywhere, 2,424 steps on Airstriker would meet 0.4 ends in place of 177.
-    So windows end where the clip ends, and the last one is drawn as much more often as makes an end as frequent as it
-    is in the recording; the head's probability then needs no correction. More often still does harm: trained on frames
-    of which a quarter were ends, log-odds corrected, a head on frozen features knew its 140 ends by heart and told
-    held-out ends worse than their mere rate does.
+    The end of an episode is rare, and only its last window holds it. So windows end where the clip ends, and the last
+    one is drawn more often, just enough that ends are as frequent as in the recording; the head's probability then
+    needs no correction. More often still does harm: a head that was shown a quarter of ends knew its 140 ends by heart,
+    and told held-out ends worse than their mere rate does.
 
     Args:
         train: the windows are of up to `train.length` frames, at least the largest of `lengths`; half of the batches

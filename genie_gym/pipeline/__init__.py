@@ -1,1 +1,1 @@
-"""The whole way from a real game to an agent: the only room that knows it all."""
+"""The whole way from a real game to an agent: the only package that knows all the others."""

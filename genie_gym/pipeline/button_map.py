@@ -61,8 +61,8 @@ def map_buttons(checkpoint: Checkpoint, recording: Recording, seed: int = 0) -> 
 def choose_codes(counts: np.ndarray) -> list[int]:
     """A code for each action, no two actions the same as long as there are codes enough.
 
-    What an action mostly causes would do for none but the boldest: much of what is pressed shows only now and then,
-    and the code of "nothing happens" is the most frequent for all. So a code is worth to an action how often it is
+    The code seen most often after an action is a poor choice: most presses change little, so that for nearly every
+    action it is the code of "nothing happens". So a code is worth to an action how often it is
     seen after that action, times how surely it tells of it, were all actions equally frequent; the pair that is worth
     most goes first. An action never seen gets the most frequent code.
 

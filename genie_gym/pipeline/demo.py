@@ -86,8 +86,7 @@ def demo(
         seed: of the play and the dream.
         checkpoint: a checkpoint folder or hub id; the game's own weights by default.
         out: folder for `<game>.gif` and `<game>.png`.
-        threads: CPU threads; one dream is so small that sharing it out gains little on an idle machine, and on a busy
-            one the threads wait for each other ten times longer than they work.
+        threads: CPU threads; more than one hardly help a single dream, and on a busy machine they slow it down.
 
     Raises:
         ConfigError: fewer than 16 steps, no thread, or the checkpoint is of another game.

@@ -106,7 +106,7 @@ def explore(
         reward: "autoexplore", the world model's uncertainty; a baseline of `genie_gym.rewards`, which begins to learn
             anew when the training is resumed; or "game".
         checkpoint: the world model for the reward, a folder or hub id; the game's own weights by default.
-        every: an intrinsic reward is that of one step in so many, and 0 for the others. The paper's is that of every
+        every: one step in so many is scored by an intrinsic reward, and the others are paid 0. The paper scores every
             step (1), which costs two CPU cores half of their steps a second; 4 costs a fifth. A dream pays every step.
         envs: copies of the game, or dreams.
         seed: of everything random.

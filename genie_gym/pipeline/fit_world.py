@@ -83,7 +83,7 @@ def fit_world(
         latent_actions: that many codes, found in the pictures, in place of the recorded actions (the paper's
             GenieRedux); by default 8 where the recording has no actions, and 0, the recorded ones, where it has.
         joint: fits latent actions and dynamics together, as Genie does, rather than one after the other.
-        compile: lets torch compile the training: minutes at first, then faster steps; for fits of hours.
+        compile: lets torch compile the training; see FitConfig.compile.
         changes: not yet used by the command line: replacements of the preset's fields, for tests and studies.
 
     Raises:

@@ -131,7 +131,7 @@ class InspectReport:
             words = kind if kind == "reconstruction" else f"{kind} codes in their place"
             table.add_row(words, f"{found['psnr']:.1f} dB")
         codebook = self.figures["codebook"]
-        table.add_row("codes used; as many as, if evenly", f"{codebook['used']}; {codebook['perplexity']:.0f}")
+        table.add_row("codes used; perplexity", f"{codebook['used']}; {codebook['perplexity']:.0f}")
         for kind in ("uncertainty", "uncertainty where it is wrong", "uncertainty further ahead"):
             (one, first), (other, second), _ = self.figures[kind].items()
             table.add_row(f"{kind.partition(' where')[0]}: {one}, {other}", f"{_number(first)}, {_number(second)}")

@@ -19,12 +19,12 @@ class RefitConfig:
 
     Attributes:
         data_from: "autoexplore", or another reward of `explore`, on which an agent is trained anew in each round to
-            collect with; or "random" or "sticky", to compare with play that costs no training (of which
-            `explore_steps + frames` frames are as many real ones).
+            collect with; or "random" or "sticky", to compare with play that costs no training. For as many real frames
+            set `frames` to the sum of both then, as an explorer's training takes real frames too.
         explore_steps: of the real game, to train that agent.
         frames: to collect.
         random_share: of the agent's actions replaced by random ones, for variety; the paper's published code has 0.15.
-        every: how many of that agent's steps one is scored of, see `explore`.
+        every: one step in so many is scored while that agent is trained, see `explore`.
         envs, max_steps: copies of the game and longest episode, in training; the latter in collecting too.
         tune: how the model is tuned; its seed is overruled.
         clips: pieces of play that the models are scored on, of each recording.

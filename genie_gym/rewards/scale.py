@@ -13,10 +13,10 @@ MOST = 10.0  # a scaled reward
 class RewardLevel:
     """Takes the running mean off rewards.
 
-    Uncertainty is never zero: an agent is paid much wherever it is, and a little more where it has not been. Until its
-    critic knows that level it hides the difference, and where only some steps are scored, these stand out by it. Take
-    it off where the end of an episode counts as a limit, so that a constant changes nothing about what is best; where
-    ends are worth nothing, it would pay to die.
+    Uncertainty is always positive: most of the reward is a constant, which hides the differences until the critic has
+    learned it, and sets scored steps apart from those left out. Take it off only where the end of an episode counts as
+    a time limit, so that a constant changes nothing about what is best; where an end is worth 0, a negative reward
+    would make dying pay.
     """
 
     def __init__(self) -> None:

@@ -43,7 +43,7 @@ class RewardStream:
         rewards = stream.see(frames, game_rewards)
         stream.begin(first_frames, rows)  # where a new episode began
 
-    `restart`, at a reset that is to give the same steps again, counts anew which of them are scored.
+    Call `restart` at a reset with a seed, so that the same steps are scored each time.
 
     Args:
         reward: what to score with.

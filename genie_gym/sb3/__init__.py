@@ -1,4 +1,4 @@
-"""Stable-Baselines3: adapters, the explorer and its training; the only room that imports it."""
+"""Stable-Baselines3: adapters, the explorer and its training; the only package that imports it."""
 
 from genie_gym.errors import MissingExtraError
 

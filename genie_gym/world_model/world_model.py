@@ -135,7 +135,7 @@ class WorldModel(nn.Module):
     def run_in(self, dtype: torch.dtype) -> None:
         """Has matrix products of tokenizer and dynamics run in `dtype` from now on.
 
-        Their weights are rounded to it, and not for saving then. Autocast would round them anew at every call, which is
+        Their weights are rounded to it, so do not save the model afterwards. Autocast would round them anew at every call, which is
         a seventh of the time of a step of the preset `paper`.
         """
         self.dtype = dtype

@@ -18,7 +18,7 @@ from genie_gym.world_model import WorldModel
 
 __all__ = ["STRANGE", "autoexplore", "chance_to_exceed", "reward_maps", "strange_rewards", "uncertainty_maps"]
 
-TOGETHER = 8  # clips at once: their logits take 64 MB at 16 frames of 64 tokens with 1024 codes
+TOGETHER = 8  # clips at once: their logits take 34 MB at 16 frames of 64 tokens with 1024 codes
 HORIZON = 3  # frames ahead that the paper's reward looks
 STRANGE = ("play", "negative", "upside down", "noise")
 
