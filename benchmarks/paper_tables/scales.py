@@ -119,7 +119,7 @@ SCALES = {
     ),
     # On one core a tokenizer took 6 to 50 minutes and each dynamics 15 to 30, by the machine (results/paper/*.json).
     "cpu": Scale(
-        about="two CPU cores: 1 to 2 hours a seed for tables 2 and 4; by reckoning as much for 3, 4 for all of 5, 2 for 6",
+        about="two CPU cores: 1 to 2 hours a seed for tables 2 and 4, by reckoning as much for 3, 5 and 6",
         preset="tiny",
         frames=20_000,
         test_frames=5_000,

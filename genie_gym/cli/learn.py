@@ -39,7 +39,8 @@ def fit(
         latent_actions: That many actions, found in the pictures, in place of the recorded ones; by default 8 where
             none were recorded.
         joint: Fit latent actions and dynamics together, as Genie does, rather than one after the other.
-        compile: Let torch compile the training: minutes at first, then `tiny` is a tenth faster on a CPU, `paper` slower.
+        compile: Let torch compile the training, for minutes at first; on a CPU `tiny` is then a tenth faster, `paper`
+            slower.
     """
     from genie_gym.pipeline.fit_world import fit_world
 

@@ -43,9 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for an error (said in one line on stderr), 130 if interrupted.
     """
-    # Before torch is loaded: threads that spin while they wait block a busy machine, and threads that sleep at once must
-    # be woken for every small product. So spin, but briefly: on two cores with AVX2 a step of 16 dreams then takes 180 ms beside a busy program (asleep 130, left alone
-    # 285) and 100 ms without one (asleep 140, left alone 100).
+    # Before torch is loaded: threads that spin while they wait block a busy machine, and threads that sleep at once
+    # must be woken for every small product. So spin, but briefly: on two cores with AVX2 a step of 16 dreams then takes
+    # 180 ms beside a busy program (asleep 130, left alone 285) and 100 ms without one (asleep 140, left alone 100).
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     with _short_messages():

@@ -181,9 +181,9 @@ class LatentActionModel(nn.Module):
 class _Drawing(nn.Module):
     """How pixels move and change by a code: convolutions over the last frame and what the decoder knows of the past.
 
-    The code enters here alone, the same for every pixel. A decoder that works on patches learns from a code where in the
-    patch a thing is, so that one code moves it left here and right there: codes found in play of Airstriker then told
-    54 of 100 steps to the left from those to the right; with these, 89.
+    The code enters here alone, the same for every pixel. A decoder that works on patches learns from a code where in
+    the patch a thing is, so that one code moves it left here and right there: codes found in play of Airstriker then
+    told 54 of 100 steps to the left from those to the right; with these, 89.
     """
 
     def __init__(self, config: LatentActionConfig):

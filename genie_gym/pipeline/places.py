@@ -66,8 +66,8 @@ class PlacesReport:
     Attributes:
         run: policy and seed, "random-0".
         folder: of the recording.
-        frames: how many of the run's frames were counted: those recorded first, but of the play that an explorer learned
-            from any, as it is kept in no order.
+        frames: how many of the run's frames were counted: those recorded first, but of the play that an explorer
+            learned from any, as it is kept in no order.
         pictures: different pictures in them, see `picture_keys`.
         positions: different positions of the player in them, see `genie_gym.games.positions`; None where the game does
             not tell.

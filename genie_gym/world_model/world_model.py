@@ -135,8 +135,8 @@ class WorldModel(nn.Module):
     def run_in(self, dtype: torch.dtype) -> None:
         """Has matrix products of tokenizer and dynamics run in `dtype` from now on.
 
-        Their weights are rounded to it, so do not save the model afterwards. Autocast would round them anew at every call, which is
-        a seventh of the time of a step of the preset `paper`.
+        Their weights are rounded to it, so do not save the model afterwards. Autocast would round them anew at every
+        call, which is a seventh of the time of a step of the preset `paper`.
         """
         self.dtype = dtype
         for part in (*self.tokenizer.modules(), *self.dynamics.modules()):
