@@ -1,10 +1,9 @@
 """What explorers find and what it teaches: `python benchmarks/exploration.py Kangaroo-Atari2600 --work FOLDER`.
 
-Random play trains a world model. Explorers on AutoExplore's reward and on the baselines', one taught by dreams alone,
-one begun with what that one learned, and a random agent are then recorded on equally many real frames: how many places
-they reach, and how well that model predicts their play (harder data teach it more: the paper's table 6). What an
-explorer saw on the real frames it learned from is counted too, beside as much random play, and its reward over them
-drawn: lessons in dreams are worth it if they save real frames. The model is then refitted on all that each agent ever
+Random play trains a world model. Explorers on AutoExplore's reward and on the baselines', and a random agent, are then
+recorded on equally many real frames: how many places they reach, and how well that model predicts their play (harder
+data teach it more: the paper's table 6). What an explorer saw on the real frames it learned from is counted too, beside
+as much random play, and its reward over them drawn. The model is then refitted on all that each agent ever
 played, half of the clips from what it learned from, half from the recording of the trained agent, with equally many
 steps, and scored on an agent's that PPO trained on the game's own reward (table 5): no agent costs more real frames
 than another. Every part is kept in --work, and the same command goes on where it stopped; several games can have the
@@ -13,6 +12,7 @@ same --work, each in a process of its own. Writes exploration-<game>.json, .md a
 
 import argparse
 import json
+import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,7 +55,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("game")
     parser.add_argument("--work", type=Path, required=True, help="folder of recordings, weights and agents")
-    kinds = ["autoexplore", "dreamed", "begun", "vae_features", "random_features"]
+    kinds = ["autoexplore", "vae_features", "random_features"]
     parser.add_argument("--rewards", nargs="+", default=kinds, choices=[*kinds, "rnd"])
     parser.add_argument("--refits", nargs="*", default=["random", "autoexplore"], help="plays to refit the model on")
     parser.add_argument("--seeds", type=int, default=3)
@@ -121,10 +121,8 @@ class Study:
         folder, figures = self.arms.arm(f"{self.game}/agents/{reward}-{seed}", make)
         return folder / "agent", figures
 
-    def learning_play(self, kind: str, seed: int) -> tuple[Path | None, int | None]:
+    def learning_play(self, kind: str, seed: int) -> tuple[Path, int]:
         """Recording of all real frames that an explorer learned from, or of as much random play; its pictures."""
-        if kind == "dreamed":
-            return None, None
         if kind != "random":
             agent, figures = self.explorer(kind, seed)
             return agent.parent / "data", int(figures["places"])
@@ -171,7 +169,7 @@ class Study:
     def curve(self, kind: str, seed: int) -> list[tuple[int, float]]:
         """Real steps that an explorer on AutoExplore's reward had learned from, and the mean reward of the last ones;
         nothing of other agents."""
-        if kind not in ("autoexplore", "begun"):
+        if kind != "autoexplore":
             return []
         rewards = EventAccumulator(str(self.explorer(kind, seed)[0] / "tensorboard")).Reload().Scalars("explore/reward")
         return [(point.step, round(point.value, 4)) for point in rewards]
@@ -179,7 +177,7 @@ class Study:
     def refitted(self, kind: str, seed: int) -> Path:
         """The model tuned on all that an agent played; its checkpoint."""
         o, base = self.options, self.model() / "checkpoint"
-        plays = [play for play in (self.learning_play(kind, seed)[0], self.play(kind, seed)[0]) if play]
+        plays = [self.learning_play(kind, seed)[0], self.play(kind, seed)[0]]
 
         def make(folder: Path) -> Figures:
             config = TuneConfig(o.decoder_steps, o.dynamics_steps, seed=seed)
@@ -304,7 +302,7 @@ def write(game: str, found: Figures, facts: Figures, out: Path) -> None:
         table(found["refits"], REFITS, "refitted on"),
         tester(found["test"]),
         f"![places reached, error of the model, and gain of the refit]({kept.name}.png)",
-        f"Made with {made_with(facts)}; {', '.join(f'{name} {value}' for name, value in facts['settings'].items())}.",
+        f"Made with {made_with(facts)}.",
     ]
     kept.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
     plot(found, kept.with_suffix(".png"))
@@ -320,12 +318,13 @@ def table(kinds: dict[str, list[Figures]], columns: dict[str, Any], kind: str) -
     """Markdown: a row for each kind of play, its seeds' mean and deviation in the cells."""
     lines = [f"| {kind} | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
     for name, seeds in kinds.items():
-        cells = [_spread([read(row) for row in seeds]) for read in columns.values()]
+        cells = [spread([read(row) for row in seeds]) for read in columns.values()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _spread(values: list[float | None]) -> str:
+def spread(values: list[float | None]) -> str:
+    """Mean and standard deviation of the values that are known."""
     known = [value for value in values if value is not None]
     if not known:
         return ""
@@ -351,12 +350,11 @@ def plot(found: Figures, path: Path) -> None:
     figure = Figure(figsize=(21, 2.6), layout="constrained")
     *points, curves = figure.subplots(1, len(shown) + 1)
     for (part, label, read), axes in zip(shown, points, strict=True):
-        kinds = {kind: seeds for kind, seeds in found[part].items() if None not in map(read, seeds)}
-        for place, (kind, seeds) in enumerate(kinds.items()):
+        for place, (kind, seeds) in enumerate(found[part].items()):
             colour = f"C{list(found['plays']).index(kind)}" if kind in found["plays"] else "grey"
             axes.plot([read(row) for row in seeds], [place] * len(seeds), "o", color=colour, alpha=0.5)
             axes.plot(np.mean([read(row) for row in seeds]), place, "k|", markersize=18)
-        axes.set_yticks(range(len(kinds)), list(kinds))
+        axes.set_yticks(range(len(found[part])), list(found[part]))
         axes.invert_yaxis()
         axes.set(xlabel=label)
     for place, seeds in enumerate(found["plays"].values()):
@@ -384,8 +382,11 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     hours = round(sum(arms.used.values()) / 3600, 2)
-    command = f"python benchmarks/exploration.py {game} --work FOLDER"
-    how = settings | {name: getattr(options, name) for name in ("seeds", "rewards", "refits")}
+    how = settings | {name: getattr(options, name) for name in ("agent_steps", "seeds", "rewards", "refits")}
+    words = ["python", "benchmarks/exploration.py", game, "--work", "FOLDER"]
+    for name, value in how.items():
+        words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+    command = shlex.join(words)
     facts = {"command": command, "settings": how, "hours": hours, "made": arms.made()}
     write(game, found, facts, options.out)
     print(f"kept in {options.out / f'exploration-{game}.json'}")

@@ -13,6 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
 
 import exploration
+import lessons
 from arms import Arms, Stopped
 from exploration import Study, shorter, train_tester, write
 
@@ -41,8 +42,7 @@ def found() -> dict:
             play(70, 26.0, 310, [[5, 0.25], [10, 0.75], [100, 1.5]]),
             play(90, 27.5, 335, [[10, 0.75], [95, 1.0], [100, 1.5]]),
         ],
-        "dreamed": [play(20, 28.0), play(22, 28.0), play(24, 28.0)],  # it saw no real frame while it learned
-        "begun": [play(30, 28.0, 100, [[50, 1.0], [100, 2.0]])],
+        "rnd": [play(30, 28.0, 100)],
     }
     refits = {
         "not refitted": [score(20.0)],
@@ -74,9 +74,8 @@ def test_the_table_has_means_and_deviations(found, tmp_path):
     first, last = np.array([0.25, 0.5, 0.75]), np.array([1, 1.5, 1.25])  # means of the first and the last ten steps
     rewards = f"{first.mean():.3f} ± {first.std(ddof=1):.3f} | {last.mean():.3f} ± {last.std(ddof=1):.3f}"
     assert f"| 315 ± 18 | {rewards} | 70.00 ± 20.00 |  | {psnr.mean():.2f} ± {psnr.std(ddof=1):.2f} |" in text
-    assert "| dreamed |  |  |  | 22.00 ± 2.00 |" in text
-    assert "| begun | 100.00 |  | 2.000 | 30.00 |" in text
-    assert "in 1.5 hours, on a processor (2 cores); 0.1.0, 0.1.1, torch 2.13.0, 2026 to 2027; steps 60000" in text
+    assert "| rnd | 100.00 |  |  | 30.00 |" in text
+    assert "in 1.5 hours, on a processor (2 cores); 0.1.0, 0.1.1, torch 2.13.0, 2026 to 2027." in text
     assert rows["not refitted"].split("|")[2].strip() == "19.00"  # a single one has no deviation
     assert "That agent learned for 40,000 steps; its mean return was 1.0 at first and 2.0 at last." in text
     kept = json.loads((tmp_path / "exploration-Toy-Numpy.json").read_text())
@@ -111,6 +110,7 @@ def test_an_explorer_is_begun_with_what_another_learned_in_dreams(tmp_path, monk
     def explore(game: str, *, out, steps, **options):
         with SummaryWriter(str(out / "tensorboard")) as curves:
             curves.add_scalar("explore/reward", 0.5, steps)
+            curves.add_scalar("explore/places", 3, steps)
         asked.append((out, options))
         return SimpleNamespace(finished=True, steps=steps, seconds=60.0, figures={"places": 3})
 
@@ -123,9 +123,9 @@ def test_an_explorer_is_begun_with_what_another_learned_in_dreams(tmp_path, monk
     assert in_game["begin_with"] == dreamed and begun == agent and "dream" not in in_game
     assert in_game["reward"] == in_dreams["reward"] == "autoexplore" and figures["places"] == 3
     assert study.learning_play("begun", 0) == (begun.parent / "data", 3)
-    assert study.learning_play("dreamed", 0) == (None, None)
-    assert study.curve("begun", 0) == [(90, 0.5)]
-    assert study.curve("dreamed", 0) == study.curve("random", 0) == []
+    assert lessons.curves(study, "begun", 0) == {"reward": [[90, 0.5]], "pictures": [[90, 3]]}
+    study.explorer("autoexplore", 0)
+    assert study.curve("autoexplore", 0) == [(90, 0.5)] and study.curve("random", 0) == []
 
 
 def test_shorter_recipes_are_the_presets_but_for_their_steps():

@@ -1,0 +1,156 @@
+"""What lessons in dreams save: `python benchmarks/lessons.py Hero-Atari2600 --work FOLDER`.
+
+Random play trains a world model. One explorer learns on AutoExplore's reward in the real game from the start, another
+in dreams of that model alone, and a third goes on in the real game with what the second learned. Of the first and the
+third, the reward and the different pictures seen are set against the real steps they have learned from. Every part is
+kept in --work, and the same command goes on where it stopped; it shares model and explorers with exploration.py, given
+the same --work and sizes. Writes lessons-<game>.json, .md and .png to --out.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from arms import Arms, Figures, Stopped, made_with
+from exploration import Study, spread
+from machine import RESULTS, write_result
+from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from genie_gym import games
+from genie_gym.errors import GenieGymError
+
+KINDS = {"autoexplore": "in the game from the start", "begun": "in the game, after dreams"}
+AFTER = (0.1, 0.25, 0.5, 1.0)  # shares of the real steps at which the two are compared
+Curve = list[list[float]]  # real steps, value
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("game")
+    parser.add_argument("--work", type=Path, required=True, help="folder of recordings, weights and agents")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--base", type=int, default=30_000, help="frames of random play that the model is trained on")
+    parser.add_argument("--fit-steps", type=int, nargs=2, default=[1600, 2000], help="of its tokenizer and dynamics")
+    parser.add_argument("--steps", type=int, default=30_000, help="real steps of an explorer, and dreamed ones")
+    parser.add_argument("--envs", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+def curves(study: Study, kind: str, seed: int) -> dict[str, Curve]:
+    """The reward of the last real steps, and the pictures seen in all, after each of the explorer's updates."""
+    seen = EventAccumulator(str(study.explorer(kind, seed)[0] / "tensorboard")).Reload()
+    names = {"reward": "explore/reward", "pictures": "explore/places"}
+    return {name: [[point.step, round(point.value, 4)] for point in seen.Scalars(tag)] for name, tag in names.items()}
+
+
+def pictures_after(row: dict[str, Curve], share: float) -> float:
+    """Different pictures seen by then."""
+    steps, values = np.array(row["pictures"]).T
+    return float(np.interp(share * steps[-1], steps, values))
+
+
+def reward_before(row: dict[str, Curve], share: float) -> float:
+    """Mean reward of the tenth of the steps that ends there."""
+    steps, values = np.array(row["reward"]).T
+    end = share * steps[-1]
+    return float(values[(steps > end - 0.1 * steps[-1]) & (steps <= end)].mean())
+
+
+def steps_to_reach(row: dict[str, Curve], pictures: float) -> float | None:
+    """Real steps until so many pictures were seen; None where they never were."""
+    steps, values = np.array(row["pictures"]).T
+    return float(np.interp(pictures, values, steps)) if values[-1] >= pictures else None
+
+
+def compare(found: dict[str, list[dict[str, Curve]]]) -> dict[str, Any]:
+    """What the table says: figures of each seed, by kind and share of the steps, and the real steps saved."""
+    figures: dict[str, Any] = {
+        kind: {
+            f"{share:.0%}": {
+                "reward": [reward_before(row, share) for row in rows],
+                "pictures": [pictures_after(row, share) for row in rows],
+            }
+            for share in AFTER
+        }
+        for kind, rows in found.items()
+    }
+    half = [pictures_after(row, 0.5) for row in found["autoexplore"]]
+    figures["steps to the pictures of half the steps"] = {
+        kind: [steps_to_reach(row, pictures) for row, pictures in zip(rows, half, strict=True)]
+        for kind, rows in found.items()
+    }
+    return figures
+
+
+def write(game: str, found: dict[str, list[dict[str, Curve]]], facts: Figures, out: Path) -> None:
+    """lessons-<game>.json, .md and .png."""
+    kept, figures = out / f"lessons-{game}", compare(found)
+    told = {name: value for name, value in facts.items() if name != "made"}
+    write_result(kept.with_suffix(".json"), {"game": game, **told, "figures": figures, "curves": found}, facts["made"])
+    heads = ["explorer", *(f"{what}, {share:.0%}" for what in ("reward", "pictures") for share in AFTER)]
+    lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
+    for kind, name in KINDS.items():
+        rows = figures[kind].values()
+        cells = [spread(row[what]) for what in ("reward", "pictures") for row in rows]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    reached = figures["steps to the pictures of half the steps"]
+    text = [
+        f"# What lessons in dreams save in {game}",
+        f"Explorers on AutoExplore's reward, in the real game from the start, or after {facts['settings']['steps']:,} "
+        "steps in dreams of the model alone. After a share of the real steps: mean reward of the last tenth of all "
+        "steps, and different pictures seen. Mean and standard deviation over seeds.",
+        "\n".join(lines),
+        "The explorer that began in the game had seen half of its steps' pictures after "
+        f"{spread(reached['autoexplore'])} real steps; the one that came from dreams had seen as many after "
+        f"{', '.join('never' if steps is None else f'{steps:,.0f}' for steps in reached['begun'])}, seed by seed.",
+        f"![reward and pictures over real steps]({kept.name}.png)",
+        f"Made with {made_with(facts)}; {', '.join(f'{name} {value}' for name, value in facts['settings'].items())}.",
+    ]
+    kept.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    plot(found, kept.with_suffix(".png"))
+
+
+def plot(found: dict[str, list[dict[str, Curve]]], path: Path) -> None:
+    """Both curves of every seed."""
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    for axes, what in zip(figure.subplots(1, 2), ("reward", "pictures"), strict=True):
+        for place, (kind, rows) in enumerate(found.items()):
+            for number, row in enumerate(rows):
+                label = KINDS[kind] if number == 0 else None
+                axes.plot(*zip(*row[what], strict=True), color=f"C{place}", alpha=0.6, label=label)
+        axes.set(xlabel="real steps learned from", ylabel=what)
+    axes.legend()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> int:
+    options = read_options()
+    torch.set_num_threads(options.threads)
+    sizes = {name: getattr(options, name) for name in ("base", "fit_steps", "steps", "envs")}
+    try:
+        arms = Arms(options.work, sizes)
+        game = games.find(options.game).name
+        study = Study(game, arms, options)
+        found = {kind: [curves(study, kind, seed) for seed in range(options.seeds)] for kind in KINDS}
+    except (KeyboardInterrupt, Stopped) as stopped:
+        print(f"stopped ({stopped}); the same command goes on from here", file=sys.stderr)
+        return 130
+    except GenieGymError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    command = f"python benchmarks/lessons.py {game} --work FOLDER"
+    hours = round(sum(arms.used.values()) / 3600, 2)
+    facts = {"command": command, "settings": sizes | {"seeds": options.seeds}, "hours": hours, "made": arms.made()}
+    write(game, found, facts, options.out)
+    print(f"kept in {options.out / f'lessons-{game}.json'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
