@@ -92,7 +92,13 @@ def make(number: str, options: argparse.Namespace) -> None:
     work = options.work or paths.home() / "runs" / f"paper-{options.scale}"
     lab = Lab(work, scale, chosen, many, options.perceptual)
     page = options.out / f"table{number}-{options.scale}-{label(chosen)}.md"
-    alike = {"sizes": lab.sizes, "games": chosen, "many": many, "perceptual": options.perceptual}
+    alike = {
+        "scale": options.scale,
+        "sizes": lab.sizes,
+        "games": chosen,
+        "many": many,
+        "perceptual": options.perceptual,
+    }
     earlier = read(page.with_suffix(".json"), alike)
     found, seeds = earlier.get("found", {}), earlier.get("seeds", [])
     for seed in range(options.seeds or scale.seeds):
@@ -111,13 +117,11 @@ def _write(
     from arms import join_made
     from paper_tables.page import write
 
-    scale = next(name for name, scale in SCALES.items() if scale == lab.scale)
-    words = ["python", "benchmarks/paper.py", str(table.number), "--scale", scale, "--game", *asked["games"]]
+    words = ["python", "benchmarks/paper.py", str(table.number), "--scale", asked["scale"], "--game", *asked["games"]]
     words += ["--many", *asked["many"]] if asked["many"] else []
     words += ["--seeds", str(max(asked["seeds"]) + 1), *(["--perceptual"] if asked["perceptual"] else [])]
     seconds = earlier.get("seconds", {}) | lab.used
     facts = asked | {
-        "scale": scale,
         "hours": round(sum(seconds.values()) / 3600, 2),
         "seconds": seconds,
         "command": shlex.join(words),
