@@ -151,6 +151,6 @@ def convert(
     )
     if actions is not None and (paths.weights_dir(name) / "config.json").is_file():
         print(
-            f"(that replaces the weights of {name} that are there, unless --out says where else; "
-            f"if they have latent actions, find its buttons with: genie-gym map-buttons {name}{where})"
+            f"(weights of {name} are there already; if they have latent actions, find their buttons with: "
+            f"genie-gym map-buttons {name}{where}, or give fit another --out)"
         )

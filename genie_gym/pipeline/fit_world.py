@@ -13,7 +13,7 @@ from genie_gym import games, paths
 from genie_gym.checks import check_seed, more_than_zero
 from genie_gym.data import Clips, Recording, split
 from genie_gym.devices import use_threads
-from genie_gym.errors import ConfigError, DataError
+from genie_gym.errors import CheckpointError, ConfigError, DataError
 from genie_gym.fit import (
     FitConfig,
     FitReport,
@@ -89,8 +89,9 @@ def fit_world(
     Raises:
         DataError: there is no recording, it is too short, or its frames have another size than the model's.
         ConfigError: unknown preset, no time, an impossible number of latent actions, none to be fitted jointly, the
-            recording is of another game, or the run folder was begun with other settings or other actions. More data of
-            the same game are no error: they are told of, and noted in the checkpoint's provenance.
+            recording is of another game, the run folder was begun with other settings or other actions, or the game's
+            own weights have latent actions and these would not, or the reverse. More data of the same game are no
+            error: they are told of, and noted in the checkpoint's provenance.
     """
     check_seed(seed)
     more_than_zero(minutes=minutes)
@@ -101,6 +102,9 @@ def fit_world(
         check_game(game, recording)
     _check_size(recording, chosen.tokenizer.size)
     codes = _latent_actions(recording, latent_actions, joint)
+    place = Path(out or paths.weights_dir(game))
+    if out is None:
+        _check_kind(place, bool(codes))
     run = Path(run or paths.home() / "runs" / f"{game}-{size}{'-latent' if codes else ''}{'-joint' if joint else ''}")
     train, _ = split_in_two(recording)
     fits = _recipes(_compiled(chosen) if compile else chosen, minutes, seed, codes, joint)
@@ -130,12 +134,25 @@ def fit_world(
         return FitWorldReport(None, first, second, found)
     mark_finished(run / "data.json", used)
 
-    place = Path(out or paths.weights_dir(game))
     report = FitWorldReport(place, first, second, found)
     model = WorldModel(tokenizer.cpu(), dynamics.cpu(), latent and latent.cpu())
     made = _checkpoint(model, recording, train, used, size, seed, report)
     made.save_over(place)
     return report
+
+
+def _check_kind(place: Path, latent: bool) -> None:
+    """Refuses to replace a model whose actions are of another kind: what was made for it could not use the new one."""
+    try:
+        before = Checkpoint.load(place)
+    except CheckpointError:  # none lies there, or none that is of use
+        return
+    if latent != (before.model.latent_actions is not None):
+        kinds = ("latent", "recorded") if latent else ("recorded", "latent")
+        raise ConfigError(
+            f"this fit is for {kinds[0]} actions, and the weights in {place} have {kinds[1]} ones; "
+            "give --out FOLDER to have both, or remove that folder"
+        )
 
 
 def _fit_tokenizer(

@@ -254,6 +254,18 @@ def test_latent_actions_in_place_of_recorded_ones(recording, tmp_path):
     assert Checkpoint.load(tmp_path / "out").model.dynamics.config.actions == 3
 
 
+@pytest.mark.parametrize("latent", [True, False])
+def test_weights_for_another_kind_of_actions_are_not_replaced_unasked(recording, latent):
+    (untrained() if latent else untrained_latent()).save(paths.weights_dir("Toy-Numpy"))
+    before = (paths.weights_dir("Toy-Numpy") / "config.json").read_bytes()
+    options = {"data": recording, "latent_actions": 3 if latent else None, "changes": CHANGES}
+    kinds = ["latent", "recorded"] if latent else ["recorded", "latent"]
+    with pytest.raises(ConfigError, match=r"for {} actions, and .* have {} ones; give --out FOLDER".format(*kinds)):
+        fit_world("Toy-Numpy", **options)
+    assert (paths.weights_dir("Toy-Numpy") / "config.json").read_bytes() == before
+    assert not (paths.home() / "runs").exists()
+
+
 def test_latent_actions_and_dynamics_together(recording, tmp_path):
     options = {"data": recording, "latent_actions": 3, "joint": True, "changes": CHANGES}
     report = fit_world("Toy-Numpy", out=tmp_path / "out", **options)
