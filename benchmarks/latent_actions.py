@@ -18,6 +18,7 @@ from machine import RESULTS, machine_facts, write_result
 
 from genie_gym import paths
 from genie_gym.data import Clips, Recording, split
+from genie_gym.metrics import perplexity
 from genie_gym.pipeline.button_map import map_buttons
 from genie_gym.pipeline.evaluate import evaluate
 from genie_gym.pipeline.figures import write_strip
@@ -117,7 +118,7 @@ def score(checkpoint: Checkpoint, recording: Recording, starts: int, strip: Path
     return {
         **figures,
         "usage": shares.tolist(),
-        "perplexity": float(np.exp(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())),
+        "perplexity": perplexity(shares),
         "obeyed": float(obeyed.mean()),
         "obeyed_by_code": obeyed.tolist(),
         "psnr_t4": scored["prediction"]["psnr"][3],

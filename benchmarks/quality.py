@@ -6,7 +6,6 @@ way unless said otherwise.
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +50,7 @@ def main() -> None:
     game = checkpoint.game["name"]
     recording = Recording(options.data or paths.data_dir(game))
     chosen = {name: getattr(options, name) for name in ("steps", "temperature", "order", "floor")}
-    sampling = replace(checkpoint.sampling, **{name: value for name, value in chosen.items() if value is not None})
+    sampling = checkpoint.sampling.changed(**chosen)
     out = options.out or RESULTS / f"quality-{game}"
     figures = evaluate(
         checkpoint,

@@ -11,6 +11,7 @@ __all__ = [
     "moving_psnr",
     "mutual_information",
     "one_to_one_accuracy",
+    "perplexity",
     "psnr",
     "ssim",
 ]
@@ -67,9 +68,13 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(mean + np.trace(first) + np.trace(second) - 2 * roots.sum())
 
 
-def count_pairs(codes: np.ndarray, actions: np.ndarray) -> np.ndarray:
-    """How often each code met each action: two int64 arrays of one shape, not negative, to int64 (codes, actions)."""
-    counts = np.zeros((codes.max() + 1, actions.max() + 1), np.int64)
+def count_pairs(codes: np.ndarray, actions: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
+    """How often each code met each action: two int64 arrays of one shape, not negative, to int64 (codes, actions).
+
+    Args:
+        size: how many codes and actions there are; by default those up to the largest met.
+    """
+    counts = np.zeros(size or (codes.max() + 1, actions.max() + 1), np.int64)
     np.add.at(counts, (codes.ravel(), actions.ravel()), 1)
     return counts
 
@@ -84,6 +89,11 @@ def mutual_information(counts: np.ndarray) -> float:
     rows, columns = joint.sum(1), joint.sum(0)
     mean = (_entropy(rows) + _entropy(columns)) / 2
     return float((2 * mean - _entropy(joint)) / mean) if mean else float("nan")
+
+
+def perplexity(counts: np.ndarray) -> float:
+    """How many codes it would be, were they used evenly: of how often each was used, of any shape."""
+    return float(np.exp(_entropy(counts / counts.sum())))
 
 
 def _entropy(probabilities: np.ndarray) -> float:

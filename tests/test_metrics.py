@@ -15,6 +15,7 @@ from genie_gym.metrics import (
     moving_psnr,
     mutual_information,
     one_to_one_accuracy,
+    perplexity,
     psnr,
     ssim,
 )
@@ -191,6 +192,13 @@ def test_one_to_one_accuracy_is_the_best_of_all_maps(shape):
 
 def test_a_greedy_map_would_not_be_the_best():
     assert one_to_one_accuracy(np.array([[10, 9], [9, 0]])) == pytest.approx(18 / 28)
+
+
+def test_perplexity_of_codes_used_evenly_is_their_number():
+    assert perplexity(np.array([[5, 0], [5, 5]])) == pytest.approx(3)
+    assert perplexity(np.array([7, 0])) == pytest.approx(1)
+    shares = np.array([0.5, 0.25, 0.25])
+    assert perplexity(shares) == pytest.approx(2 ** -(shares * np.log2(shares)).sum())
 
 
 def test_of_too_many_maps_none_is_the_best():

@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from tyro.conf import Positional, arg
 
@@ -148,7 +148,6 @@ def evaluate(
         threads: CPU threads.
     """
     import json
-    from dataclasses import replace
 
     from rich.console import Console
 
@@ -161,8 +160,7 @@ def evaluate(
     use_threads(threads)
     loaded = load_weights(find_checkpoint(checkpoint), "auto", "auto")
     recording = find_recording(loaded.game["name"], data)
-    asked: dict[str, Any] = {"steps": steps, "temperature": temperature, "order": order, "floor": floor}
-    sampling = replace(loaded.sampling, **{name: value for name, value in asked.items() if value is not None})
+    sampling = loaded.sampling.changed(steps=steps, temperature=temperature, order=order, floor=floor)
     figures = score(
         loaded,
         recording,

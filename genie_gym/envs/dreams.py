@@ -19,7 +19,7 @@ from genie_gym.games import GameSpec
 from genie_gym.models.uncertainty import token_entropy, top_mean
 from genie_gym.models.upscaler import Upscaler
 from genie_gym.precision import autocast
-from genie_gym.world_model import Checkpoint, DreamState, Outcome, Sampling
+from genie_gym.world_model import Checkpoint, DreamState, Outcome
 from genie_gym.world_model.weights import find_weights, load_weights
 
 __all__ = ["REWARDS", "Dreams"]
@@ -82,9 +82,7 @@ class Dreams:
         self._upscaler = _find_upscaler(loaded, checkpoint) if upscale else None
         self.scale = self._upscaler.config.scale if self._upscaler else 1
         self.zoom = 1 if self._upscaler else RENDER_SCALE
-        self.sampling = _replaced(
-            loaded.sampling, steps=sampling_steps, temperature=temperature, order=order, floor=floor
-        )
+        self.sampling = loaded.sampling.changed(steps=sampling_steps, temperature=temperature, order=order, floor=floor)
         self.context = _context(context, self.starts["frames"].shape[1])
         self.unknown = torch.zeros(count, dtype=torch.bool)
         self._state: DreamState | None = None
@@ -197,10 +195,6 @@ def _find_upscaler(loaded: Checkpoint, checkpoint: str | Path | None) -> Upscale
             f"genie-gym collect {game} --large && genie-gym fit-upscaler {checkpoint or game}; or leave upscale out"
         )
     return loaded.upscaler
-
-
-def _replaced(sampling: Sampling, **changes: Any) -> Sampling:
-    return replace(sampling, **{name: value for name, value in changes.items() if value is not None})
 
 
 def _played(loaded: Checkpoint, buttons: bool) -> tuple[GameSpec, torch.Tensor]:

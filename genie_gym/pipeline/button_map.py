@@ -9,6 +9,7 @@ from rich.table import Table
 
 from genie_gym.data import Recording, split
 from genie_gym.errors import ConfigError
+from genie_gym.metrics import count_pairs
 from genie_gym.pipeline.figures import plain
 from genie_gym.pipeline.latent_play import compare_actions, found_and_true, with_latent_actions
 from genie_gym.world_model import ButtonMap, Checkpoint
@@ -41,8 +42,7 @@ def map_buttons(checkpoint: Checkpoint, recording: Recording, seed: int = 0) -> 
     found = with_latent_actions(recording, latent)
     train, held_out = split(recording) if len(recording) > 1 else (np.array([0]), np.array([0]))
     actions = recording.header["game"]["actions"]
-    counts = np.zeros((latent.config.codes, len(actions)), np.int64)
-    np.add.at(counts, found_and_true(found, recording, train), 1)
+    counts = count_pairs(*found_and_true(found, recording, train), (latent.config.codes, len(actions)))
     chosen = choose_codes(counts)
     seen, pressed = found_and_true(found, recording, held_out)
     figures = compare_actions(seen, pressed, seed) | _explained(chosen, seen, pressed)

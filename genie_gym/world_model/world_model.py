@@ -5,7 +5,8 @@ Shapes: b dreams, c prompt frames, n tokens a frame, k codes, s side of a frame 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -62,6 +63,10 @@ class Sampling:
             raise ConfigError(f"floor must lie in [0, 1); got {self.floor}")
         if self.order not in ORDERS:
             raise ConfigError(f"order must be one of {', '.join(ORDERS)}; got {self.order!r}")
+
+    def changed(self, **values: Any) -> "Sampling":
+        """With other values for those fields that are not None."""
+        return replace(self, **{name: value for name, value in values.items() if value is not None})
 
 
 @dataclass

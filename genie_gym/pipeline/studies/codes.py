@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from einops import rearrange, reduce
 from torch import Tensor
 
-from genie_gym.metrics import Frames
+from genie_gym.metrics import Frames, perplexity
 from genie_gym.pipeline.tokens import decode, encode
 from genie_gym.world_model import WorldModel
 
@@ -80,8 +80,7 @@ class CodeUsage:
     @property
     def perplexity(self) -> float:
         """How many codes it would be, were they used evenly."""
-        shares = self.counts[self.counts > 0] / self.counts.sum()
-        return float(np.exp(-(shares * np.log(shares)).sum()))
+        return perplexity(self.counts)
 
 
 def code_usage(model: WorldModel, tokens: np.ndarray) -> CodeUsage:
