@@ -57,7 +57,12 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="folder of recordings, weights and agents")
     kinds = ["autoexplore", "vae_features", "random_features"]
     parser.add_argument("--rewards", nargs="+", default=kinds, choices=[*kinds, "rnd"])
-    parser.add_argument("--refits", nargs="*", default=["random", "autoexplore"], help="plays to refit the model on")
+    parser.add_argument(
+        "--refits",
+        nargs="*",
+        default=["random", "autoexplore"],
+        help="plays to refit the model on; tester: other play of the very agent that tests it, the most that could be",
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--base", type=int, default=30_000, help="frames of random play that the model is trained on")
     parser.add_argument("--fit-steps", type=int, nargs=2, default=[1600, 2000], help="of its tokenizer and dynamics")
@@ -123,26 +128,26 @@ class Study:
 
     def learning_play(self, kind: str, seed: int) -> tuple[Path, int]:
         """Recording of all real frames that an explorer learned from, or of as much random play; its pictures."""
-        if kind != "random":
+        if kind not in ("random", "tester"):
             agent, figures = self.explorer(kind, seed)
             return agent.parent / "data", int(figures["places"])
 
+        policy = self.policy(kind, seed)
+
         def make(folder: Path) -> Figures:
-            self._collect("random", self.options.steps, LEARNED + seed, folder / "data")
+            self._collect(policy, self.options.steps, LEARNED + seed, folder / "data")
             places, recording = Places(), Recording(folder / "data")
             for index in range(len(recording)):
                 places.add(recording[index].frames)
             return {"places": len(places)}
 
-        folder, figures = self.arms.arm(f"{self.game}/learning/random-{seed}", make)
+        folder, figures = self.arms.arm(f"{self.game}/learning/{kind}-{seed}", make)
         return folder / "data", int(figures["places"])
 
     def play(self, kind: str, seed: int) -> tuple[Path, Figures]:
         """Recorded play: random, or of the explorer on the reward `kind`; and places reached in it."""
 
-        policy, share = "random", 0.0
-        if kind != "random":
-            policy, share = str(self.explorer(kind, seed)[0]), RANDOM_SHARE
+        policy, share = self.policy(kind, seed), 0.0 if kind in ("random", "tester") else RANDOM_SHARE
 
         def make(folder: Path) -> Figures:
             self._collect(policy, self.options.frames, PLAYED + seed, folder / "data", share)
@@ -152,14 +157,25 @@ class Study:
         folder, figures = self.arms.arm(f"{self.game}/plays/{kind}-{seed}", make)
         return folder / "data", figures
 
-    def test(self) -> tuple[Path, Figures]:
-        """Play that no model is trained on, of an agent on the game's own reward; and the returns of its training."""
-        agent, learned = self.arms.arm(
+    def policy(self, kind: str, seed: int) -> str:
+        """Who plays: "random", "tester", the agent on the game's own reward, or an explorer on the reward `kind`."""
+        if kind == "random":
+            return "random"
+        return str(self.tester()[0] if kind == "tester" else self.explorer(kind, seed)[0])
+
+    def tester(self) -> tuple[Path, Figures]:
+        """The agent on the game's own reward whose play tests the models; and the returns of its training."""
+        folder, learned = self.arms.arm(
             f"{self.game}/agents/game", lambda folder: train_tester(self.game, self.options, folder)
         )
+        return folder / "agent.zip", learned
+
+    def test(self) -> tuple[Path, Figures]:
+        """Play of the tester that no model is trained on, and what is known of the tester."""
+        agent, learned = self.tester()
 
         def make(folder: Path) -> Figures:
-            self._collect(str(agent / "agent.zip"), self.options.frames, TESTER, folder / "data")
+            self._collect(str(agent), self.options.frames, TESTER, folder / "data")
             (reached,) = compare([folder / "data"], self.options.frames)
             return learned | {"pictures": reached.pictures, "positions": reached.positions}
 
