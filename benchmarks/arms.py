@@ -1,6 +1,7 @@
 """Parts of a long benchmark, each made once and kept as soon as it is done, so that the same command goes on."""
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from genie_gym.files import write_aside
 from genie_gym.pipeline.figures import plain
 from genie_gym.pipeline.settings import read_notes, same_settings
 
-__all__ = ["Arms", "Figures", "Stopped", "join_made", "made_with"]
+__all__ = ["Arms", "Figures", "Stopped", "command_line", "join_made", "made_with"]
 
 Figures = dict[str, Any]
 MADE = ("machines", "code", "torch")
@@ -86,6 +87,14 @@ def _made(facts: Figures) -> Figures:
     machine = f"{facts['gpu'] or facts['cpu']} ({facts['cores']} cores)"
     what = dict(zip(MADE, ([machine], [facts["code"]], [facts["torch"]]), strict=True))
     return what | {"from": facts["date"], "to": facts["date"]}
+
+
+def command_line(script: str, game: str, options: Figures) -> str:
+    """The command that makes the same again."""
+    words = ["python", f"benchmarks/{script}", game, "--work", "FOLDER"]
+    for name, value in options.items():
+        words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+    return shlex.join(words)
 
 
 def made_with(facts: Figures) -> str:

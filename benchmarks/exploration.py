@@ -12,7 +12,6 @@ same --work, each in a process of its own. Writes exploration-<game>.json, .md a
 
 import argparse
 import json
-import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from arms import Arms, Figures, Stopped, made_with
+from arms import Arms, Figures, Stopped, command_line, made_with
 from machine import RESULTS
 from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
 from paper_tables.lab import RANDOM_SHARE
@@ -399,10 +398,7 @@ def main() -> int:
         return 1
     hours = round(sum(arms.used.values()) / 3600, 2)
     how = settings | {name: getattr(options, name) for name in ("agent_steps", "seeds", "rewards", "refits")}
-    words = ["python", "benchmarks/exploration.py", game, "--work", "FOLDER"]
-    for name, value in how.items():
-        words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
-    command = shlex.join(words)
+    command = command_line("exploration.py", game, how)
     facts = {"command": command, "settings": how, "hours": hours, "made": arms.made()}
     write(game, found, facts, options.out)
     print(f"kept in {options.out / f'exploration-{game}.json'}")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from arms import Arms, Figures, Stopped, made_with
+from arms import Arms, Figures, Stopped, command_line, made_with
 from exploration import Study, spread
 from machine import RESULTS, write_result
 from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
@@ -80,37 +80,34 @@ def compare(found: dict[str, list[dict[str, Curve]]]) -> dict[str, Any]:
         }
         for kind, rows in found.items()
     }
-    half = [pictures_after(row, 0.5) for row in found["autoexplore"]]
-    figures["steps to the pictures of half the steps"] = {
-        kind: [steps_to_reach(row, pictures) for row, pictures in zip(rows, half, strict=True)]
-        for kind, rows in found.items()
-    }
-    return figures
+    pairs = zip(found["begun"], found["autoexplore"], strict=True)
+    saved = [steps_to_reach(pupil, pictures_after(other, 0.5)) for pupil, other in pairs]
+    return figures | {"real steps to the pictures of half": saved}
 
 
 def write(game: str, found: dict[str, list[dict[str, Curve]]], facts: Figures, out: Path) -> None:
     """lessons-<game>.json, .md and .png."""
     kept, figures = out / f"lessons-{game}", compare(found)
-    told = {name: value for name, value in facts.items() if name != "made"}
-    write_result(kept.with_suffix(".json"), {"game": game, **told, "figures": figures, "curves": found}, facts["made"])
+    about = {name: value for name, value in facts.items() if name != "made"}
+    write_result(kept.with_suffix(".json"), {"game": game, **about, "figures": figures, "curves": found}, facts["made"])
     heads = ["explorer", *(f"{what}, {share:.0%}" for what in ("reward", "pictures") for share in AFTER)]
     lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
     for kind, name in KINDS.items():
         rows = figures[kind].values()
         cells = [spread(row[what]) for what in ("reward", "pictures") for row in rows]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    reached = figures["steps to the pictures of half the steps"]
+    reached = figures["real steps to the pictures of half"]
+    told = ["never" if steps is None else f"{steps:,.0f}" for steps in reached]
     text = [
         f"# What lessons in dreams save in {game}",
         f"Explorers on AutoExplore's reward, in the real game from the start, or after {facts['settings']['steps']:,} "
         "steps in dreams of the model alone. After a share of the real steps: mean reward of the last tenth of all "
         "steps, and different pictures seen. Mean and standard deviation over seeds.",
         "\n".join(lines),
-        "The explorer that began in the game had seen half of its steps' pictures after "
-        f"{spread(reached['autoexplore'])} real steps; the one that came from dreams had seen as many after "
-        f"{', '.join('never' if steps is None else f'{steps:,.0f}' for steps in reached['begun'])}, seed by seed.",
+        "As many pictures as the explorer that began in the game had seen after half of its real steps, the one from "
+        f"dreams had seen after {', '.join(told)} real steps (seed by seed).",
         f"![reward and pictures over real steps]({kept.name}.png)",
-        f"Made with {made_with(facts)}; {', '.join(f'{name} {value}' for name, value in facts['settings'].items())}.",
+        f"Made with {made_with(facts)}.",
     ]
     kept.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
     plot(found, kept.with_suffix(".png"))
@@ -144,9 +141,13 @@ def main() -> int:
     except GenieGymError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    command = f"python benchmarks/lessons.py {game} --work FOLDER"
-    hours = round(sum(arms.used.values()) / 3600, 2)
-    facts = {"command": command, "settings": sizes | {"seeds": options.seeds}, "hours": hours, "made": arms.made()}
+    how = sizes | {"seeds": options.seeds}
+    facts = {
+        "command": command_line("lessons.py", game, how),
+        "settings": how,
+        "hours": round(sum(arms.used.values()) / 3600, 2),
+        "made": arms.made(),
+    }
     write(game, found, facts, options.out)
     print(f"kept in {options.out / f'lessons-{game}.json'}")
     return 0

@@ -6,7 +6,7 @@ import re
 import arms
 import numpy as np
 import pytest
-from arms import Arms, made_with
+from arms import Arms, command_line, made_with
 
 
 @pytest.fixture
@@ -49,3 +49,11 @@ def test_an_arm_is_made_once_and_keeps_its_time_and_what_it_was_made_with(tmp_pa
     assert json.loads(json.dumps(made)) == made
     sentence = made_with({"command": "run", "hours": 1.5, "made": made})
     assert re.search(r"on slow \(2 cores\), fast \(2 cores\); .*aaa.*bbb.*, 2026-01-01 to 2026-01-02$", sentence)
+
+
+def test_the_command_has_all_options():
+    how = {"fit_steps": [16, 20], "steps": 90, "refits": ["random"]}
+    said = command_line("exploration.py", "Toy-Numpy", how)
+    assert said == (
+        "python benchmarks/exploration.py Toy-Numpy --work FOLDER --fit-steps 16 20 --steps 90 --refits random"
+    )

@@ -30,14 +30,14 @@ def test_figures_are_read_off_the_curves():
     assert figures["begun"]["100%"] == {"reward": [2.0, 2.0], "pictures": [400, 100]}
     assert figures["begun"]["10%"] == {"reward": [1.0, 1.0], "pictures": [40, 10]}
     # Half of the steps showed 100 pictures to the first and 200 to the second, whose pupil never sees as many.
-    assert figures["steps to the pictures of half the steps"] == {"autoexplore": [50, 50], "begun": [25, None]}
+    assert figures["real steps to the pictures of half"] == [25, None]
 
 
 def test_the_page(tmp_path):
     facts = FACTS | {"settings": {"steps": 60_000, "seeds": 2}}
     write("Toy-Numpy", FOUND, facts, tmp_path)
     text = (tmp_path / "lessons-Toy-Numpy.md").read_text()
-    assert "after 60,000 steps in dreams" in text and "as many after 25, never, seed by seed" in text
+    assert "after 60,000 steps in dreams" in text and "had seen after 25, never real steps (seed by seed)" in text
     rows = [line for line in text.splitlines() if line.startswith("| in the game")]
     assert rows[0].endswith("| 30.00 ± 14.14 | 75.00 ± 35.36 | 150 ± 71 | 300 ± 141 |")
     kept = json.loads((tmp_path / "lessons-Toy-Numpy.json").read_text())
