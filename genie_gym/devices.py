@@ -24,8 +24,8 @@ def find_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).item()  # "meta" has tensors but no numbers
+        number = torch.zeros(1, device=name)
+        number.item()  # "meta" has tensors but no numbers
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise ConfigError(f"cannot use device {name!r} ({str(error).splitlines()[0]}); try device='cpu'") from error
-    return device
+    return number.device  # with its index: "cuda" and "cuda:0" are one
