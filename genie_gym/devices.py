@@ -24,7 +24,7 @@ def find_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        number = torch.zeros(1, device=name)
+        number = torch.zeros(1, device=torch.device(name))
         number.item()  # "meta" has tensors but no numbers
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise ConfigError(f"cannot use device {name!r} ({str(error).splitlines()[0]}); try device='cpu'") from error
