@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 from arms import Arms, Figures, Stopped, command_line, made_with
-from exploration import Study, spread
+from exploration import spread
 from machine import RESULTS, write_result
 from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
+from study import Study
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from genie_gym import games
