@@ -36,7 +36,13 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("game")
     parser.add_argument("--work", type=Path, required=True, help="folder of recordings, weights and agents")
     kinds = ["autoexplore", "vae_features", "random_features"]
-    parser.add_argument("--rewards", nargs="+", default=kinds, choices=[*kinds, "rnd"])
+    parser.add_argument(
+        "--rewards",
+        nargs="+",
+        default=kinds,
+        choices=[*kinds, "rnd", "begun"],
+        help="that explorers learn on; begun: on AutoExplore's, after as many steps in dreams alone",
+    )
     parser.add_argument(
         "--refits",
         nargs="*",

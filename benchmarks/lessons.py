@@ -18,8 +18,7 @@ from arms import Arms, Figures, Stopped, command_line, made_with
 from exploration import spread
 from machine import RESULTS, write_result
 from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
-from study import Study
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from study import Study, scalars
 
 from genie_gym import games
 from genie_gym.errors import GenieGymError
@@ -45,9 +44,9 @@ def read_options() -> argparse.Namespace:
 
 def curves(study: Study, kind: str, seed: int) -> dict[str, Curve]:
     """The reward of the last real steps, and the pictures seen in all, after each of the explorer's updates."""
-    seen = EventAccumulator(str(study.explorer(kind, seed)[0] / "tensorboard")).Reload()
     names = {"reward": "explore/reward", "pictures": "explore/places"}
-    return {name: [[point.step, round(point.value, 4)] for point in seen.Scalars(tag)] for name, tag in names.items()}
+    agent, _ = study.explorer(kind, seed)
+    return {what: [list(point) for point in scalars(agent, name)] for what, name in names.items()}
 
 
 def pictures_after(row: dict[str, Curve], share: float) -> float:

@@ -27,7 +27,7 @@ from genie_gym.stopping import stop_signal
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import load_weights
 
-__all__ = ["Study"]
+__all__ = ["Study", "scalars"]
 
 TESTER = 1000  # seed of the agent whose play tests the models, and of that play: far from all others
 PIECE = 20_000  # steps of that agent's training, which goes on after the last whole piece
@@ -137,10 +137,9 @@ class Study:
     def curve(self, kind: str, seed: int) -> list[tuple[int, float]]:
         """Real steps that an explorer on AutoExplore's reward had learned from, and the mean reward of the last ones;
         nothing of other agents."""
-        if kind != "autoexplore":
+        if kind not in ("autoexplore", "begun"):
             return []
-        rewards = EventAccumulator(str(self.explorer(kind, seed)[0] / "tensorboard")).Reload().Scalars("explore/reward")
-        return [(point.step, round(point.value, 4)) for point in rewards]
+        return scalars(self.explorer(kind, seed)[0], "explore/reward")
 
     def refitted(self, kind: str, seed: int) -> Path:
         """The model tuned on all that an agent played; its checkpoint."""
@@ -200,6 +199,14 @@ class Study:
         how: dict[str, Any] = {"random_share": random_share, "progress": self.arms.shown}
         if collect(self.game, steps=steps, policy=policy, seed=seed, out=out, workers=1, **how).interrupted:
             raise Stopped(f"{self.game}, play of {policy}")
+
+
+def scalars(agent: Path, name: str) -> list[tuple[int, float]]:
+    """A curve of an explorer's training: steps, values. What it did again after an interruption counts once."""
+    points = EventAccumulator(str(agent / "tensorboard")).Reload().Scalars(name)
+    return sorted(
+        {point.step: round(point.value, 4) for point in sorted(points, key=lambda one: one.wall_time)}.items()
+    )
 
 
 def shorter(tokenizer: int, dynamics: int) -> dict[str, FitConfig]:

@@ -13,7 +13,7 @@ pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_
 import lessons
 import study as study_module
 from arms import Arms, Stopped
-from study import Study, shorter, train_tester
+from study import Study, scalars, shorter, train_tester
 
 from genie_gym.data import Recording
 
@@ -61,6 +61,14 @@ def test_an_explorer_is_begun_with_what_another_learned_in_dreams(tmp_path, monk
     assert lessons.curves(study, "begun", 0) == {"reward": [[90, 0.5]], "pictures": [[90, 3]]}
     study.explorer("autoexplore", 0)
     assert study.curve("autoexplore", 0) == [(90, 0.5)] and study.curve("random", 0) == []
+
+
+def test_steps_done_again_after_an_interruption_count_once(tmp_path):
+    for run, points in enumerate(({10: 1.0, 20: 2.0, 30: 3.0}, {20: 4.0, 30: 5.0, 40: 6.0})):
+        with SummaryWriter(str(tmp_path / "tensorboard")) as curves:
+            for step, value in points.items():
+                curves.add_scalar("explore/reward", value, step, walltime=100 * run + step)
+    assert scalars(tmp_path, "explore/reward") == [(10, 1.0), (20, 4.0), (30, 5.0), (40, 6.0)]
 
 
 def test_shorter_recipes_are_the_presets_but_for_their_steps():
