@@ -19,7 +19,7 @@ from genie_gym.pipeline.collect import collect
 from genie_gym.pipeline.evaluate import evaluate
 from genie_gym.pipeline.explore import explore
 from genie_gym.pipeline.fit_world import fit_world
-from genie_gym.pipeline.places import Places, compare
+from genie_gym.pipeline.places import Places, compare, picture_keys
 from genie_gym.pipeline.refit_score import uncertainty
 from genie_gym.pipeline.tune import TuneConfig, tune
 from genie_gym.sb3 import get_scale, make_game_vec_env, save_agent, set_scale
@@ -109,6 +109,14 @@ class Study:
         folder, figures = self.arms.arm(f"{self.game}/plays/{kind}-{seed}", make)
         return folder / "data", figures
 
+    def covered(self, kind: str, seed: int) -> float:
+        """The share of the test's frames that look like one that the agent learned from: a refit can teach these."""
+        shown, asked = (
+            np.concatenate([picture_keys(episode.frames) for episode in Recording(folder).episodes()])
+            for folder in (self.learning_play(kind, seed)[0], self.test()[0])
+        )
+        return float(np.isin(asked, shown).mean())
+
     def policy(self, kind: str, seed: int) -> str:
         """Who plays: "random", "tester", the agent on the game's own reward, or an explorer on the reward `kind`."""
         if kind == "random":
@@ -157,8 +165,9 @@ class Study:
         return self.arms.arm(f"{self.game}/refits/{self._refit(kind, seed)}", make)[0] / "checkpoint"
 
     def refit_score(self, kind: str, seed: int) -> Figures:
-        """How well the model so tuned predicts the play of the test."""
-        return self.score(f"test/{self._refit(kind, seed)}", self.refitted(kind, seed), self.test()[0])
+        """How well the model so tuned predicts the play of the test, and how much of it the agent had covered."""
+        score = self.score(f"test/{self._refit(kind, seed)}", self.refitted(kind, seed), self.test()[0])
+        return score | {"covered": self.covered(kind, seed)}
 
     def _refit(self, kind: str, seed: int) -> str:
         """A refit's name: there may be longer ones in the same folder."""
