@@ -87,6 +87,7 @@ def refit(
     rounds: int = 1,
     data_from: str = "autoexplore",
     explore_steps: int = 100_000,
+    dream_steps: int = 0,
     frames: int = 20_000,
     random_share: float = 0.15,
     every: int = 4,
@@ -115,6 +116,7 @@ def refit(
         data_from: autoexplore (the world model's uncertainty) or another reward of explore, on which an agent is
             trained to collect with; or random or sticky play, to compare with.
         explore_steps: Steps of the real game that train the agent in each round.
+        dream_steps: Steps in the model's dreams that train it before those; they need no real frames.
         frames: Frames to collect in each round.
         random_share: Share of the agent's actions, from 0 to 1, that are drawn at random in place of its own.
         every: Score one of the agent's steps in so many while it is trained.
@@ -144,6 +146,7 @@ def refit(
     config = RefitConfig(
         data_from=data_from,
         explore_steps=explore_steps,
+        dream_steps=dream_steps,
         frames=frames,
         random_share=random_share,
         every=every,

@@ -30,7 +30,7 @@ from genie_gym.world_model.weights import find_weights
 if TYPE_CHECKING:  # the command line's help needs neither torch nor Stable-Baselines3
     from genie_gym.sb3 import ExplorerConfig
 
-__all__ = ["REWARDS", "ExploreReport", "explore"]
+__all__ = ["DREAMED", "REWARDS", "ExploreReport", "explore"]
 
 REWARDS = (*INTRINSIC, "game")
 DREAMED = ("autoexplore", "game")  # that a dream pays

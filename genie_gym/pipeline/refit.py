@@ -87,11 +87,12 @@ def refit(
 ) -> RefitReport:
     """Makes a world model better by play that it is unsure of; the same call goes on where an interrupted one stopped.
 
-    Each round trains an explorer on the uncertainty of the model as it is, collects with it, tunes the model's decoder
-    and then its dynamics on old and new play, and scores the model with and without refit on play that neither was
-    trained on. New play is, in equal shares, what the explorer learned from and what was collected after that. All of a
-    round lies in its own folder of the run: explorer/, learning/ (the play it learned from), data/ (what was
-    collected), decoder/, dynamics/, checkpoint/, figures.json.
+    Each round trains an explorer on the uncertainty of the model as it is, in its dreams first if asked for, collects
+    with it, tunes the model's decoder and then its dynamics on old and new play, and scores the model with and without
+    refit on play that neither was trained on. New play is, in equal shares, what the explorer learned from and what was
+    collected after that. All of a round lies in its own folder of the run: dreamer/ (the agent after its dreams),
+    explorer/, learning/ (the play it learned from), data/ (what was collected), decoder/, dynamics/, checkpoint/,
+    figures.json.
 
     Args:
         game: canonical name; its emulator has to be installed.

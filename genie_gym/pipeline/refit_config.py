@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from genie_gym.checks import at_least, check_seed
 from genie_gym.errors import ConfigError
-from genie_gym.pipeline.explore import REWARDS
+from genie_gym.pipeline.explore import DREAMED, REWARDS
 from genie_gym.pipeline.policies import POLICIES
 from genie_gym.pipeline.tune import TuneConfig
 
@@ -22,6 +22,8 @@ class RefitConfig:
             collect with; or "random" or "sticky", to compare with play that costs no training. For as many real frames
             set `frames` to the sum of both then, as an explorer's training takes real frames too.
         explore_steps: of the real game, to train that agent.
+        dream_steps: in dreams of the model, that the agent learns from before it goes into the game; "autoexplore" and
+            "game" are paid there. They cost no real frames.
         frames: to collect.
         random_share: of the agent's actions replaced by random ones, for variety; the paper's published code has 0.15.
         every: one step in so many is scored while that agent is trained, see `explore`.
@@ -36,6 +38,7 @@ class RefitConfig:
 
     data_from: str = "autoexplore"
     explore_steps: int = 100_000
+    dream_steps: int = 0
     frames: int = 20_000
     random_share: float = 0.15
     every: int = 4
@@ -50,7 +53,11 @@ class RefitConfig:
             raise ConfigError(f"unknown source of data {self.data_from!r}; choose one of: {', '.join(SOURCES)}")
         at_least(1, explore_steps=self.explore_steps, frames=self.frames, every=self.every)
         at_least(1, envs=self.envs, max_steps=self.max_steps, clips=self.clips)
+        at_least(0, dream_steps=self.dream_steps)
         check_seed(self.seed)
+        if self.dream_steps and self.data_from not in DREAMED:
+            known = ", ".join(DREAMED)
+            raise ConfigError(f"in dreams an agent can learn on {known}, not {self.data_from}; leave out dream_steps")
         if not 0 <= self.random_share <= 1:
             raise ConfigError(f"random_share must lie in [0, 1]; got {self.random_share}")
 

@@ -70,10 +70,18 @@ def _rounds(rounds: Sequence[dict[str, Any]]) -> str:
     for number, figures in enumerate(rounds, 1):
         explored, tuned = figures.get("explore", {}), figures.get("tune", {})
         minutes = sum(part["seconds"] for part in figures.values()) / 60
-        trained = [explored.get(name) for name in ("steps", "reward", "places")]
+        dreamed = figures.get("dream", {}).get("steps")
+        trained = [dreamed, *(explored.get(name) for name in ("steps", "reward", "places"))]
         fits = tuned.get("decoder", {}).get("psnr"), tuned.get("dynamics", {}).get("cross_entropy")
         rows.append((number, *trained, figures.get("collect", {}).get("steps"), *fits, minutes))
-    head = ("round", "steps of the explorer", "its reward at the end", "pictures it saw", "steps collected")
+    head = (
+        "round",
+        "steps dreamed",
+        "steps of the explorer",
+        "its reward at the end",
+        "pictures it saw",
+        "steps collected",
+    )
     return table((*head, "decoder, dB held out", "dynamics, nats held out", "minutes"), rows)
 
 

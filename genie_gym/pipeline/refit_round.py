@@ -69,6 +69,8 @@ class Round:
 
     def play(self) -> None:
         """Does what is not done yet; raises Stopped where that is interrupted."""
+        if self.config.dream_steps:
+            self._part("dream", self._dream)
         if self.config.trains:
             self._part("explore", self._explore)
         self._part("collect", self._collect)
@@ -95,21 +97,29 @@ class Round:
         self.figures[name] = {"seconds": round(time.monotonic() - started, 1), **found}
         write_aside(self._notes, json.dumps(self.figures, indent=1).encode())
 
+    def _dream(self) -> dict[str, Any] | None:
+        return self._trained("dreamer", self.config.dream_steps, dream=True)
+
     def _explore(self) -> dict[str, Any] | None:
+        first = self.folder / "dreamer" if self.config.dream_steps else None
+        return self._trained("explorer", self.config.explore_steps, record=self.learning, begin_with=first)
+
+    def _trained(self, name: str, steps: int, **how: Any) -> dict[str, Any] | None:
+        """Trains an agent in that folder of the round."""
         report = explore(
             self.game,
-            steps=self.config.explore_steps,
+            steps=steps,
             reward=self.config.data_from,
             checkpoint=self.before,
             every=self.config.every,
             envs=self.config.envs,
             seed=self.seed,
             max_steps=self.config.max_steps,
-            record=self.learning,
-            out=self.folder / "explorer",
+            out=self.folder / name,
             device=self.options["device"],
             progress=self.options["progress"],
             config=self.options["explorer"],
+            **how,
         )
         return {"steps": report.steps, "seconds": report.seconds, **report.figures} if report.finished else None
 
@@ -139,7 +149,8 @@ class Round:
         earlier = (one for i in range(1, self.number) for one in self._recordings(self.run / f"round-{i}"))
         about = f"play from {self.config.data_from}"
         if self.config.trains:
-            about += f" (agent trained for {self.figures['explore']['steps']} steps)"
+            dreamed = f" after {self.figures['dream']['steps']} dreamed" if self.config.dream_steps else ""
+            about += f" (agent trained for {self.figures['explore']['steps']} steps{dreamed})"
         config = replace(self.config.tune, seed=self.seed)
         new, old = self._recordings(self.folder), [self.old, *earlier]
         report = tune(Checkpoint.load(self.before), new, config, self.folder, old=old, about=about)

@@ -58,8 +58,8 @@ def test_explore(monkeypatch, dream):
 
 
 def test_refit(monkeypatch):
-    config = {"data_from": "rnd", "explore_steps": 7, "frames": 8, "random_share": 0.3, "every": 2, "envs": 5}
-    config |= {"max_steps": 11, "clips": 3, "seed": 9}
+    config = {"data_from": "game", "explore_steps": 7, "frames": 8, "random_share": 0.3, "every": 2, "envs": 5}
+    config |= {"max_steps": 11, "clips": 3, "seed": 9, "dream_steps": 6}
     tune = {"decoder_steps": 21, "dynamics_steps": 22, "lr": 0.23, "new_share": 0.24}
     own = {"rounds": 6, "checkpoint": "c", "data": Path("d"), "test": Path("t"), "out": Path("o"), "run": Path("u")}
     own |= {"workers": 4, "device": "cpu", "threads": 2}

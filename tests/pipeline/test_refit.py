@@ -153,6 +153,24 @@ def test_an_explorer_collects_with_some_random_actions(plays, exploring_checkpoi
     assert "agent trained for 32 steps" in Checkpoint.load(report.checkpoint).provenance["round 1"]
 
 
+def test_an_explorer_learns_in_dreams_first(plays, exploring_checkpoint, tmp_path):
+    pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
+    from genie_gym.sb3 import ExplorerConfig
+
+    config = replace(CONFIG, data_from="autoexplore", explore_steps=32, dream_steps=64, envs=2)
+    explorer = ExplorerConfig(steps=16, batch=32, epochs=1, lstm=8)
+    options = {"checkpoint": exploring_checkpoint, "data": plays["data"], **OPTIONS, "run": tmp_path}
+    report = refit("Toy", config=config, explorer=explorer, **options)
+    assert report.finished
+    assert (report.rounds[0]["dream"]["steps"], report.rounds[0]["explore"]["steps"]) == (64, 32)
+    begun = json.loads((tmp_path / "round-1" / "explorer" / "settings.json").read_text())
+    assert begun["begin_with"] == str(tmp_path / "round-1" / "dreamer" / "agent.zip") and not begun["dream"]
+    assert sum(Recording(tmp_path / "round-1" / "learning").lengths - 1) == 32
+    provenance = Checkpoint.load(report.checkpoint).provenance["round 1"]
+    assert "agent trained for 32 steps after 64 dreamed" in provenance
+    assert "--dream-steps 64" in report.page.read_text()
+
+
 def test_an_upscaler_that_lies_in_the_way_is_kept(done, plays, exploring_checkpoint, tmp_path):
     """Fitted while the refit ran, say: it was not there when the refit began."""
     shutil.copytree(done[0] / "run", tmp_path / "run")
@@ -214,6 +232,8 @@ def test_what_cannot_work_is_said_before_anything_is_made(plays, exploring_check
         RefitConfig(frames=0)
     with pytest.raises(ConfigError, match=r"random_share must lie in \[0, 1\]; got 2"):
         RefitConfig(random_share=2)
+    with pytest.raises(ConfigError, match="in dreams an agent can learn on autoexplore, game, not rnd"):
+        RefitConfig("rnd", dream_steps=10)
     with pytest.raises(ConfigError, match="rounds must be 1 or more, got 0"):
         refit("Toy", rounds=0, **options)
     with pytest.raises(DataError, match="no recording in"):
