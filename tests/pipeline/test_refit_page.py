@@ -26,6 +26,7 @@ def scored(seed: int) -> dict:
 
 def rounds() -> list[dict]:
     one = {
+        "dream": {"steps": 2048, "reward": 0.3, "places": None, "seconds": 0.0},
         "explore": {"steps": 12345, "reward": 0.4321, "places": 77, "seconds": 60.0},
         "collect": {"episodes": 3, "steps": 999, "seconds": 30.0},
         "tune": {"decoder": {"psnr": 39.5}, "dynamics": {"cross_entropy": 1.25}, "seconds": 90.0},
@@ -39,7 +40,7 @@ def rounds() -> list[dict]:
 def test_the_page_holds_every_figure(tmp_path):
     (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
     html = write_page(tmp_path, "Toy-Numpy", rounds()).read_text()
-    cells = "".join(f"<td>{cell}</td>" for cell in ("1", "12,345", "0.4321", "77", "999", "39.5", "1.25", "3"))
+    cells = "".join(f"<td>{cell}</td>" for cell in ("1", "2,048", "12,345", "0.4321", "77", "999", "39.5", "1.25", "3"))
     assert f"<tr>{cells}</tr>" in html
     assert "no &lt;such&gt; game" in html and "<toy>" not in html
     assert "<td>2</td><td>toy: random-0</td><td>500</td><td>55</td><td>-</td>" in html
