@@ -27,7 +27,7 @@ from genie_gym.stopping import stop_signal
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import load_weights
 
-__all__ = ["Study", "scalars"]
+__all__ = ["Study", "covered", "scalars"]
 
 TESTER = 1000  # seed of the agent whose play tests the models, and of that play: far from all others
 PIECE = 20_000  # steps of that agent's training, which goes on after the last whole piece
@@ -111,11 +111,7 @@ class Study:
 
     def covered(self, kind: str, seed: int) -> float:
         """The share of the test's frames that look like one that the agent learned from: a refit can teach these."""
-        shown, asked = (
-            np.concatenate([picture_keys(episode.frames) for episode in Recording(folder).episodes()])
-            for folder in (self.learning_play(kind, seed)[0], self.test()[0])
-        )
-        return float(np.isin(asked, shown).mean())
+        return covered([self.learning_play(kind, seed)[0]], self.test()[0])
 
     def policy(self, kind: str, seed: int) -> str:
         """Who plays: "random", "tester", the agent on the game's own reward, or an explorer on the reward `kind`."""
@@ -208,6 +204,15 @@ class Study:
         how: dict[str, Any] = {"random_share": random_share, "progress": self.arms.shown}
         if collect(self.game, steps=steps, policy=policy, seed=seed, out=out, workers=1, **how).interrupted:
             raise Stopped(f"{self.game}, play of {policy}")
+
+
+def covered(shown: list[Path], asked: Path) -> float:
+    """The share of a recording's frames that look like one in other recordings."""
+    keys = [
+        np.concatenate([picture_keys(episode.frames) for folder in folders for episode in Recording(folder).episodes()])
+        for folders in ([asked], shown)
+    ]
+    return float(np.isin(*keys).mean())
 
 
 def scalars(agent: Path, name: str) -> list[tuple[int, float]]:

@@ -1,0 +1,193 @@
+"""What rounds of AutoExplore bring: `python benchmarks/rounds.py Hero-Atari2600 --work FOLDER`.
+
+A world model of random play is refitted in rounds (`genie-gym refit`), each on what the last round's model sent an
+explorer to, which learned in its dreams before; and as often on as much random play. After every round it is scored on
+the play of an agent that PPO trained on the game's own reward, and the frames of that play are counted that look like
+one which the explorers, or random play, had come upon by then. Every part is kept in --work, and the same command goes
+on where it stopped; model and agent are those of exploration.py, given the same --work and sizes. Writes
+rounds-<game>.json, .md and .png to --out.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from arms import Arms, Figures, Stopped, command_line, made_with
+from exploration import spread, tester
+from machine import RESULTS, write_result
+from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
+from study import Study, covered
+
+from genie_gym import games
+from genie_gym.errors import GenieGymError
+from genie_gym.pipeline.refit import refit
+from genie_gym.pipeline.refit_config import RefitConfig
+from genie_gym.pipeline.refit_score import main_figures
+from genie_gym.pipeline.tune import TuneConfig
+
+SOURCES = ("random", "autoexplore")
+UNSAID = ("work", "out", "game", "threads")  # in the settings of a page, which say what its figures depend on
+SIZES = ("base", "fit_steps", "steps", "frames", "clips", "envs")  # the same from call to call
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("game")
+    parser.add_argument("--work", type=Path, required=True, help="folder of recordings, weights and agents")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--base", type=int, default=30_000, help="frames of random play that the model is trained on")
+    parser.add_argument("--fit-steps", type=int, nargs=2, default=[1600, 2000], help="of its tokenizer and dynamics")
+    parser.add_argument("--agent-steps", type=int, default=143_000, help="that the agent of the test learns from")
+    parser.add_argument("--dream-steps", type=int, default=20_000, help="that an explorer dreams of in each round")
+    parser.add_argument("--steps", type=int, default=30_000, help="real steps it learns from after them")
+    parser.add_argument("--frames", type=int, default=10_000, help="recorded of it after that, and of the test")
+    parser.add_argument("--decoder-steps", type=int, default=150, help="optimiser steps in each round")
+    parser.add_argument("--dynamics-steps", type=int, default=300)
+    parser.add_argument("--clips", type=int, default=96, help="pieces of play that a model is scored on")
+    parser.add_argument("--envs", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+def play_round(study: Study, source: str, seed: int, number: int) -> Figures:
+    """What the model is like on the test after so many rounds, and before the first; "covered" of the test by then."""
+    o, model, (test, _) = study.options, study.model(), study.test()
+    random, name = source == "random", f"{study.game}/rounds/{_name(o, source, seed)}"
+    run = study.arms.work / name
+    config = RefitConfig(
+        source,
+        explore_steps=o.steps,
+        dream_steps=0 if random else o.dream_steps,
+        frames=o.frames + (o.steps if random else 0),  # as many real frames
+        envs=o.envs,
+        clips=o.clips,
+        seed=seed,
+        tune=TuneConfig(o.decoder_steps, o.dynamics_steps),
+    )
+
+    def make(folder: Path) -> Figures:
+        what: dict[str, Any] = {"checkpoint": model / "checkpoint", "data": model / "data", "test": test, "run": run}
+        how: dict[str, Any] = {"workers": 1, "threads": o.threads, "progress": study.arms.shown}
+        report = refit(study.game, rounds=number, config=config, **what, **how)
+        if not report.finished:
+            raise Stopped(report.stopped)
+        names = ("data",) if random else ("learning", "data")
+        shown = [run / f"round-{n}" / name for n in range(1, number + 1) for name in names]
+        scored = report.rounds[-1]["score on test play"]
+        return {"covered": covered(shown, test)} | {when: main_figures(scored[when]) for when in ("without", "with")}
+
+    return study.arms.arm(f"{name}/after-{number}", make)[1]
+
+
+def _name(options: argparse.Namespace, source: str, seed: int) -> str:
+    """A refit's: there may be longer ones in the same folder."""
+    dreamed = [] if source == "random" else [options.dream_steps]
+    return "-".join(map(str, [source, seed, *dreamed, options.decoder_steps, options.dynamics_steps]))
+
+
+SHOWN: dict[str, Any] = {
+    "PSNR t = 4, dB": lambda row: row["PSNR t = 4, dB"],
+    "SSIM t = 4": lambda row: row["SSIM t = 4"],
+    "delta-PSNR t = 4, dB": lambda row: row["delta-PSNR t = 4, dB"],
+    "test's frames covered": lambda row: row.get("covered"),  # of the model without a refit there is none
+}
+
+
+def course(rounds: list[Figures]) -> list[Figures]:
+    """Of one seed's rounds the figures before the first and after each."""
+    return [rounds[0]["without"], *(one["with"] | {"covered": one["covered"]} for one in rounds)]
+
+
+def gains(found: Figures) -> list[float]:
+    """By how much each seed's model is above that of random play in the end, PSNR t = 4 in dB."""
+    ends = [[seed[-1]["with"]["PSNR t = 4, dB"] for seed in found[source]] for source in SOURCES]
+    return [mine - other for other, mine in zip(*ends, strict=True)]
+
+
+def table(found: Figures, name: str) -> str:
+    """Markdown: a row for each source, mean and deviation of its seeds before the first round and after each."""
+    count = len(found[SOURCES[0]][0])
+    lines = [f"| {name} | before | " + " | ".join(f"after {n}" for n in range(1, count + 1)) + " |"]
+    lines.append("|---|" + "---:|" * (count + 1))
+    for source, seeds in found.items():
+        times = zip(*map(course, seeds), strict=True)
+        lines.append(f"| {source} | " + " | ".join(spread([SHOWN[name](row) for row in rows]) for rows in times) + " |")
+    return "\n".join(lines)
+
+
+def write(game: str, found: Figures, test: Figures, facts: Figures, out: Path) -> None:
+    """rounds-<game>.json, .md and .png."""
+    out.mkdir(parents=True, exist_ok=True)
+    kept, settings = out / f"rounds-{game}", facts["settings"]
+    about = {name: value for name, value in facts.items() if name != "made"}
+    kinds = {"rounds": found, "gains": gains(found), "test": test}
+    write_result(kept.with_suffix(".json"), {"game": game, **about, **kinds}, facts["made"])
+    text = [
+        f"# What rounds of AutoExplore bring in {game}",
+        "A world model of random play is refitted again and again. In each round an explorer on AutoExplore's reward "
+        f"learns from {settings['dream_steps']:,} steps in dreams of the model as it is, then from "
+        f"{settings['steps']:,} real ones, and {settings['frames']:,} more are recorded of it; or as much random play "
+        "is. The model is scored on play of an agent that was trained on the game's own reward; of the frames of that "
+        "play, the share covered looks like one that was come upon by then. Autoregressive; mean and standard "
+        "deviation over seeds.",
+        *(table(found, name) for name in SHOWN),
+        f"In the end the models of the explorers' play are above those of random play by "
+        f"{', '.join(f'{gain:.1f}' for gain in gains(found))} dB (PSNR t = 4, seed by seed).",
+        tester(test),
+        f"![PSNR and what is covered, over the rounds]({kept.name}.png)",
+        f"Made with {made_with(facts)}.",
+    ]
+    kept.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    plot(found, kept.with_suffix(".png"))
+
+
+def plot(found: Figures, path: Path) -> None:
+    """PSNR and the share covered over the rounds, a line for each seed."""
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2), ("PSNR t = 4, dB", "test's frames covered"), strict=True):
+        for place, (source, seeds) in enumerate(found.items()):
+            for number, rounds in enumerate(seeds):
+                known = {n: SHOWN[name](row) for n, row in enumerate(course(rounds)) if SHOWN[name](row) is not None}
+                label = source if number == 0 else None
+                axes.plot(known.keys(), known.values(), "o-", color=f"C{place}", alpha=0.6, label=label)
+        axes.set(xlabel="rounds", ylabel=name, xticks=range(len(course(rounds))))
+    axes.legend()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> int:
+    options = read_options()
+    torch.set_num_threads(options.threads)
+    try:
+        arms = Arms(options.work, {name: getattr(options, name) for name in SIZES})
+        game = games.find(options.game).name
+        study, numbers = Study(game, arms, options), range(1, options.rounds + 1)
+        found = {
+            source: [[play_round(study, source, seed, n) for n in numbers] for seed in range(options.seeds)]
+            for source in SOURCES
+        }
+        test = study.test()[1]
+    except (KeyboardInterrupt, Stopped) as stopped:
+        print(f"stopped ({stopped}); the same command goes on from here", file=sys.stderr)
+        return 130
+    except GenieGymError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    how = {name: value for name, value in vars(options).items() if name not in UNSAID}
+    facts = {
+        "command": command_line("rounds.py", game, how),
+        "settings": how,
+        "hours": round(sum(arms.used.values()) / 3600, 2),
+        "made": arms.made(),
+    }
+    write(game, found, test, facts, options.out)
+    print(f"kept in {options.out / f'rounds-{game}.json'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
