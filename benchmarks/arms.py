@@ -10,11 +10,12 @@ from typing import Any
 
 from machine import machine_facts
 
+from genie_gym.errors import GenieGymError
 from genie_gym.files import write_aside
 from genie_gym.pipeline.figures import plain
 from genie_gym.pipeline.settings import read_notes, same_settings
 
-__all__ = ["Arms", "Figures", "Stopped", "command_line", "join_made", "made_with"]
+__all__ = ["Arms", "Figures", "Stopped", "command_line", "ended", "join_made", "made_with"]
 
 Figures = dict[str, Any]
 MADE = ("machines", "code", "torch")
@@ -22,6 +23,19 @@ MADE = ("machines", "code", "torch")
 
 class Stopped(Exception):
     """Ctrl-C; says during what."""
+
+
+def ended(work: Callable[[], None]) -> int:
+    """Does a script's work, and tells in one line what interrupted it or cannot be done; the exit status."""
+    try:
+        work()
+    except (KeyboardInterrupt, Stopped) as stopped:
+        print(f"stopped ({stopped}); the same command goes on from here", file=sys.stderr)
+        return 130
+    except GenieGymError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 class Arms:

@@ -19,13 +19,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from arms import Arms, Figures, Stopped, command_line, made_with
+from arms import Arms, Figures, command_line, ended, made_with
 from machine import RESULTS
 from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
 from study import Study
 
 from genie_gym import games
-from genie_gym.errors import GenieGymError
 
 UNSAID = ("work", "out", "game", "threads")  # in the settings of a page, which say what its figures depend on
 FREE = (*UNSAID, "seeds", "rewards", "refits", "agent_steps", "decoder_steps", "dynamics_steps")  # from call to call
@@ -168,28 +167,20 @@ def plot(found: Figures, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main() -> int:
-    options = read_options()
+def measure(options: argparse.Namespace) -> None:
+    """Makes or takes every part, and writes what they found."""
     torch.set_num_threads(options.threads)
     settings = {name: value for name, value in vars(options).items() if name not in FREE}
-    try:
-        arms = Arms(options.work, settings)
-        game = games.find(options.game).name
-        found = Study(game, arms, options).found()
-    except (KeyboardInterrupt, Stopped) as stopped:
-        print(f"stopped ({stopped}); the same command goes on from here", file=sys.stderr)
-        return 130
-    except GenieGymError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    arms = Arms(options.work, settings)
+    game = games.find(options.game).name
+    found = Study(game, arms, options).found()
     hours = round(sum(arms.used.values()) / 3600, 2)
     how = {name: value for name, value in vars(options).items() if name not in UNSAID}
     command = command_line("exploration.py", game, how)
     facts = {"command": command, "settings": how, "hours": hours, "made": arms.made()}
     write(game, found, facts, options.out)
     print(f"kept in {options.out / f'exploration-{game}.json'}")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(lambda: measure(read_options())))

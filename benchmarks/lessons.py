@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from arms import Arms, Figures, Stopped, command_line, made_with
+from arms import Arms, Figures, command_line, ended, made_with
 from exploration import spread
 from machine import RESULTS, write_result
 from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
 from study import Study, scalars
 
 from genie_gym import games
-from genie_gym.errors import GenieGymError
 
 KINDS = {"autoexplore": "in the game from the start", "begun": "in the game, after dreams"}
 AFTER = (0.1, 0.25, 0.5, 1.0)  # shares of the real steps at which the two are compared
@@ -126,21 +125,14 @@ def plot(found: dict[str, list[dict[str, Curve]]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main() -> int:
-    options = read_options()
+def measure(options: argparse.Namespace) -> None:
+    """Makes or takes every part, and writes what they found."""
     torch.set_num_threads(options.threads)
     sizes = {name: getattr(options, name) for name in ("base", "fit_steps", "steps", "envs")}
-    try:
-        arms = Arms(options.work, sizes)
-        game = games.find(options.game).name
-        study = Study(game, arms, options)
-        found = {kind: [curves(study, kind, seed) for seed in range(options.seeds)] for kind in KINDS}
-    except (KeyboardInterrupt, Stopped) as stopped:
-        print(f"stopped ({stopped}); the same command goes on from here", file=sys.stderr)
-        return 130
-    except GenieGymError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    arms = Arms(options.work, sizes)
+    game = games.find(options.game).name
+    study = Study(game, arms, options)
+    found = {kind: [curves(study, kind, seed) for seed in range(options.seeds)] for kind in KINDS}
     how = sizes | {"seeds": options.seeds}
     facts = {
         "command": command_line("lessons.py", game, how),
@@ -150,8 +142,7 @@ def main() -> int:
     }
     write(game, found, facts, options.out)
     print(f"kept in {options.out / f'lessons-{game}.json'}")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(lambda: measure(read_options())))

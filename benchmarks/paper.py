@@ -21,7 +21,7 @@ from machine import RESULTS
 from paper_tables.scales import SCALES
 
 from genie_gym import paths
-from genie_gym.errors import ConfigError, GenieGymError
+from genie_gym.errors import ConfigError
 
 if TYPE_CHECKING:  # worker processes import this file, and need neither torch nor Stable-Baselines3 to play at random
     from paper_tables.lab import Lab
@@ -49,19 +49,14 @@ def read_options() -> argparse.Namespace:
 
 def main() -> int:
     options = read_options()
-    from arms import Stopped
+    from arms import ended
 
-    try:
+    def work() -> None:
         _check(options)
         for number in TABLES if options.table == "all" else [options.table]:
             make(number, options)
-    except (KeyboardInterrupt, Stopped) as stopped:
-        print(f"stopped ({stopped}); the same command goes on from here", file=sys.stderr)
-        return 130
-    except GenieGymError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return ended(work)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -6,7 +6,9 @@ import re
 import arms
 import numpy as np
 import pytest
-from arms import Arms, command_line, made_with
+from arms import Arms, Stopped, command_line, ended, made_with
+
+from genie_gym.errors import ConfigError
 
 
 @pytest.fixture
@@ -57,3 +59,21 @@ def test_the_command_has_all_options():
     assert said == (
         "python benchmarks/exploration.py Toy-Numpy --work FOLDER --fit-steps 16 20 --steps 90 --refits random"
     )
+
+
+@pytest.mark.parametrize(
+    "error, status, told",
+    [
+        (Stopped("a fit"), 130, "stopped (a fit); the same command goes on from here\n"),
+        (KeyboardInterrupt(), 130, "stopped (); the same command goes on from here\n"),
+        (ConfigError("seeds must be 1 or more"), 1, "error: seeds must be 1 or more\n"),
+        (None, 0, ""),
+    ],
+)
+def test_how_a_script_ends(error, status, told, capsys):
+    def work() -> None:
+        if error is not None:
+            raise error
+
+    assert ended(work) == status
+    assert capsys.readouterr().err == told
