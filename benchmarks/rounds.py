@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from arms import Arms, Figures, Stopped, command_line, made_with
+from arms import Arms, Figures, Stopped, command_line, ended, made_with
 from exploration import spread, tester
 from machine import RESULTS, write_result
 from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
 from study import Study, covered
 
 from genie_gym import games
-from genie_gym.errors import GenieGymError
 from genie_gym.pipeline.refit import refit
 from genie_gym.pipeline.refit_config import RefitConfig
 from genie_gym.pipeline.refit_score import main_figures
@@ -54,7 +53,8 @@ def read_options() -> argparse.Namespace:
 
 
 def play_round(study: Study, source: str, seed: int, number: int) -> Figures:
-    """What the model is like on the test after so many rounds, and before the first; "covered" of the test by then."""
+    """What the model is like on the test after so many rounds, and before the first; "covered" of the test by then; how
+    "unsure" both models are of the round's own play."""
     o, model, (test, _) = study.options, study.model(), study.test()
     random, name = source == "random", f"{study.game}/rounds/{_name(o, source, seed)}"
     run = study.arms.work / name
@@ -77,8 +77,12 @@ def play_round(study: Study, source: str, seed: int, number: int) -> Figures:
             raise Stopped(report.stopped)
         names = ("data",) if random else ("learning", "data")
         shown = [run / f"round-{n}" / name for n in range(1, number + 1) for name in names]
-        scored = report.rounds[-1]["score on test play"]
-        return {"covered": covered(shown, test)} | {when: main_figures(scored[when]) for when in ("without", "with")}
+        on_test, on_own = (report.rounds[-1][f"score on {play}"] for play in ("test play", "new play"))
+        return {
+            "covered": covered(shown, test),
+            **{when: main_figures(on_test[when]) for when in ("without", "with")},
+            "unsure": {when: on_own[when]["uncertainty"] for when in ("without", "with")},
+        }
 
     return study.arms.arm(f"{name}/after-{number}", make)[1]
 
@@ -106,6 +110,12 @@ def gains(found: Figures) -> list[float]:
     """By how much each seed's model is above that of random play in the end, PSNR t = 4 in dB."""
     ends = [[seed[-1]["with"]["PSNR t = 4, dB"] for seed in found[source]] for source in SOURCES]
     return [mine - other for other, mine in zip(*ends, strict=True)]
+
+
+def worn_off(seeds: list[list[Figures]]) -> str:
+    """What the play of the first round paid the explorers, and what it would pay them after the refit on it."""
+    before, after = (spread([rounds[0]["unsure"][when] for rounds in seeds]) for when in ("without", "with"))
+    return f"Of the first explorers' play the model is unsure by {before} before it is refitted on it, {after} after."
 
 
 def table(found: Figures, name: str) -> str:
@@ -137,6 +147,7 @@ def write(game: str, found: Figures, test: Figures, facts: Figures, out: Path) -
         *(table(found, name) for name in SHOWN),
         f"In the end the models of the explorers' play are above those of random play by "
         f"{', '.join(f'{gain:.1f}' for gain in gains(found))} dB (PSNR t = 4, seed by seed).",
+        worn_off(found["autoexplore"]),
         tester(test),
         f"![PSNR and what is covered, over the rounds]({kept.name}.png)",
         f"Made with {made_with(facts)}.",
@@ -159,24 +170,17 @@ def plot(found: Figures, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main() -> int:
-    options = read_options()
+def measure(options: argparse.Namespace) -> None:
+    """Makes or takes every part, and writes what they found."""
     torch.set_num_threads(options.threads)
-    try:
-        arms = Arms(options.work, {name: getattr(options, name) for name in SIZES})
-        game = games.find(options.game).name
-        study, numbers = Study(game, arms, options), range(1, options.rounds + 1)
-        found = {
-            source: [[play_round(study, source, seed, n) for n in numbers] for seed in range(options.seeds)]
-            for source in SOURCES
-        }
-        test = study.test()[1]
-    except (KeyboardInterrupt, Stopped) as stopped:
-        print(f"stopped ({stopped}); the same command goes on from here", file=sys.stderr)
-        return 130
-    except GenieGymError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    arms = Arms(options.work, {name: getattr(options, name) for name in SIZES})
+    game = games.find(options.game).name
+    study, numbers = Study(game, arms, options), range(1, options.rounds + 1)
+    found = {
+        source: [[play_round(study, source, seed, n) for n in numbers] for seed in range(options.seeds)]
+        for source in SOURCES
+    }
+    test = study.test()[1]
     how = {name: value for name, value in vars(options).items() if name not in UNSAID}
     facts = {
         "command": command_line("rounds.py", game, how),
@@ -186,8 +190,7 @@ def main() -> int:
     }
     write(game, found, test, facts, options.out)
     print(f"kept in {options.out / f'rounds-{game}.json'}")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(lambda: measure(read_options())))

@@ -23,7 +23,11 @@ def scored(psnr: float) -> dict:
 def seed(*psnr: float, covered: tuple[float, ...]) -> list[dict]:
     """Rounds of a model that begins at the first of these."""
     after = zip(psnr[1:], covered, strict=True)
-    return [{"covered": share, "without": scored(psnr[0]), "with": scored(value)} for value, share in after]
+    unsure = {"without": 0.5, "with": 0.25}
+    return [
+        {"covered": share, "without": scored(psnr[0]), "with": scored(value), "unsure": unsure}
+        for value, share in after
+    ]
 
 
 FOUND = {
@@ -40,6 +44,7 @@ def test_the_page_says_how_it_went(tmp_path):
     lines = [line for line in text.splitlines() if line.startswith("| autoexplore")]
     assert lines[0] == "| autoexplore | 20.00 ± 0.00 | 22.50 ± 0.71 | 24.50 ± 0.71 |"
     assert lines[3] == "| autoexplore |  | 0.625 ± 0.177 | 0.875 ± 0.177 |"
+    assert "unsure by 0.500 ± 0.000 before it is refitted on it, 0.250 ± 0.000 after" in text
     assert "above those of random play by 3.0, 4.0 dB" in text and "learned for 40,000 steps" in text
     kept = json.loads((tmp_path / "rounds-Toy-Numpy.json").read_text())
     assert kept["gains"] == [3.0, 4.0] and kept["rounds"] == FOUND and kept["machine"] == FACTS["made"]
@@ -50,7 +55,8 @@ def figures(number: int) -> dict:
     prediction = {"psnr": [30.0 + number] * 4, "moving_psnr": [10.0] * 4, "ssim_t4": 0.5}
     control = {"delta_psnr": 0.1, "delta_psnr_error": 0.1}
     one = {"reconstruction": {"psnr": 40.0}, "prediction": prediction, "control": control, "uncertainty": 0.4}
-    return {"score on test play": {"without": one, "with": one}}
+    own = {"without": {"uncertainty": 0.5}, "with": {"uncertainty": 0.25}}
+    return {"score on test play": {"without": one, "with": one}, "score on new play": own}
 
 
 def test_explorers_and_random_play_have_as_many_real_frames(tmp_path, monkeypatch):
@@ -69,6 +75,7 @@ def test_explorers_and_random_play_have_as_many_real_frames(tmp_path, monkeypatc
     study = Study("Toy-Numpy", Arms(tmp_path, {}), options)
     for source in rounds.SOURCES:
         found = [rounds.play_round(study, source, 7, number) for number in (1, 2)]
+    assert all(row["unsure"] == {"without": 0.5, "with": 0.25} for row in found)
     assert [row["with"]["PSNR t = 4, dB"] for row in found] == [31.0, 32.0]  # of the last round alone
     real = [config.frames + (config.explore_steps if config.trains else 0) for config, *_ in asked]
     assert real == [40] * 4 and [number for _, number, *_ in asked] == [1, 2, 1, 2]
