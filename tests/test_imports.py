@@ -16,7 +16,7 @@ PACKAGE = Path(genie_gym.__file__).parent
 ORDER = [
     {"errors"},
     {"autoreset", "checks", "paths"},
-    {"frames", "files", "devices", "precision", "metrics", "stopping", "compiler"},
+    {"frames", "files", "claims", "devices", "precision", "metrics", "stopping", "compiler"},
     {"games", "data", "models", "perceptual"},
     {"fit", "world_model", "registration"},
     {"envs", "rewards"},

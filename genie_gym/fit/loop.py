@@ -16,6 +16,7 @@ from lightning_fabric.plugins import MixedPrecision, Precision
 from torch import Tensor, nn
 
 from genie_gym.checks import more_than_zero
+from genie_gym.claims import claimed
 from genie_gym.errors import ConfigError
 from genie_gym.files import sweep
 from genie_gym.fit.average import WeightAverage
@@ -121,12 +122,27 @@ def fit(
         name: what the progress line calls it.
 
     Raises:
-        ConfigError: torch could not compile the model (see FitConfig.compile); what was saved last is kept.
+        ConfigError: torch could not compile the model (see FitConfig.compile), and what was saved last is kept; or
+            another process is fitting in this folder.
     """
-    torch.manual_seed(config.seed)
-    recompute_activations(model, config.recompute)
     fabric = _fabric(config)
     fabric.launch()  # joins the other processes of torchrun, if any
+    with claimed(folder) if fabric.is_global_zero else nullcontext():
+        return _fit(fabric, model, sample, validate, config, folder, name)
+
+
+def _fit(
+    fabric: Fabric,
+    model: nn.Module,
+    sample: Callable[[np.random.Generator, int], Batch],
+    validate: Callable[[nn.Module], dict[str, Any]],
+    config: FitConfig,
+    folder: Path,
+    name: str,
+) -> FitReport:
+    """`fit`, once the folder is this run's alone."""
+    torch.manual_seed(config.seed)
+    recompute_activations(model, config.recompute)
     bare, optimizer = model, _optimizer(model, config)
     model, optimizer = fabric.setup(compiled(model, fabric.device) if config.compile else model, optimizer)
     average = WeightAverage(bare, config.average)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from genie_gym import games, paths
 from genie_gym.checks import at_least, check_seed
+from genie_gym.claims import claimed
 from genie_gym.data import Episode, RecordingWriter, pack
 from genie_gym.devices import use_threads
 from genie_gym.envs import WorldModelEnv
@@ -126,7 +127,8 @@ def explore(
         config: how the agent learns.
 
     Raises:
-        ConfigError: an option out of range, or the folder was begun with other settings.
+        ConfigError: an option out of range, the folder was begun with other settings, or another process is training in
+            it.
         GameError, MissingExtraError: the game does not start or its process ends, or the extra `sb3` is missing.
         CheckpointError: the reward or the dream needs a world model and the game has none; there is no such agent to
             begin with, or it has another size or other actions.
@@ -158,11 +160,12 @@ def explore(
         played = _played(games.find(name), reward, seed, envs, max_steps, record)
         env = _paying(played, reward, name, checkpoint, every=every, compile=compile, device=device)
     try:
-        same_settings(folder / "settings.json", settings)  # once it is clear that the training can start
-        sweep(folder)
-        agent, about = resume_explorer(folder / AGENT, env, config, seed=seed, device=device, begin_with=first)
-        with stop_signal() as stop, TrainingWatch(agent, about | settings, folder, steps, stop, progress) as watch:
-            finished = train(agent, steps, watch, folder / "tensorboard")
+        with claimed(folder):  # once it is clear that the training can start
+            same_settings(folder / "settings.json", settings)
+            sweep(folder)
+            agent, about = resume_explorer(folder / AGENT, env, config, seed=seed, device=device, begin_with=first)
+            with stop_signal() as stop, TrainingWatch(agent, about | settings, folder, steps, stop, progress) as watch:
+                finished = train(agent, steps, watch, folder / "tensorboard")
     except (EOFError, ConnectionError) as error:
         said = f"an emulator's process of {name} ended; the same command goes on from the last save"
         raise GameError(said) from error

@@ -128,6 +128,8 @@ def test_sigterm_saves_and_the_next_process_goes_on(tmp_path):
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     for _ in range(5):
         process.stdout.readline()
+    with pytest.raises(ConfigError, match="another process is training in"):
+        fit(make(Line), line_batch, nothing, CONFIG, tmp_path)
     process.send_signal(signal.SIGTERM)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -311,7 +313,7 @@ def test_saves_now_and_then(tmp_path, monkeypatch):
 def test_what_a_killed_save_left_is_cleared_away(tmp_path):
     (tmp_path / ".state.safetensors.12345678.aside").write_bytes(b"half")
     fit(make(Line), line_batch, nothing, replace(CONFIG, steps=2), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["state.safetensors", "tensorboard"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "state.safetensors", "tensorboard"]
 
 
 def test_tensorboard_has_curves_and_clips(tmp_path):

@@ -125,13 +125,15 @@ def test_other_settings_need_another_folder(tmp_path):
         explore("Toy-Numpy", steps=32, reward="game", out=tmp_path, **OPTIONS)
 
 
-def test_ctrl_c_saves(tmp_path):
+def test_ctrl_c_saves_and_nobody_disturbs_a_training(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", EXPLORE, str(tmp_path)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         wait_for(tmp_path / "tensorboard")
         time.sleep(1)
+        with pytest.raises(ConfigError, match="another process is training in"):
+            explore("Toy-Numpy", steps=10**6, reward="none", out=tmp_path, **OPTIONS)
         os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
         printed, _ = process.communicate(timeout=60)
     finally:

@@ -1,0 +1,65 @@
+"""A folder for one process at a time."""
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from genie_gym.claims import claimed
+from genie_gym.errors import ConfigError
+
+CLAIM = """
+import sys
+from pathlib import Path
+from genie_gym.claims import claimed
+with claimed(Path(sys.argv[1])):
+    print("claimed", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def another_process(folder: Path):
+    """It holds a claim until it is ended."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", CLAIM, str(folder)], env=environment, **pipes) as process:
+        assert process.stdout.readline() == "claimed\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_keeps_other_processes_out(tmp_path):
+    with another_process(tmp_path / "run"):
+        told = f"another process is training in {tmp_path / 'run'}"
+        with pytest.raises(ConfigError, match=told), claimed(tmp_path / "run"):
+            pass
+        with claimed(tmp_path / "other"):
+            pass
+
+
+def test_a_killed_process_claims_nothing(tmp_path):
+    with another_process(tmp_path) as process:
+        process.kill()
+        process.wait()
+        with claimed(tmp_path):
+            pass
+
+
+def test_is_given_back_after_an_error(tmp_path):
+    with pytest.raises(ValueError, match="mine"), claimed(tmp_path):
+        raise ValueError("mine")
+    with claimed(tmp_path):
+        pass
+
+
+def test_where_nothing_can_be_locked_there_is_no_claim(tmp_path):
+    (tmp_path / "file").touch()
+    with claimed(tmp_path / "file" / "run"):
+        pass
+    assert (tmp_path / "file").is_file()
