@@ -15,18 +15,18 @@ from typing import Any
 
 import torch
 from arms import Arms, Figures, Stopped, command_line, ended, made_with
-from exploration import spread, tester
+from exploration import REFITS, spread, tester
 from machine import RESULTS, write_result
 from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
-from study import Study, covered
+from study import Study, covered, scores
 
 from genie_gym import games
 from genie_gym.pipeline.refit import refit
 from genie_gym.pipeline.refit_config import RefitConfig
-from genie_gym.pipeline.refit_score import main_figures
 from genie_gym.pipeline.tune import TuneConfig
 
 SOURCES = ("random", "autoexplore")
+PSNR = "PSNR t = 4, autoregressive"  # of exploration.REFITS, in dB
 UNSAID = ("work", "out", "game", "threads")  # in the settings of a page, which say what its figures depend on
 SIZES = ("base", "fit_steps", "steps", "frames", "clips", "envs")  # the same from call to call
 
@@ -80,7 +80,7 @@ def play_round(study: Study, source: str, seed: int, number: int) -> Figures:
         on_test, on_own = (report.rounds[-1][f"score on {play}"] for play in ("test play", "new play"))
         return {
             "covered": covered(shown, test),
-            **{when: main_figures(on_test[when]) for when in ("without", "with")},
+            **{when: scores(on_test[when]) for when in ("without", "with")},
             "unsure": {when: on_own[when]["uncertainty"] for when in ("without", "with")},
         }
 
@@ -93,22 +93,14 @@ def _name(options: argparse.Namespace, source: str, seed: int) -> str:
     return "-".join(map(str, [source, seed, *dreamed, options.decoder_steps, options.dynamics_steps]))
 
 
-SHOWN: dict[str, Any] = {
-    "PSNR t = 4, dB": lambda row: row["PSNR t = 4, dB"],
-    "SSIM t = 4": lambda row: row["SSIM t = 4"],
-    "delta-PSNR t = 4, dB": lambda row: row["delta-PSNR t = 4, dB"],
-    "test's frames covered": lambda row: row.get("covered"),  # of the model without a refit there is none
-}
-
-
 def course(rounds: list[Figures]) -> list[Figures]:
     """Of one seed's rounds the figures before the first and after each."""
     return [rounds[0]["without"], *(one["with"] | {"covered": one["covered"]} for one in rounds)]
 
 
 def gains(found: Figures) -> list[float]:
-    """By how much each seed's model is above that of random play in the end, PSNR t = 4 in dB."""
-    ends = [[seed[-1]["with"]["PSNR t = 4, dB"] for seed in found[source]] for source in SOURCES]
+    """By how much each seed's model is above that of random play in the end, in dB."""
+    ends = [[REFITS[PSNR](seed[-1]["with"]) for seed in found[source]] for source in SOURCES]
     return [mine - other for other, mine in zip(*ends, strict=True)]
 
 
@@ -118,14 +110,15 @@ def worn_off(seeds: list[list[Figures]]) -> str:
     return f"Of the first explorers' play the model is unsure by {before} before it is refitted on it, {after} after."
 
 
-def table(found: Figures, name: str) -> str:
-    """Markdown: a row for each source, mean and deviation of its seeds before the first round and after each."""
+def table(found: Figures) -> str:
+    """Markdown: each figure before the first round and after each, mean and deviation of a source's seeds."""
     count = len(found[SOURCES[0]][0])
-    lines = [f"| {name} | before | " + " | ".join(f"after {n}" for n in range(1, count + 1)) + " |"]
-    lines.append("|---|" + "---:|" * (count + 1))
-    for source, seeds in found.items():
-        times = zip(*map(course, seeds), strict=True)
-        lines.append(f"| {source} | " + " | ".join(spread([SHOWN[name](row) for row in rows]) for rows in times) + " |")
+    lines = ["| | rounds on | before | " + " | ".join(f"after {n}" for n in range(1, count + 1)) + " |"]
+    lines.append("|---|---|" + "---:|" * (count + 1))
+    for name, read in REFITS.items():
+        for source, seeds in found.items():
+            cells = [spread([read(row) for row in rows]) for rows in zip(*map(course, seeds), strict=True)]
+            lines.append(f"| {name} | {source} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -142,11 +135,10 @@ def write(game: str, found: Figures, test: Figures, facts: Figures, out: Path) -
         f"learns from {settings['dream_steps']:,} steps in dreams of the model as it is, then from "
         f"{settings['steps']:,} real ones, and {settings['frames']:,} more are recorded of it; or as much random play "
         "is. The model is scored on play of an agent that was trained on the game's own reward; of the frames of that "
-        "play, the share covered looks like one that was come upon by then. Autoregressive; mean and standard "
-        "deviation over seeds.",
-        *(table(found, name) for name in SHOWN),
+        "play, the share covered looks like one that was come upon by then. Mean and standard deviation over seeds.",
+        table(found),
         f"In the end the models of the explorers' play are above those of random play by "
-        f"{', '.join(f'{gain:.1f}' for gain in gains(found))} dB (PSNR t = 4, seed by seed).",
+        f"{', '.join(f'{gain:.1f}' for gain in gains(found))} dB ({PSNR}, seed by seed).",
         worn_off(found["autoexplore"]),
         tester(test),
         f"![PSNR and what is covered, over the rounds]({kept.name}.png)",
@@ -159,10 +151,10 @@ def write(game: str, found: Figures, test: Figures, facts: Figures, out: Path) -
 def plot(found: Figures, path: Path) -> None:
     """PSNR and the share covered over the rounds, a line for each seed."""
     figure = Figure(figsize=(10, 3.6), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("PSNR t = 4, dB", "test's frames covered"), strict=True):
+    for axes, name in zip(figure.subplots(1, 2), (PSNR, "test's frames covered"), strict=True):
         for place, (source, seeds) in enumerate(found.items()):
             for number, rounds in enumerate(seeds):
-                known = {n: SHOWN[name](row) for n, row in enumerate(course(rounds)) if SHOWN[name](row) is not None}
+                known = {n: REFITS[name](row) for n, row in enumerate(course(rounds)) if REFITS[name](row) is not None}
                 label = source if number == 0 else None
                 axes.plot(known.keys(), known.values(), "o-", color=f"C{place}", alpha=0.6, label=label)
         axes.set(xlabel="rounds", ylabel=name, xticks=range(len(course(rounds))))

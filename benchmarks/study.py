@@ -27,7 +27,7 @@ from genie_gym.stopping import stop_signal
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import load_weights
 
-__all__ = ["Study", "covered", "scalars"]
+__all__ = ["Study", "covered", "scalars", "scores"]
 
 TESTER = 1000  # seed of the agent whose play tests the models, and of that play: far from all others
 PIECE = 20_000  # steps of that agent's training, which goes on after the last whole piece
@@ -178,12 +178,7 @@ class Study:
             figures = evaluate(
                 loaded, recording, episodes=episodes, clips=clips, sampling=SAMPLING, long_steps=0, out=folder
             )
-            return {
-                "reconstruction": figures["reconstruction"]["psnr"],
-                "uncertainty": uncertainty(loaded.model, recording, episodes, clips, seed=0),
-                "single_pass": _short(figures["single_pass"], figures["single_pass"]["control"]),
-                "autoregressive": _short(figures["prediction"], figures["control"]),
-            }
+            return scores(figures | {"uncertainty": uncertainty(loaded.model, recording, episodes, clips, seed=0)})
 
         return self.arms.arm(f"{self.game}/scores/{name}", make)[1]
 
@@ -257,6 +252,16 @@ def train_tester(game: str, options: argparse.Namespace, folder: Path) -> Figure
     if agent.num_timesteps < options.agent_steps:
         raise Stopped(f"{game}, agent on its reward")
     return {"steps": agent.num_timesteps, "returns": returns}
+
+
+def scores(figures: Figures) -> Figures:
+    """Of all that `refit_score.score_models` says of a model what the pages show."""
+    return {
+        "reconstruction": figures["reconstruction"]["psnr"],
+        "uncertainty": figures["uncertainty"],
+        "single_pass": _short(figures["single_pass"], figures["single_pass"]["control"]),
+        "autoregressive": _short(figures["prediction"], figures["control"]),
+    }
 
 
 def _short(ahead: Figures, control: Figures) -> Figures:
