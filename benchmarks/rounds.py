@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 from arms import Arms, Figures, Stopped, command_line, ended, made_with
+from coverage import KINDS, by_kind, covered
 from exploration import REFITS, spread, tester
 from machine import RESULTS, write_result
 from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
-from study import Study, covered, scores
+from study import Study, scores
 
 from genie_gym import games
 from genie_gym.pipeline.refit import refit
@@ -56,7 +57,7 @@ def play_round(study: Study, source: str, seed: int, number: int) -> Figures:
     """What the model is like on the test after so many rounds, and before the first; "covered" of the test by then; how
     "unsure" both models are of the round's own play."""
     o, model, (test, _) = study.options, study.model(), study.test()
-    random, name = source == "random", f"{study.game}/rounds/{_name(o, source, seed)}"
+    random, name = source == "random", _name(study, source, seed)
     run = study.arms.work / name
     config = RefitConfig(
         source,
@@ -75,11 +76,9 @@ def play_round(study: Study, source: str, seed: int, number: int) -> Figures:
         report = refit(study.game, rounds=number, config=config, **what, **how)
         if not report.finished:
             raise Stopped(report.stopped)
-        names = ("data",) if random else ("learning", "data")
-        shown = [run / f"round-{n}" / name for n in range(1, number + 1) for name in names]
         on_test, on_own = (report.rounds[-1][f"score on {play}"] for play in ("test play", "new play"))
         return {
-            "covered": covered(shown, test),
+            "covered": covered(_shown(run, source, number), test),
             **{when: scores(on_test[when]) for when in ("without", "with")},
             "unsure": {when: on_own[when]["uncertainty"] for when in ("without", "with")},
         }
@@ -87,10 +86,29 @@ def play_round(study: Study, source: str, seed: int, number: int) -> Figures:
     return study.arms.arm(f"{name}/after-{number}", make)[1]
 
 
-def _name(options: argparse.Namespace, source: str, seed: int) -> str:
+def by_coverage(study: Study, source: str, seed: int, number: int) -> Figures:
+    """How well the model draws frames of the test before the first round and after the last, see `by_kind`."""
+    model, (test, _), name = study.model(), study.test(), _name(study, source, seed)
+    run = study.arms.work / name
+    models = {"before": model / "checkpoint", "after": run / f"round-{number}" / "checkpoint"}
+
+    def make(folder: Path) -> Figures:
+        return by_kind(test, model / "data", _shown(run, source, number), models, seed)
+
+    return study.arms.arm(f"{name}/by-coverage-{number}", make)[1]
+
+
+def _shown(run: Path, source: str, number: int) -> list[Path]:
+    """What was played in so many rounds: what explorers learned from, and what was collected."""
+    plays = ("data",) if source == "random" else ("learning", "data")
+    return [run / f"round-{n}" / play for n in range(1, number + 1) for play in plays]
+
+
+def _name(study: Study, source: str, seed: int) -> str:
     """A refit's: there may be longer ones in the same folder."""
-    dreamed = [] if source == "random" else [options.dream_steps]
-    return "-".join(map(str, [source, seed, *dreamed, options.decoder_steps, options.dynamics_steps]))
+    o = study.options
+    dreamed = [] if source == "random" else [o.dream_steps]
+    return f"{study.game}/rounds/" + "-".join(map(str, [source, seed, *dreamed, o.decoder_steps, o.dynamics_steps]))
 
 
 def course(rounds: list[Figures]) -> list[Figures]:
@@ -122,13 +140,23 @@ def table(found: Figures) -> str:
     return "\n".join(lines)
 
 
-def write(game: str, found: Figures, test: Figures, facts: Figures, out: Path) -> None:
+def kinds_table(kinds: Figures) -> str:
+    """Markdown: a row for each kind of frames, before and after the rounds, mean and deviation of a source's seeds."""
+    lines = ["| frames of the test | rounds on | share | before, dB | after, dB |", "|---|---|---:|---:|---:|"]
+    for kind in KINDS:
+        for source, seeds in kinds.items():
+            cells = [spread([seed[kind][name] for seed in seeds]) for name in ("share", "before", "after")]
+            lines.append(f"| {kind} | {source} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def write(game: str, found: Figures, kinds: Figures, test: Figures, facts: Figures, out: Path) -> None:
     """rounds-<game>.json, .md and .png."""
     out.mkdir(parents=True, exist_ok=True)
     kept, settings = out / f"rounds-{game}", facts["settings"]
     about = {name: value for name, value in facts.items() if name != "made"}
-    kinds = {"rounds": found, "gains": gains(found), "test": test}
-    write_result(kept.with_suffix(".json"), {"game": game, **about, **kinds}, facts["made"])
+    figures = {"rounds": found, "gains": gains(found), "frames of the test": kinds, "test": test}
+    write_result(kept.with_suffix(".json"), {"game": game, **about, **figures}, facts["made"])
     text = [
         f"# What rounds of AutoExplore bring in {game}",
         "A world model of random play is refitted again and again. In each round an explorer on AutoExplore's reward "
@@ -139,6 +167,8 @@ def write(game: str, found: Figures, test: Figures, facts: Figures, out: Path) -
         table(found),
         f"In the end the models of the explorers' play are above those of random play by "
         f"{', '.join(f'{gain:.1f}' for gain in gains(found))} dB ({PSNR}, seed by seed).",
+        "How well the tokenizer draws frames of the test again, by whether the model had come upon the like:",
+        kinds_table(kinds),
         worn_off(found["autoexplore"]),
         tester(test),
         f"![PSNR and what is covered, over the rounds]({kept.name}.png)",
@@ -168,10 +198,9 @@ def measure(options: argparse.Namespace) -> None:
     arms = Arms(options.work, {name: getattr(options, name) for name in SIZES})
     game = games.find(options.game).name
     study, numbers = Study(game, arms, options), range(1, options.rounds + 1)
-    found = {
-        source: [[play_round(study, source, seed, n) for n in numbers] for seed in range(options.seeds)]
-        for source in SOURCES
-    }
+    seeds = range(options.seeds)
+    found = {source: [[play_round(study, source, seed, n) for n in numbers] for seed in seeds] for source in SOURCES}
+    kinds = {source: [by_coverage(study, source, seed, options.rounds) for seed in seeds] for source in SOURCES}
     test = study.test()[1]
     how = {name: value for name, value in vars(options).items() if name not in UNSAID}
     facts = {
@@ -180,7 +209,7 @@ def measure(options: argparse.Namespace) -> None:
         "hours": round(sum(arms.used.values()) / 3600, 2),
         "made": arms.made(),
     }
-    write(game, found, test, facts, options.out)
+    write(game, found, kinds, test, facts, options.out)
     print(f"kept in {options.out / f'rounds-{game}.json'}")
 
 

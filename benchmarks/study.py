@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from arms import Arms, Figures, Stopped
+from coverage import covered
 from paper_tables.lab import RANDOM_SHARE
 from paper_tables.scores import SAMPLING
 from stable_baselines3 import PPO
@@ -19,7 +20,7 @@ from genie_gym.pipeline.collect import collect
 from genie_gym.pipeline.evaluate import evaluate
 from genie_gym.pipeline.explore import explore
 from genie_gym.pipeline.fit_world import fit_world
-from genie_gym.pipeline.places import Places, compare, picture_keys
+from genie_gym.pipeline.places import Places, compare
 from genie_gym.pipeline.refit_score import uncertainty
 from genie_gym.pipeline.tune import TuneConfig, tune
 from genie_gym.sb3 import get_scale, make_game_vec_env, save_agent, set_scale
@@ -27,7 +28,7 @@ from genie_gym.stopping import stop_signal
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import load_weights
 
-__all__ = ["Study", "covered", "scalars", "scores"]
+__all__ = ["Study", "scalars", "scores"]
 
 TESTER = 1000  # seed of the agent whose play tests the models, and of that play: far from all others
 PIECE = 20_000  # steps of that agent's training, which goes on after the last whole piece
@@ -199,15 +200,6 @@ class Study:
         how: dict[str, Any] = {"random_share": random_share, "progress": self.arms.shown}
         if collect(self.game, steps=steps, policy=policy, seed=seed, out=out, workers=1, **how).interrupted:
             raise Stopped(f"{self.game}, play of {policy}")
-
-
-def covered(shown: list[Path], asked: Path) -> float:
-    """The share of a recording's frames that look like one in other recordings."""
-    keys = [
-        np.concatenate([picture_keys(episode.frames) for folder in folders for episode in Recording(folder).episodes()])
-        for folders in ([asked], shown)
-    ]
-    return float(np.isin(*keys).mean())
 
 
 def scalars(agent: Path, name: str) -> list[tuple[int, float]]:

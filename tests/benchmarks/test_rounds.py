@@ -11,6 +11,7 @@ pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_
 
 import rounds
 from arms import Arms, Stopped
+from coverage import KINDS
 from study import Study
 
 from tests.benchmarks.test_exploration import FACTS
@@ -38,21 +39,31 @@ FOUND = {
 }
 
 
+def kinds(before: float, after: float | None) -> dict:
+    return {kind: {"share": 0.25, "before": before, "after": after} for kind in KINDS}
+
+
+BY_KIND = {"random": [kinds(30, 31), kinds(32, 33)], "autoexplore": [kinds(30, 34), kinds(32, None)]}
+
+
 def test_the_page_says_how_it_went(tmp_path):
     settings = {"dream_steps": 20_000, "steps": 30_000, "frames": 10_000}
     test = {"steps": 40_000, "returns": [1.0, 2.0]}
-    rounds.write("Toy-Numpy", FOUND, test, FACTS | {"settings": settings}, tmp_path)
+    rounds.write("Toy-Numpy", FOUND, BY_KIND, test, FACTS | {"settings": settings}, tmp_path)
     text = (tmp_path / "rounds-Toy-Numpy.md").read_text()
     assert "| PSNR t = 4, single pass | autoexplore | 19.50 ± 0.00 | 22.00 ± 0.71 | 24.00 ± 0.71 |" in text
     assert "| PSNR t = 4, autoregressive | autoexplore | 20.00 ± 0.00 | 22.50 ± 0.71 | 24.50 ± 0.71 |" in text
     assert "| PSNR t = 4, autoregressive | random | 20.00 ± 0.00 | 20.62 ± 0.18 | 21.00 ± 0.00 |" in text
     assert "| test's frames covered | autoexplore |  | 0.625 ± 0.177 | 0.875 ± 0.177 |" in text
+    assert "| come upon since | random | 0.250 ± 0.000 | 31.00 ± 1.41 | 32.00 ± 1.41 |" in text
+    assert "| never come upon | autoexplore | 0.250 ± 0.000 | 31.00 ± 1.41 | 34.00 |" in text
     assert "unsure by 0.500 ± 0.000 before it is refitted on it, 0.250 ± 0.000 after" in text
     assert (
         "above those of random play by 3.0, 4.0 dB (PSNR t = 4, autoregressive" in text
         and "learned for 40,000 steps" in text
     )
     kept = json.loads((tmp_path / "rounds-Toy-Numpy.json").read_text())
+    assert kept["frames of the test"] == BY_KIND
     assert kept["gains"] == [3.0, 4.0] and kept["rounds"] == FOUND and kept["machine"] == FACTS["made"]
     assert imageio.imread(tmp_path / "rounds-Toy-Numpy.png").shape[1] > 800
 

@@ -15,7 +15,7 @@ import study as study_module
 from arms import Arms, Stopped
 from study import Study, scalars, shorter, train_tester
 
-from genie_gym.data import Episode, Recording, RecordingWriter
+from genie_gym.data import Recording
 
 
 def test_the_agent_on_the_games_reward_goes_on_after_the_last_whole_piece(tmp_path, monkeypatch):
@@ -107,15 +107,3 @@ def test_a_longer_refit_is_another(tmp_path, monkeypatch):
         options = argparse.Namespace(decoder_steps=steps, dynamics_steps=2 * steps)
         Study("Toy-Numpy", arms, options).refitted("random", 1)
     assert asked == [(2, 4, 1), (4, 8, 1)]
-
-
-def test_what_of_the_test_was_covered(tmp_path, monkeypatch):
-    pictures = {"learned": [0, 50, 50, 100], "test": [50, 50, 200, 100, 0, 250, 250, 250]}
-    for name, levels in pictures.items():
-        frames = np.zeros((len(levels), 64, 64, 3), np.uint8) + np.array(levels, np.uint8)[:, None, None, None]
-        steps = len(levels) - 1
-        with RecordingWriter(tmp_path / name, {"game": {"name": "Grey-Own"}, "actions": ["noop"]}) as writer:
-            writer.append(Episode(frames, np.zeros(steps, np.int64), np.zeros(steps, np.float32)))
-    monkeypatch.setattr(Study, "learning_play", lambda study, kind, seed: (tmp_path / "learned", 3))
-    monkeypatch.setattr(Study, "test", lambda study: (tmp_path / "test", {}))
-    assert Study("Grey-Own", Arms(tmp_path / "work", {}), argparse.Namespace()).covered("random", 0) == 4 / 8
