@@ -23,8 +23,10 @@ def claimed(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        said = f"another process is training in {folder}; wait for its end, stop it, or choose another folder or seed"
-        raise ConfigError(said) from None
+        raise ConfigError(
+            f"another process is training in {folder}; wait for its end, stop it, or choose another folder "
+            "(--run of fit and refit, --out of explore)"
+        ) from None
     except OSError:
         pass  # a disk without locks; or nothing can be written, and the first write says so better
     try:
