@@ -119,8 +119,8 @@ def explore(
         out: folder; `paths.agents_dir(game) / "<reward>-<seed>"` by default, with "-dream" or "-begun" before the seed
             for an agent trained in dreams or begun with another. It holds agent.zip, settings.json, places.npy,
             found.gif and TensorBoard's curves.
-        compile: lets torch compile the world model's scoring, or its dreams: a minute or two at first. Every
-            step scored then costs two fifths of the steps a second, one in 4 an eighth.
+        compile: lets torch compile the world model's scoring, or its dreams: a minute or two at first. Every step
+            scored then costs two fifths of the steps a second, one in 4 an eighth.
         device: of agent and world model: "auto", "cpu" or "cuda".
         threads: CPU threads; torch's choice by default.
         progress: shows a bar with the time left.
