@@ -20,9 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 from arms import Arms, Figures, command_line, ended, made_with
-from machine import RESULTS
 from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
-from study import Study
+from study import Study, add_refit_options, study_options
 
 from genie_gym import games
 
@@ -31,9 +30,7 @@ FREE = (*UNSAID, "seeds", "rewards", "refits", "agent_steps", "decoder_steps", "
 
 
 def read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("game")
-    parser.add_argument("--work", type=Path, required=True, help="folder of recordings, weights and agents")
+    parser = study_options(__doc__)
     kinds = ["autoexplore", "vae_features", "random_features"]
     parser.add_argument(
         "--rewards",
@@ -48,9 +45,6 @@ def read_options() -> argparse.Namespace:
         default=["random", "autoexplore"],
         help="plays to refit the model on; tester: other play of the very agent that tests it, the most that could be",
     )
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--base", type=int, default=30_000, help="frames of random play that the model is trained on")
-    parser.add_argument("--fit-steps", type=int, nargs=2, default=[1600, 2000], help="of its tokenizer and dynamics")
     parser.add_argument("--steps", type=int, default=120_000, help="real steps that an explorer learns from")
     parser.add_argument(
         "--agent-steps",
@@ -58,13 +52,7 @@ def read_options() -> argparse.Namespace:
         default=200_000,
         help="that the agent on the game's reward learns from; a game where it needs more can be begun with more",
     )
-    parser.add_argument("--frames", type=int, default=10_000, help="recorded of each agent, and counted")
-    parser.add_argument("--decoder-steps", type=int, default=150, help="optimiser steps of a refit")
-    parser.add_argument("--dynamics-steps", type=int, default=300)
-    parser.add_argument("--clips", type=int, default=96, help="pieces of play that a model is scored on")
-    parser.add_argument("--envs", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    add_refit_options(parser)
     return parser.parse_args()
 
 

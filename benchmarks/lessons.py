@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from arms import Arms, Figures, command_line, ended, made_with
 from exploration import spread
-from machine import RESULTS, write_result
+from machine import write_result
 from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
-from study import Study, scalars
+from study import Study, scalars, study_options
 
 from genie_gym import games
 
@@ -28,16 +28,8 @@ Curve = list[list[float]]  # real steps, value
 
 
 def read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("game")
-    parser.add_argument("--work", type=Path, required=True, help="folder of recordings, weights and agents")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--base", type=int, default=30_000, help="frames of random play that the model is trained on")
-    parser.add_argument("--fit-steps", type=int, nargs=2, default=[1600, 2000], help="of its tokenizer and dynamics")
+    parser = study_options(__doc__)
     parser.add_argument("--steps", type=int, default=30_000, help="real steps of an explorer, and dreamed ones")
-    parser.add_argument("--envs", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()
 
 

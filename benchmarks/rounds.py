@@ -17,9 +17,9 @@ import torch
 from arms import Arms, Figures, Stopped, command_line, ended, made_with
 from coverage import KINDS, by_kind, covered
 from exploration import REFITS, spread, tester
-from machine import RESULTS, write_result
+from machine import write_result
 from matplotlib.figure import Figure  # without pyplot: no window, and nothing to close
-from study import Study, scores
+from study import Study, add_refit_options, scores, study_options
 
 from genie_gym import games
 from genie_gym.pipeline.refit import refit
@@ -33,23 +33,12 @@ SIZES = ("base", "fit_steps", "steps", "frames", "clips", "envs")  # the same fr
 
 
 def read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("game")
-    parser.add_argument("--work", type=Path, required=True, help="folder of recordings, weights and agents")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = study_options(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--base", type=int, default=30_000, help="frames of random play that the model is trained on")
-    parser.add_argument("--fit-steps", type=int, nargs=2, default=[1600, 2000], help="of its tokenizer and dynamics")
     parser.add_argument("--agent-steps", type=int, default=143_000, help="that the agent of the test learns from")
     parser.add_argument("--dream-steps", type=int, default=20_000, help="that an explorer dreams of in each round")
     parser.add_argument("--steps", type=int, default=30_000, help="real steps it learns from after them")
-    parser.add_argument("--frames", type=int, default=10_000, help="recorded of it after that, and of the test")
-    parser.add_argument("--decoder-steps", type=int, default=150, help="optimiser steps in each round")
-    parser.add_argument("--dynamics-steps", type=int, default=300)
-    parser.add_argument("--clips", type=int, default=96, help="pieces of play that a model is scored on")
-    parser.add_argument("--envs", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    add_refit_options(parser)
     return parser.parse_args()
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from arms import Arms, Figures, Stopped
 from coverage import covered
+from machine import RESULTS
 from paper_tables.lab import RANDOM_SHARE
 from paper_tables.scores import SAMPLING
 from stable_baselines3 import PPO
@@ -28,12 +30,34 @@ from genie_gym.stopping import stop_signal
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.weights import load_weights
 
-__all__ = ["Study", "scalars", "scores"]
+__all__ = ["Study", "add_refit_options", "scalars", "scores", "study_options"]
 
 TESTER = 1000  # seed of the agent whose play tests the models, and of that play: far from all others
 PIECE = 20_000  # steps of that agent's training, which goes on after the last whole piece
 LEARNED = 200  # added to seeds of random play that stands beside what explorers learned from
 PLAYED = 100  # added to seeds of play, so that it shares no episode with the model's
+
+
+def study_options(about: str | None) -> argparse.ArgumentParser:
+    """A parser with the options that every script on explorers has."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("game")
+    parser.add_argument("--work", type=Path, required=True, help="folder of recordings, weights and agents")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--base", type=int, default=30_000, help="frames of random play that the model is trained on")
+    parser.add_argument("--fit-steps", type=int, nargs=2, default=[1600, 2000], help="of its tokenizer and dynamics")
+    parser.add_argument("--envs", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    return parser
+
+
+def add_refit_options(parser: argparse.ArgumentParser) -> None:
+    """Those of scripts that refit the model and score it."""
+    parser.add_argument("--frames", type=int, default=10_000, help="recorded of each agent that has learned")
+    parser.add_argument("--decoder-steps", type=int, default=150, help="optimiser steps of a refit")
+    parser.add_argument("--dynamics-steps", type=int, default=300)
+    parser.add_argument("--clips", type=int, default=96, help="pieces of play that a model is scored on")
 
 
 @dataclass
