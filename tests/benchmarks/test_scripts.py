@@ -12,8 +12,9 @@ SCRIPTS = sorted(
     script
     for folder in ("benchmarks", "training")
     for script in (ROOT / folder).glob("*.py")
-    if "ArgumentParser" in script.read_text(encoding="utf-8")
+    if "__main__" in script.read_text(encoding="utf-8")
 )
+SHARED = ("study_options", "add_refit_options")  # in study.py, by the scripts that call them
 HELP = """
 import contextlib, io, os, runpy, sys
 for script in sys.argv[1:]:
@@ -33,6 +34,11 @@ def test_every_script_starts_and_shows_its_options():
     assert answer.returncode == 0, answer.stderr
     texts = dict(part.split("\n", 1) for part in answer.stdout.split("== ")[1:])
     assert len(texts) == len(SCRIPTS) >= 11
+    study = (ROOT / "benchmarks" / "study.py").read_text(encoding="utf-8")
     for script in SCRIPTS:
-        given = re.findall(r'add_argument\(\s*"([^"]+)"', script.read_text(encoding="utf-8"))
+        code = script.read_text(encoding="utf-8")
+        for name in SHARED:
+            if f"{name}(" in code:
+                code += study.split(f"def {name}(")[1].split("\n\n\n")[0]
+        given = re.findall(r'add_argument\(\s*"([^"]+)"', code)
         assert given and all(name in texts[str(script)] for name in given), script.name
