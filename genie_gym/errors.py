@@ -1,4 +1,4 @@
-"""Every error a user can cause, worded for that user: what was wrong, the value, what to type next."""
+"""Errors that a user can cause; each message says what was wrong, the value, and what to type next."""
 
 __all__ = [
     "CheckpointError",
@@ -21,11 +21,11 @@ class GameError(GenieGymError):
 
 
 class DataError(GenieGymError):
-    """A recording is missing, torn, of another format, or cannot be written."""
+    """A dataset is missing, damaged, of another format, or cannot be written."""
 
 
 class CheckpointError(GenieGymError):
-    """A checkpoint folder is missing, incomplete, corrupted, or was not made by genie_gym."""
+    """A checkpoint is missing, incomplete, damaged, or was not made by genie_gym."""
 
 
 class ConfigError(GenieGymError):
@@ -33,7 +33,7 @@ class ConfigError(GenieGymError):
 
 
 class PromptError(GenieGymError, ValueError):
-    """The frames or actions given to start a dream have the wrong shape, type or range."""
+    """The frames or actions given to start a rollout have the wrong shape, type or range."""
 
 
 class InvalidActionError(GenieGymError, ValueError):
@@ -41,4 +41,4 @@ class InvalidActionError(GenieGymError, ValueError):
 
 
 class MissingExtraError(GenieGymError, ImportError):
-    """An optional dependency is not installed; the message names the extra that brings it."""
+    """An optional dependency is not installed; the message names the extra that contains it."""

@@ -1,9 +1,9 @@
-"""The Gymnasium ids: `GenieRedux/<Title>-v0` where one system alone has it, and `GenieRedux/<Title-System>-v0`."""
+"""Gymnasium ids: `GenieRedux/<Title-System>-v0`, and `GenieRedux/<Title>-v0` if only one system has the title."""
 
 from gymnasium.envs.registration import EnvSpec, registry
 
-from genie_gym import paths
 from genie_gym.games import names, short_titles
+from genie_gym.utils import paths
 
 __all__ = ["NAMESPACE", "register_games"]
 
@@ -11,12 +11,13 @@ NAMESPACE = "GenieRedux"
 
 
 def register_games() -> None:
-    """Registers every game by strings, and the user's own that have weights.
+    """Register every game, and the user's own games that have weights, without importing an environment.
 
-    Written into the registry directly: `gymnasium.register` compares each of the two thousand ids with all others.
+    The specs are written into the registry directly, as `gymnasium.register` compares each of the two thousand ids
+    with all others.
     """
-    own = sorted(config.parent.name for config in paths.weights_dir("").glob("*-Own/config.json"))
-    own = [name for name in own if paths.OWN_NAMES.fullmatch(name)]  # an id of any other would raise, at import
+    folders = sorted(config.parent.name for config in paths.weights_dir("").glob("*-Own/config.json"))
+    own = [name for name in folders if paths.OWN_NAMES.fullmatch(name)]  # other names would be invalid ids
     ids = {name: name for name in [*names(), *own]} | short_titles()
     for title, game in ids.items():
         spec = EnvSpec(

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from genie_gym import games, precision
-from genie_gym.frames import to_model
+from genie_gym import games
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
-from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
+from genie_gym.models.lam import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
 from genie_gym.models.upscaler import Upscaler, UpscalerConfig
+from genie_gym.utils import precision
+from genie_gym.utils.images import to_model
 from genie_gym.world_model import Checkpoint, WorldModel
 
 torch.set_num_threads(1)  # tiny models are not worth sharing out, least of all on a busy machine
@@ -66,13 +67,13 @@ def untrained_latent(codes: int = 5) -> Checkpoint:
     plain = untrained(seed=1)
     torch.manual_seed(1)
     sizes = LatentActionConfig(codes, patch=16, dim=16, heads=2, encoder_blocks=1, decoder_blocks=1, drawing_dim=8)
-    config = replace(plain.model.dynamics.config, actions=codes)
+    config = replace(plain.model.dynamics.config, num_actions=codes)
     tokenizer, dynamics = plain.model.tokenizer, excited(Dynamics(config), 0.3)
     dynamics.adopt_codebook(tokenizer.codebook.codes)
-    frames = to_model(plain.starts["frames"])
+    frames = to_model(plain.initial_contexts["frames"])
     latent = chosen_codes(excited(LatentActionModel(sizes)), frames)
     model = WorldModel(tokenizer, dynamics, latent)
-    starts = plain.starts | {"actions": latent.codes(frames)}
+    starts = plain.initial_contexts | {"actions": latent.codes(frames)}
     actions = [{"meaning": f"LATENT {i}", "keys": [str(i)]} for i in range(codes)]
     return Checkpoint(model, plain.game | {"actions": actions}, starts)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from genie_gym.fit.loop import fit
+from genie_gym.training.trainer import run_training
 
 __all__ = ["StopAfter", "ctrl_c"]
 
@@ -32,9 +32,9 @@ def ctrl_c(stage: str, step: int) -> Iterator[None]:
     """Within it, the fit of a stage is interrupted while it draws the batch of that step."""
 
     def interrupted(model, sample, *others, name):
-        return fit(model, StopAfter(sample, step) if name == stage else sample, *others, name=name)
+        return run_training(model, StopAfter(sample, step) if name == stage else sample, *others, name=name)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("stages", "upscaling"):
-            patch.setattr(f"genie_gym.fit.{module}.fit", interrupted)
+        for module in ("stages", "upscaler"):
+            patch.setattr(f"genie_gym.training.{module}.run_training", interrupted)
         yield

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import genie_gym  # noqa: F401  (registers the ids)
-from genie_gym import games, paths
+from genie_gym import games
 from genie_gym.cli import main
-from genie_gym.data import Episode, RecordingWriter
+from genie_gym.data import Episode, EpisodeWriter
 from genie_gym.errors import GenieGymError, InvalidActionError, PromptError
+from genie_gym.utils import paths
 
 COLLECT = ["--episodes", "2", "--max-steps", "40", "--workers", "1"]
 
@@ -45,7 +46,8 @@ def test_no_rom_among_the_files(capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["collect", "fit", "fit-upscaler", "evaluate", "map-buttons", "explore", "places", "demo", "inspect"]
+    "command",
+    ["collect", "train", "train-upscaler", "evaluate", "map-actions", "explore", "coverage", "demo", "inspect"],
 )
 def test_unknown_game(capsys, command):
     line = complaint(capsys, command, "Airstrikr")
@@ -53,14 +55,14 @@ def test_unknown_game(capsys, command):
 
 
 def test_no_weights(capsys):
-    for command in ("evaluate", "map-buttons", "demo", "inspect", "fit-upscaler"):
+    for command in ("evaluate", "map-actions", "demo", "inspect", "train-upscaler"):
         line = complaint(capsys, command, "SuperMarioBros-Nes")
         assert str(paths.weights_dir("SuperMarioBros-Nes")) in line
-        assert "genie-gym collect SuperMarioBros-Nes && genie-gym fit SuperMarioBros-Nes" in line
+        assert "genie-gym collect SuperMarioBros-Nes && genie-gym train SuperMarioBros-Nes" in line
 
 
 def test_no_recording(capsys):
-    for command in ("fit", "places"):
+    for command in ("train", "coverage"):
         assert "genie-gym collect Toy-Numpy" in complaint(capsys, command, "Toy")
 
 
@@ -69,9 +71,9 @@ def test_truncated_shard(capsys):
     for shard in paths.data_dir("Toy-Numpy").glob("*.h5"):
         os.truncate(shard, shard.stat().st_size // 2)
     capsys.readouterr()
-    assert main(["fit", "Toy"]) == 2
+    assert main(["train", "Toy"]) == 2
     warning, line = capsys.readouterr().err.splitlines()
-    assert "skipped a torn or foreign shard" in warning and str(shard) in warning
+    assert "skipped a damaged or foreign shard" in warning and str(shard) in warning
     assert "no readable episode" in line and "genie-gym collect Toy-Numpy" in line
 
 
@@ -81,8 +83,8 @@ def damage_weights(folder: Path) -> str:
 
 
 def swap_weights(folder: Path) -> str:
-    (folder / "model.safetensors").write_bytes((folder / "starts.safetensors").read_bytes())
-    return "copy the checkpoint again, or fit the game again"
+    (folder / "model.safetensors").write_bytes((folder / "contexts.safetensors").read_bytes())
+    return "copy the checkpoint again, or train the game again"
 
 
 def lose_weights(folder: Path) -> str:
@@ -178,7 +180,7 @@ def test_full_disk_while_collecting():
 @pytest.mark.slow
 def test_full_disk_while_fitting():
     main(["collect", "Toy", "--episodes", "2", "--max-steps", "60", "--workers", "1"])
-    answer = limited("fit", "Toy", "--minutes", "0.01", bytes_a_file=20_000)
+    answer = limited("train", "Toy", "--minutes", "0.01", bytes_a_file=20_000)
     assert answer.returncode == 2
     (line,) = answer.stderr.splitlines()
     assert "free some space" in line  # after TensorBoard's file or the fit's own, whichever is full first
@@ -197,16 +199,16 @@ def test_a_demo_of_another_games_model(capsys, toy_checkpoint):
 
 def test_a_header_that_lacks_what_it_should_hold(capsys, tmp_path):
     (tmp_path / "recording.json").write_text('{"format": "genie_gym.recording", "version": 1, "game": {}}')
-    for command in (["fit", "Toy", "--data"], ["places"], ["collect", "Toy", *COLLECT, "--out"]):
+    for command in (["train", "Toy", "--data"], ["coverage"], ["collect", "Toy", *COLLECT, "--out"]):
         assert "recording.json lacks actions, runs; restore it" in complaint(capsys, *command, str(tmp_path))
 
 
 def test_nothing_to_inspect(capsys, tmp_path, toy_checkpoint):
-    assert "pieces must be 1 or more, got 0" in complaint(capsys, "inspect", toy_checkpoint, "--pieces", "0")
+    assert "clips must be 1 or more, got 0" in complaint(capsys, "inspect", toy_checkpoint, "--clips", "0")
     line = complaint(capsys, "inspect", toy_checkpoint, "--data", str(tmp_path / "nowhere"))
     assert str(tmp_path / "nowhere") in line and "genie-gym collect" in line
     (tmp_path / "file").write_text("")
-    line = complaint(capsys, "inspect", toy_checkpoint, "--pieces", "1", "--out", str(tmp_path / "file"))
+    line = complaint(capsys, "inspect", toy_checkpoint, "--clips", "1", "--out", str(tmp_path / "file"))
     assert "cannot write" in line and "give another folder" in line
 
 
@@ -231,11 +233,11 @@ def test_no_network():
 
 def test_buttons_that_cannot_be_mapped(capsys, toy_checkpoint, tmp_path):
     main(["collect", "Toy", *COLLECT])
-    line = complaint(capsys, "map-buttons", toy_checkpoint)
-    assert "Toy-Numpy was fitted to real actions" in line
-    line = complaint(capsys, "map-buttons", toy_checkpoint, "--data", str(tmp_path / "no thing"))
+    line = complaint(capsys, "map-actions", toy_checkpoint)
+    assert "Toy-Numpy was trained on real actions" in line
+    line = complaint(capsys, "map-actions", toy_checkpoint, "--data", str(tmp_path / "no thing"))
     assert f"genie-gym collect GAME --out '{tmp_path / 'no thing'}'" in line
-    assert "latent actions; say how many" in complaint(capsys, "fit", "Toy", "--joint")
+    assert "latent actions; say how many" in complaint(capsys, "train", "Toy", "--joint")
 
 
 def test_options_out_of_range(capsys):
@@ -245,9 +247,9 @@ def test_options_out_of_range(capsys):
     assert "unknown policy 'bold'; choose one of: random, sticky" in complaint(
         capsys, "collect", "Toy", "--episodes", "1", "--policy", "bold"
     )
-    assert "choose one of tiny, small, paper" in complaint(capsys, "fit", "Toy", "--preset", "huge")
-    assert "choose one of tiny, small, paper" in complaint(capsys, "fit-upscaler", "Airstriker", "--preset", "huge")
-    for command in ("fit", "fit-upscaler", "evaluate", "explore", "demo", "inspect"):
+    assert "choose one of tiny, small, paper" in complaint(capsys, "train", "Toy", "--preset", "huge")
+    assert "choose one of tiny, small, paper" in complaint(capsys, "train-upscaler", "Airstriker", "--preset", "huge")
+    for command in ("train", "train-upscaler", "evaluate", "explore", "demo", "inspect"):
         assert "threads must be 1 or more, got 0" in complaint(capsys, command, "Airstriker", "--threads", "0")
 
 
@@ -257,7 +259,7 @@ def test_a_name_that_is_no_name(capsys, tmp_path, name):
     assert "letters, digits, '_', '.' and '-' only" in line and f"try '{'MyGame' if name == 'My Game' else ''}" in line
 
 
-@pytest.mark.parametrize("command", ["fit", "evaluate", "inspect", "explore", "collect", "refit", "demo"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "inspect", "explore", "collect", "refit", "demo"])
 def test_a_seed_that_no_generator_takes(capsys, toy_checkpoint, command):
     words = {"evaluate": [toy_checkpoint], "inspect": [toy_checkpoint], "collect": ["Toy", *COLLECT]}
     main(["collect", "Toy", *COLLECT])
@@ -271,21 +273,21 @@ def test_play_of_another_game(capsys, toy_checkpoint, tmp_path):
     spec = dict(games.find("Toy").to_dict(), name="Kangaroo-Atari2600")  # its actions may well be the same
     header = {"game": spec, "actions": games.find("Toy").meanings}
     episode = Episode(np.zeros((20, 64, 64, 3), np.uint8), np.zeros(19, np.int64), np.zeros(19, np.float32))
-    with RecordingWriter(tmp_path / "other", header) as writer:
+    with EpisodeWriter(tmp_path / "other", header) as writer:
         writer.append(episode)
     main(["collect", "Toy", *COLLECT])
     pytest.importorskip("sb3_contrib", reason="refit needs sb3-contrib: pip install genie_gym[sb3]")
     refit = ("refit", "Toy", "--checkpoint", toy_checkpoint)
-    commands = [(command, toy_checkpoint, "--data") for command in ("evaluate", "inspect", "map-buttons")]
+    commands = [(command, toy_checkpoint, "--data") for command in ("evaluate", "inspect", "map-actions")]
     for command in (*commands, (*refit, "--data"), (*refit, "--test")):
         line = complaint(capsys, *command, str(tmp_path / "other"))
-        assert f"{tmp_path / 'other'} holds play of Kangaroo-Atari2600, not of Toy-Numpy" in line
+        assert f"{tmp_path / 'other'} holds episodes of Kangaroo-Atari2600, not of Toy-Numpy" in line
 
 
 def test_no_time_to_fit(capsys):
     main(["collect", "Toy", *COLLECT])
     for minutes in ("-1", "0", "nan"):
-        line = complaint(capsys, "fit", "Toy", "--minutes", minutes)
+        line = complaint(capsys, "train", "Toy", "--minutes", minutes)
         assert f"minutes must be more than 0, got {float(minutes)}" in line
 
 
@@ -298,7 +300,7 @@ def test_a_path_that_cannot_be_read(capsys, tmp_path):
 def test_an_own_game_has_no_emulator(capsys):
     for command in ("collect", "explore"):
         line = complaint(capsys, command, "Clip-Own")
-        assert "'Clip-Own' is a game of your own" in line and "`fit`, `evaluate`, `inspect` and `play`" in line
+        assert "'Clip-Own' is a game of your own" in line and "`train`, `evaluate`, `inspect` and `play`" in line
 
 
 def test_options_for_videos_alone(capsys, tmp_path):

@@ -73,7 +73,7 @@ def test_round(python, tmp_path):
     program, home = python.with_name("genie-gym"), str(tmp_path / "home")
     collect = ["collect", "Toy", "--episodes", "4", "--max-steps", "60", "--workers", "1", "--policy", "sticky"]
     run(program, *collect, cwd=tmp_path, GENIE_GYM_HOME=home)
-    run(program, "fit", "Toy", "--minutes", "0.05", cwd=tmp_path, GENIE_GYM_HOME=home)
+    run(program, "train", "Toy", "--minutes", "0.05", cwd=tmp_path, GENIE_GYM_HOME=home)
     file, *seen = run(python, "-c", STEP, cwd=tmp_path, GENIE_GYM_HOME=home).split(maxsplit=1)
     assert Path(file).is_relative_to(python.parents[1])
     assert seen == ["(64, 64, 3) uint8 float\n"]

@@ -1,39 +1,54 @@
-"""Finds the command, calls it, and turns what a user can cause into one line on stderr and an exit code."""
+"""The command line: parse a command, run it, and report what a user can cause in one line on stderr."""
 
 import errno
 import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import tyro
 from tyro.extras import SubcommandApp
 
-from genie_gym.cli import gather, learn, seek, watch
+from genie_gym.cli import data, evaluate, explore, train, visualize
 from genie_gym.errors import GenieGymError
+from genie_gym.utils.extras import naming_extras
 
-__all__ = ["commands", "main"]
+__all__ = ["COMMANDS", "commands", "main"]
 
-ABOUT = "Learned worlds of emulator games: record a game, fit a world model, step it as a Gymnasium environment."
+ABOUT = "World models of games: record a game, train a world model, step it as a Gymnasium environment."
 FAILED, INTERRUPTED = 2, 130  # exit codes, as shells know them
+
+# In the order in which a user needs them; each takes one configuration, whose fields are its options.
+COMMANDS: tuple[Callable[..., int | None], ...] = (
+    data.games,
+    data.collect,
+    data.convert,
+    train.train,
+    train.finetune,
+    train.train_upscaler,
+    train.map_actions,
+    evaluate.evaluate,
+    visualize.demo,
+    visualize.play,
+    visualize.inspect,
+    explore.explore,
+    explore.coverage,
+    explore.refit,
+)
 
 
 def commands() -> SubcommandApp:
-    """Every command by its name."""
+    """Return the application with every command under its name."""
     roms = SubcommandApp()
-    roms.__doc__ = "ROMs of console games."
-    roms.command(name="import")(gather.import_roms)
+    roms.__doc__ = "Import ROMs of console games."
+    roms.command(name="import")(data.import_roms)
     app = SubcommandApp()
     app.command(roms, name="roms")
-    for gathering in (gather.games, gather.collect, gather.convert):
-        app.command(gathering)
-    for learning in (learn.fit, learn.fit_upscaler, learn.evaluate, learn.map_buttons):
-        app.command(learning)
-    for function in (seek.explore, seek.places, seek.refit, watch.demo, watch.inspect, watch.play):
-        app.command(function)
+    for command in COMMANDS:
+        app.command(command)
     return app
 
 
@@ -50,8 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     with _short_messages():
         try:
-            config = (tyro.conf.FlagCreatePairsOff,)
-            return commands().cli(prog="genie-gym", description=ABOUT, args=arguments, config=config) or 0
+            config = (tyro.conf.FlagCreatePairsOff, tyro.conf.PositionalRequiredArgs, tyro.conf.OmitArgPrefixes)
+            with naming_extras():
+                return commands().cli(prog="genie-gym", description=ABOUT, args=arguments, config=config) or 0
         except GenieGymError as error:
             return _complain(error, FAILED)
         except KeyboardInterrupt:

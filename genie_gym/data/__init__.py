@@ -1,22 +1,29 @@
-"""Episodes on disk: the only package that reads or writes them."""
+"""Datasets of episodes on disk: the only package that reads or writes them."""
 
-from genie_gym.data import convert
-from genie_gym.data.clips import Clips
-from genie_gym.data.episode import Episode
-from genie_gym.data.export import export_minari
-from genie_gym.data.joined import JoinedClips
-from genie_gym.data.pairs import Pairs
-from genie_gym.data.recording import Recording, episode_lengths, read_runs
-from genie_gym.data.split import split
-from genie_gym.data.writer import RecordingWriter, pack
+from typing import TYPE_CHECKING
+
+from genie_gym.utils.lazy import lazy_attributes
+
+if TYPE_CHECKING:
+    from genie_gym.data import convert
+    from genie_gym.data.config import ConvertConfig
+    from genie_gym.data.dataset import EpisodeDataset, episode_lengths, read_runs
+    from genie_gym.data.episode import Episode
+    from genie_gym.data.minari import export_minari
+    from genie_gym.data.mixture import MixtureDataset
+    from genie_gym.data.pairs import FramePairs
+    from genie_gym.data.sequences import SequenceDataset
+    from genie_gym.data.splits import split
+    from genie_gym.data.writer import EpisodeWriter, pack
 
 __all__ = [
-    "Clips",
+    "ConvertConfig",
     "Episode",
-    "JoinedClips",
-    "Pairs",
-    "Recording",
-    "RecordingWriter",
+    "EpisodeDataset",
+    "EpisodeWriter",
+    "FramePairs",
+    "MixtureDataset",
+    "SequenceDataset",
     "convert",
     "episode_lengths",
     "export_minari",
@@ -24,3 +31,23 @@ __all__ = [
     "read_runs",
     "split",
 ]
+
+# Loaded when first used: configurations and the command line must not wait for HDF5 and OpenCV.
+__getattr__, __dir__ = lazy_attributes(
+    __name__,
+    {
+        "ConvertConfig": "genie_gym.data.config:ConvertConfig",
+        "Episode": "genie_gym.data.episode:Episode",
+        "EpisodeDataset": "genie_gym.data.dataset:EpisodeDataset",
+        "EpisodeWriter": "genie_gym.data.writer:EpisodeWriter",
+        "FramePairs": "genie_gym.data.pairs:FramePairs",
+        "MixtureDataset": "genie_gym.data.mixture:MixtureDataset",
+        "SequenceDataset": "genie_gym.data.sequences:SequenceDataset",
+        "convert": "genie_gym.data.convert",
+        "episode_lengths": "genie_gym.data.dataset:episode_lengths",
+        "export_minari": "genie_gym.data.minari:export_minari",
+        "pack": "genie_gym.data.writer:pack",
+        "read_runs": "genie_gym.data.dataset:read_runs",
+        "split": "genie_gym.data.splits:split",
+    },
+)

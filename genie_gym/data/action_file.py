@@ -1,10 +1,10 @@
-"""Reading the action file that goes with somebody's own frames or video: CSV or JSON lines, one line a frame.
+"""Reading the action file of your own images or video: CSV or JSON lines, one line per frame.
 
-    CSV             a column of actions, or several columns with a first line naming them: `action`, perhaps `reward`
-    JSON lines      on each line an action, or an object with `action`, perhaps `reward`
+    CSV             one column of actions, or several columns named by the first line: `action`, optionally `reward`
+    JSON lines      on each line an action, or an object with `action` and optionally `reward`
 
-An action is its index, from 0, or its name. No line is blank but at the end: a frame without one would get its
-neighbour's.
+An action is its index, from 0, or its name. Blank lines are allowed only at the end: elsewhere it would be unclear to
+which frame an action belongs.
 """
 
 import csv
@@ -23,17 +23,17 @@ __all__ = ["ActionFile", "read_actions"]
 
 
 HEADINGS = ("actions", "button", "buttons", "key", "keys", "input", "inputs", "label", "command")
-MOST = 1000  # actions: a larger number is a slip of the pen
+MAX_ACTIONS = 1000  # a larger index is most likely a mistake
 
 
 @dataclass(frozen=True)
 class ActionFile:
-    """The lines of an action file.
+    """The content of an action file.
 
     Attributes:
         actions: int64 (lines,), indices into `names`.
-        rewards: float32 (lines,), zeros where the file has none.
-        names: what the actions are called.
+        rewards: float32 (lines,), zeros if the file has none.
+        names: Names of the actions.
     """
 
     actions: np.ndarray
@@ -42,15 +42,16 @@ class ActionFile:
 
 
 def read_actions(path: str | Path, names: Sequence[str] | None = None) -> ActionFile:
-    """Reads `.csv`, `.txt`, `.jsonl` or `.ndjson`.
+    """Read a `.csv`, `.txt`, `.jsonl` or `.ndjson` file.
 
     Args:
-        names: what the actions are called, by index. Where missing, names found in the file are numbered in
-            alphabetical order, and plain indices are called ACTION_0, ACTION_1, ...
+        path: The file.
+        names: Names of the actions by index. By default names found in the file are numbered in alphabetical order,
+            and indices are named ACTION_0, ACTION_1, ...
 
     Raises:
-        DataError: a missing or empty file, an unknown ending, a blank line before others, or one that holds no action
-            of `names`.
+        DataError: The file is missing, empty or of an unknown type, has a blank line before others, or a line without
+            one of the actions.
     """
     path = Path(path)
     readers = {".csv": _csv_rows, ".txt": _csv_rows, ".jsonl": _json_rows, ".ndjson": _json_rows}
@@ -72,7 +73,7 @@ def read_actions(path: str | Path, names: Sequence[str] | None = None) -> Action
 
 
 def _check_heading(path: Path, rows: list[tuple[int, dict[str, Any]]]) -> None:
-    """A first line that alone is no number, or says what a column may be called, is no action but a heading."""
+    """Raise DataError if the first line is a heading: the only one that is no number, or a usual name of a column."""
     first, *others = (row["action"] for _, row in rows)
     alone = _as_index(first) is None and others and None not in map(_as_index, others)
     if alone or (str(first).lower() in HEADINGS and first not in others):
@@ -82,7 +83,7 @@ def _check_heading(path: Path, rows: list[tuple[int, dict[str, Any]]]) -> None:
         )
 
 
-Rows = Iterator[tuple[int, dict[str, Any]]]  # line number and the columns of that line, none of a blank one
+Rows = Iterator[tuple[int, dict[str, Any]]]  # line number and columns of that line; no columns if it is blank
 
 
 def _without_blank_end(path: Path, rows: Rows) -> list[tuple[int, dict[str, Any]]]:
@@ -96,7 +97,7 @@ def _without_blank_end(path: Path, rows: Rows) -> list[tuple[int, dict[str, Any]
 
 
 def _check_separator(path: Path, lines: list[list[str]]) -> None:
-    """Columns that are not separated by commas look like a single one, whose every line holds the other separator."""
+    """Raise DataError if columns are separated by something else than commas."""
     filled = [cells for cells in lines if any(cells)]
     for separator, name in ((";", "semicolons"), ("\t", "tabs")):
         if len(filled) > 1 and all(len(cells) == 1 and separator in cells[0] for cells in filled):
@@ -141,10 +142,10 @@ def _json_rows(path: Path) -> Rows:
 
 
 def _checked(value: Any, where: str) -> Any:
-    """An action from which names are to be guessed."""
+    """Return an action from which names are guessed; raise DataError if it is none."""
     index = _as_index(value)
-    if index is not None and not 0 <= index < MOST:
-        raise DataError(f"{where}: action {index} is not from 0 to {MOST - 1}")
+    if index is not None and not 0 <= index < MAX_ACTIONS:
+        raise DataError(f"{where}: action {index} is not from 0 to {MAX_ACTIONS - 1}")
     if value is None or not str(value).strip():
         raise DataError(f"{where} has no action")
     return value
@@ -163,8 +164,8 @@ def _index(value: Any, names: list[str], where: str) -> int:
     index = _as_index(value)
     if index is None:
         raise DataError(
-            f"{where}: unknown action {value!r}; the actions are {', '.join(names)} (others must be named when a "
-            "recording is begun, with --action-names)"
+            f"{where}: unknown action {value!r}; the actions are {', '.join(names)} (name others when you "
+            "start a dataset, with --action-names)"
         )
     if not 0 <= index < len(names):
         raise DataError(f"{where}: action {index} is not from 0 to {len(names) - 1} ({', '.join(names)})")

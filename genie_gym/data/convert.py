@@ -1,7 +1,6 @@
-"""Turning somebody's own pictures or video, with a file of actions, into a recording."""
+"""Converting your own images or video, with a file of actions, into a dataset."""
 
 import hashlib
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
@@ -12,21 +11,74 @@ import cv2
 import numpy as np
 
 from genie_gym.data.action_file import ActionFile, read_actions
+from genie_gym.data.config import ConvertConfig
+from genie_gym.data.dataset import EpisodeDataset
 from genie_gym.data.episode import Episode
-from genie_gym.data.recording import Recording
 from genie_gym.data.storage import Storage
-from genie_gym.data.video import Box, read_video
-from genie_gym.data.writer import RecordingWriter
-from genie_gym.errors import DataError
-from genie_gym.frames import square
-from genie_gym.paths import own_name
+from genie_gym.data.video import Box, Video, read_video
+from genie_gym.data.writer import EpisodeWriter
+from genie_gym.errors import ConfigError, DataError
+from genie_gym.utils import paths
+from genie_gym.utils.images import letterbox
+from genie_gym.utils.options import make_config
 
-__all__ = ["from_frames", "from_video"]
+__all__ = ["convert", "from_frames", "from_video"]
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-# A recording is cut into episodes, because only whole episodes can be held out; there are to be some to choose from.
-PIECES, SHORTEST, LONGEST = 10, 100, 1000  # how many, and how long they may be for it
-JUMP_LEVELS, JUMP_SHARE = 25, 0.7  # so much change of so many pixels is no movement
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+IMAGE_RATE = 15.0  # frames per second of images, unless given
+# A video is split into several episodes, because only whole episodes can be held out for validation.
+EPISODES, MIN_LENGTH, MAX_LENGTH = 10, 100, 1000  # number of episodes, if it keeps their lengths in these bounds
+CUT_LEVELS, CUT_SHARE = 25, 0.7  # a change of more levels in more of the pixels is a cut rather than motion
+
+
+def convert(
+    path: str | Path | ConvertConfig, *, on_message: Callable[[str], None] = lambda line: None, **options: Any
+) -> EpisodeDataset:
+    """Convert a folder of images or a video into episodes, and append them to a dataset.
+
+    The same source converted again replaces its earlier episodes.
+
+    Args:
+        path: A folder of images or a video, or a whole configuration.
+        on_message: Called with lines of text for the user, about which frames of a video were kept.
+        **options: Fields of ConvertConfig by name, in place of a configuration.
+
+    Returns:
+        The dataset, including episodes of earlier calls.
+
+    Raises:
+        ConfigError: An option is unknown or does not apply to images.
+        DataError: A file is missing or unreadable, the frame rate is wrong, or the actions do not match the frames.
+        GameError: The game's name has characters that are not allowed.
+    """
+    given = path if isinstance(path, ConvertConfig) else None
+    config = make_config(ConvertConfig, given, options if given else {"path": path, **options})
+    name, source = paths.own_name(config.game), Path(config.path)
+    out, names = config.out or paths.data_dir(name), config.action_names or None
+    if source.is_dir():
+        if config.cuts or config.keep_bars:
+            raise ConfigError(f"--cuts and --keep-bars are for videos, and {source} is a folder of images")
+        return from_frames(
+            source,
+            config.actions,
+            out,
+            game=name,
+            action_names=names,
+            terminated=config.terminated,
+            fps=config.fps or IMAGE_RATE,
+        )
+    return from_video(
+        source,
+        config.actions,
+        out,
+        fps=config.fps,
+        game=name,
+        action_names=names,
+        terminated=config.terminated,
+        keep_bars=config.keep_bars,
+        cuts=config.cuts,
+        on_message=on_message,
+    )
 
 
 def from_frames(
@@ -38,34 +90,32 @@ def from_frames(
     action_names: Sequence[str] | None = None,
     terminated: bool = False,
     size: int = 64,
-    fps: float = 15.0,
-) -> Recording:
-    """Appends a folder of pictures, in the order of the numbers in their names, to the recording in `out`.
+    fps: float = IMAGE_RATE,
+) -> EpisodeDataset:
+    """Append a folder of images, ordered by the numbers in their names, to the dataset in `out`.
 
     Args:
-        folder: PNG, JPEG, BMP or WebP files of any size; they are padded to squares and resized.
-        actions: a file as `genie_gym.data.action_file` describes, with a line for each picture: the action taken at
-            that picture, which leads to the next. The last picture's line may be missing. None records action 0
-            throughout, and the header says so.
-        out: folder of the recording; call again to add more.
-        game: what to call the game; it becomes `Title-Own`.
-        action_names: what the actions are called, by index; else those of the recording in `out`, else the file's.
-        terminated: the game was over after the last action.
-        size: side of the stored pictures in pixels.
-        fps: pictures a second, for showing them at the right speed.
+        folder: Folder of PNG, JPEG, BMP or WebP files of any size, which are padded to squares and resized.
+        actions: Action file as described in `genie_gym.data.action_file`, with one line per image: the action taken at
+            that image, which leads to the next. The line of the last image may be missing. None stores action 0
+            throughout and says so in the header.
+        out: Folder of the dataset.
+        game: Title of the game, which becomes `Title-Own`.
+        action_names: Names of the actions by index; by default those of the dataset in `out`, else of the file.
+        terminated: Whether the game was over after the last action.
+        size: Side of the stored frames in pixels.
+        fps: Frames per second, to show them at the right speed.
 
     Returns:
-        The recording, all earlier episodes included.
+        The dataset, including earlier episodes.
 
     Raises:
-        DataError: a missing or unreadable file, or actions that do not fit the pictures.
-        GameError: the game's name has characters that no name has.
+        DataError: A file is missing or unreadable, or the actions do not match the images.
+        GameError: The game's name has characters that are not allowed.
     """
-    if not 0 < fps < math.inf:
-        raise DataError(f"fps must be more than 0, got {fps:g}")
-    paths = _pictures(Path(folder))
-    frames = np.stack([square(_read_picture(path), size) for path in paths])
-    taken = _read_fitting(actions, _header(out), action_names, (len(frames),), folder)
+    images = _image_files(Path(folder))
+    frames = np.stack([letterbox(_read_image(path), size) for path in images])
+    taken = _matching_actions(actions, _header(out), action_names, (len(frames),), folder)
     run = {"no_actions": actions is None}
     return _store(Path(folder), frames, taken, out, _game(game, taken.names, fps), terminated, run)
 
@@ -82,57 +132,59 @@ def from_video(
     size: int = 64,
     keep_bars: bool = False,
     cuts: bool = False,
-    report: Callable[[str], None] = lambda line: None,
-) -> Recording:
-    """Appends a video, in any format that OpenCV reads, to the recording in `out`.
+    on_message: Callable[[str], None] = lambda line: None,
+) -> EpisodeDataset:
+    """Append a video, in any format that OpenCV reads, to the dataset in `out`.
 
     Args:
-        fps: frames a second to keep, not above the video's own; by default as many as the recording in `out` has, else
-            about 15, at which games are usually modelled: every second of 30, say.
-        actions: as for `from_frames`; a line for each frame of the video, or for each frame kept. Of the former, the
-            action at a kept frame counts, and rewards up to the next kept frame are summed.
-        keep_bars: leaves what is black at the edges throughout. Else it is cut off, the same in all videos of the
-            recording that have the same number of pixels.
-        cuts: begins an episode wherever the whole picture changes at once: for edited videos. Without it such a
-            change is something that happens in the game, like entering another room.
-        report: told in a line or two what was taken.
-        out, game, action_names, terminated, size: as for `from_frames`.
+        path: The video.
+        actions: Action file as for `from_frames`, with one line per frame of the video or per frame kept. In the first
+            case the action at a kept frame counts, and rewards up to the next kept frame are summed.
+        out: Folder of the dataset.
+        fps: Frames per second to keep, at most the video's own; by default the rate of the dataset in `out`, else about
+            15, at which games are usually modelled (every second frame of 30, for example).
+        game: Title of the game, which becomes `Title-Own`.
+        action_names: Names of the actions by index; by default those of the dataset in `out`, else of the file.
+        terminated: Whether the game was over after the last action.
+        size: Side of the stored frames in pixels.
+        keep_bars: Keep edges that are always black. They are cropped by default, in the same way for all videos of the
+            dataset that have the same resolution.
+        cuts: Start a new episode wherever the whole image changes at once, for edited videos. By default such a change
+            is part of the game, such as entering another room.
+        on_message: Called with lines of text for the user, about which frames were kept.
 
     Returns:
-        The recording, all earlier episodes included.
+        The dataset, including earlier episodes.
 
     Raises:
-        DataError: a missing or unreadable file, a wrong `fps`, or actions that do not fit the video.
-        GameError: the game's name has characters that no name has.
+        DataError: A file is missing or unreadable, `fps` is wrong, or the actions do not match the video.
+        GameError: The game's name has characters that are not allowed.
     """
-    path, before = Path(path), _header(out)
-    video = read_video(path, _rate(out, before, fps), size, keep_bars=keep_bars, boxes=_boxes(before))
-    report(str(video))
-    taken = _read_fitting(actions, before, action_names, (len(video.frames), video.total), path)
-    if len(taken.actions) >= video.total - 1 and len(video.places) < video.total:
-        rewards = np.pad(taken.rewards, (0, video.total - len(taken.rewards)))
-        kept = video.places[video.places < len(taken.actions)]
-        taken = ActionFile(taken.actions[kept], np.add.reduceat(rewards, video.places), taken.names)
-    jumps = _jumps(video.frames, video.box)
-    if jumps and not cuts:
-        report(
-            f"{len(jumps)} time(s) the whole picture changes at once; "
+    path, header = Path(path), _header(out)
+    video = read_video(path, _rate(out, header, fps), size, keep_bars=keep_bars, boxes=_boxes(header))
+    on_message(str(video))
+    counts = (len(video.frames), video.total)
+    taken = _at_kept_frames(_matching_actions(actions, header, action_names, counts, path), video)
+    scenes = _find_cuts(video.frames, video.box)
+    if scenes and not cuts:
+        on_message(
+            f"{len(scenes)} time(s) the whole image changes at once; "
             f"if the video was edited there, remove {out} and convert it again with --cuts"
         )
     run = {"no_actions": actions is None, "pixels": list(video.pixels), "box": list(video.box)}
-    about = _game(game, taken.names, video.rate)
-    return _store(path, video.frames, taken, out, about, terminated, run, jumps if cuts else [])
+    description = _game(game, taken.names, video.rate)
+    return _store(path, video.frames, taken, out, description, terminated, run, scenes if cuts else [])
 
 
 def _header(out: str | Path) -> dict[str, Any] | None:
-    """That of the recording in a folder; None where there is no recording yet."""
+    """Return the header of the dataset in a folder, None if there is no dataset yet."""
     storage = Storage(out)
     return storage.read_header() if storage.header_path.exists() else None
 
 
-def _rate(out: str | Path, before: dict[str, Any] | None, fps: float | None) -> float | None:
-    """Frames a second to take of a video that joins a recording: there can be only one rate."""
-    known = before and before["game"].get("fps")
+def _rate(out: str | Path, header: dict[str, Any] | None, fps: float | None) -> float | None:
+    """Return the frame rate of a video to keep; a dataset has only one."""
+    known = header and header["game"].get("fps")
     if known and fps and abs(fps - known) > 0.02 * known:
         raise DataError(
             f"{out} has {known:g} frames a second, not {fps:g}; leave --fps out, or choose another --game or --out"
@@ -140,54 +192,52 @@ def _rate(out: str | Path, before: dict[str, Any] | None, fps: float | None) -> 
     return known or fps
 
 
-def _boxes(before: dict[str, Any] | None) -> dict[tuple[int, int], Box]:
-    """What was taken of earlier videos, by their number of pixels."""
-    runs = before["runs"] if before else []
+def _boxes(header: dict[str, Any] | None) -> dict[tuple[int, int], Box]:
+    """Return the part that was kept of earlier videos, by their resolution."""
+    runs = header["runs"] if header else []
     return {tuple(run["pixels"]): tuple(run["box"]) for run in runs if "box" in run}
 
 
-def _jumps(frames: np.ndarray, box: Box) -> list[int]:
-    """Where most of the picture is suddenly another one: numbers of the first frames of new scenes."""
-    share = JUMP_SHARE * min(box[2:]) / max(box[2:])  # the rest of the square is bars
-    changed = (np.abs(after.astype(np.int16) - before).max(-1) > JUMP_LEVELS for before, after in pairwise(frames))
-    return [number for number, where in enumerate(changed, 1) if where.mean() > share]
+def _find_cuts(frames: np.ndarray, box: Box) -> list[int]:
+    """Return the index of the first frame of each new scene, where most pixels change at once."""
+    share = CUT_SHARE * min(box[2:]) / max(box[2:])  # the rest of the square is padding
+    changed = (np.abs(after.astype(np.int16) - before).max(-1) > CUT_LEVELS for before, after in pairwise(frames))
+    return [index for index, pixels in enumerate(changed, 1) if pixels.mean() > share]
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _image_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise DataError(f"no folder {folder}; give the folder that holds the pictures")
-    found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file()]
+        raise DataError(f"no folder {folder}; give the folder that holds the images")
+    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
     if len(found) < 2:
-        raise DataError(f"{folder} holds {len(found)} picture(s) ({', '.join(PICTURES)}); an episode needs at least 2")
+        suffixes = ", ".join(IMAGE_SUFFIXES)
+        raise DataError(f"{folder} holds {len(found)} image(s) ({suffixes}); an episode needs at least 2")
     return sorted(found, key=_natural)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sorts frame_2 before frame_10."""
+    """Return a key that sorts frame_2 before frame_10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
-def _read_picture(path: Path) -> np.ndarray:
-    picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
-    if picture is None:
-        raise DataError(f"{path} is no readable picture; repair or remove it (and its line in the action file)")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+def _read_image(path: Path) -> np.ndarray:
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
+    if image is None:
+        raise DataError(f"{path} is no readable image; repair or remove it (and its line in the action file)")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def _read_fitting(
+def _matching_actions(
     actions: str | Path | None,
-    before: dict[str, Any] | None,
+    header: dict[str, Any] | None,
     names: Sequence[str] | None,
     counts: tuple[int, ...],
     source: Any,
 ) -> ActionFile:
-    """The action file, once its number of lines is found to fit the number of frames taken or of all frames."""
-    if actions is not None and before is not None and any(run.get("no_actions") for run in before["runs"]):
-        raise DataError("the recording was made without actions; give play with actions a folder of its own with --out")
-    if names is None and before is not None:
-        names = before["actions"]
-    if actions is None and before is not None and not all(run.get("no_actions") for run in before["runs"]):
-        raise DataError("the recording was made with actions; give play without actions a folder of its own with --out")
+    """Read the action file, and check that its length is that of the frames kept or of all frames."""
+    if header is not None:
+        _check_kind(header, actions is not None)
+        names = header["actions"] if names is None else names
     if actions is None:
         zeros = np.zeros(counts[0], np.int64)
         return ActionFile(zeros, zeros.astype(np.float32), list(names or ["NOOP"]))
@@ -202,16 +252,38 @@ def _read_fitting(
     return taken
 
 
+def _check_kind(header: dict[str, Any], with_actions: bool) -> None:
+    """Check that a dataset does not mix episodes with actions and episodes without."""
+    without = [bool(run.get("no_actions")) for run in header["runs"]]
+    if with_actions and any(without):
+        raise DataError(
+            "the dataset was made without actions; give episodes with actions a folder of their own with --out"
+        )
+    if not with_actions and not all(without):
+        raise DataError(
+            "the dataset was made with actions; give episodes without actions a folder of their own with --out"
+        )
+
+
+def _at_kept_frames(taken: ActionFile, video: Video) -> ActionFile:
+    """Return the actions at the frames that were kept, with the rewards of skipped frames summed."""
+    if len(taken.actions) < video.total - 1 or len(video.indices) == video.total:
+        return taken
+    rewards = np.pad(taken.rewards, (0, video.total - len(taken.rewards)))
+    kept = video.indices[video.indices < len(taken.actions)]
+    return ActionFile(taken.actions[kept], np.add.reduceat(rewards, video.indices), taken.names)
+
+
 def _game(title: str, names: list[str], fps: float) -> dict[str, Any]:
-    """The game's description, in the form in which `genie_gym.games` describes all games."""
-    name = own_name(title)
+    """Return a description of the game in the form of `genie_gym.games.GameSpec.to_dict`."""
+    game = paths.own_name(title)
     actions = [{"meaning": name, "buttons": [], "keys": _keys(name, index)} for index, name in enumerate(names)]
-    named = {"name": name, "title": name.removesuffix("-Own"), "system": "Own"}
+    named = {"name": game, "title": game.removesuffix("-Own"), "system": "Own"}
     return {**named, "actions": actions, "fps": fps, "frame_skip": 1, "noop_max": 0}
 
 
 def _keys(name: str, index: int) -> list[str]:
-    """What a person presses for an action: arrows for what is called so, else its number, if it is a digit."""
+    """Return the keys for an action: arrows if it is named after them, else its index if that is a digit."""
     parts = name.lower().split("+")
     if set(parts) <= {"left", "right", "up", "down"}:
         return parts
@@ -225,34 +297,34 @@ def _store(
     out: str | Path,
     game: dict[str, Any],
     terminated: bool,
-    about: dict[str, Any],
-    jumps: Sequence[int] = (),
-) -> Recording:
-    run = {"policy": "converted", "source": source.name, **about}
+    run: dict[str, Any],
+    cuts: Sequence[int] = (),
+) -> EpisodeDataset:
+    run = {"policy": "converted", "source": source.name, **run}
     header = {"game": game, "actions": taken.names, "frame_skip": 1, **run}
-    name, pieces = _name_source(frames), list(_pieces(len(frames), jumps))
-    if not pieces:
+    name, spans = _source_id(frames), list(_spans(len(frames), cuts))
+    if not spans:
         raise DataError(f"{source} gives {len(frames)} frame(s), of which no episode can be made; give more a second")
-    with RecordingWriter(out, header) as writer:
-        for start, stop in pieces:
+    with EpisodeWriter(out, header) as writer:
+        for start, stop in spans:
             ended = terminated and stop == len(frames)
             steps = slice(start, stop - 1)
             info = {"id": f"{name}-{start:07d}", "first_frame": start, **run}
             writer.append(
                 Episode(frames[start:stop], taken.actions[steps], taken.rewards[steps], ended, not ended, info)
             )
-    return Recording(out)
+    return EpisodeDataset(out)
 
 
-def _pieces(frames: int, jumps: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """First and one past the last frame of each episode; a scene of a single frame is none."""
-    longest = min(max(frames // PIECES, SHORTEST), LONGEST)
-    for first, last in pairwise([0, *jumps, frames]):
+def _spans(frames: int, cuts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first frame of each episode and the one after its last; scenes of a single frame are dropped."""
+    longest = min(max(frames // EPISODES, MIN_LENGTH), MAX_LENGTH)
+    for first, last in pairwise([0, *cuts, frames]):
         if last - first > 1:
             count = -(-(last - first) // longest)
             yield from pairwise(np.linspace(first, last, count + 1).astype(int).tolist())
 
 
-def _name_source(frames: np.ndarray) -> str:
-    """By a hash of its frames: the same video replaces itself, under another name too, and a namesake does not."""
+def _source_id(frames: np.ndarray) -> str:
+    """Return a hash of the frames: a video replaces itself even under another name, and not another of its name."""
     return f"own-{hashlib.blake2b(np.ascontiguousarray(frames).data, digest_size=8).hexdigest()}"

@@ -1,4 +1,4 @@
-"""One episode of a game in memory: frames, the actions between them, their rewards, and how it ended."""
+"""One episode of a game in memory: its frames, actions and rewards, and how it ended."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,20 +12,20 @@ __all__ = ["Episode"]
 
 @dataclass(frozen=True)
 class Episode:
-    """T frames and the T - 1 steps between: `actions[t]`, taken at `frames[t]`, led to `frames[t + 1]`, `rewards[t]`.
+    """T frames and the T - 1 steps between them: `actions[t]`, taken at `frames[t]`, led to `frames[t + 1]`.
 
     Attributes:
         frames: uint8 (T, h, w, 3), RGB, T at least 2.
         actions: int64 (T - 1,), not negative.
-        rewards: float32 (T - 1,).
-        terminated: the game ended the episode with the last action.
-        truncated: a step limit cut the episode after the last action.
-        info: plain JSON values about the episode (seed, policy, ...).
-        large: uint8 (T, k h, k w, 3), k whole: finer pictures of the same frames, for an upscaler; None, as in most
-            recordings, where nobody asked for them, and where an episode was read from a recording.
+        rewards: float32 (T - 1,); `rewards[t]` was received for `actions[t]`.
+        terminated: Whether the game ended with the last action.
+        truncated: Whether a step limit ended the episode after the last action.
+        info: JSON values about the episode (seed, policy, ...).
+        high_res: uint8 (T, k h, k w, 3) with an integer k: the same frames at a higher resolution, to train an upscaler
+            on. None if they were not collected, and in episodes read from a dataset (see `EpisodeDataset.high_res`).
 
     Raises:
-        DataError: an array has another type or length than the above.
+        DataError: An array has another type or length.
 
     >>> frames = np.zeros((3, 64, 64, 3), np.uint8)
     >>> len(Episode(frames, np.array([0, 1]), np.zeros(2, np.float32)))
@@ -38,7 +38,7 @@ class Episode:
     terminated: bool = False
     truncated: bool = False
     info: dict[str, Any] = field(default_factory=dict)
-    large: np.ndarray | None = None
+    high_res: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name, dtype, dims in (("frames", np.uint8, 4), ("actions", np.int64, 1), ("rewards", np.float32, 1)):
@@ -55,11 +55,11 @@ class Episode:
                 )
         if self.actions.min() < 0:
             raise DataError(f"actions must not be negative, got {self.actions.min()}")
-        if self.large is not None:
-            _check_large(self.large, self.frames)
+        if self.high_res is not None:
+            _check_high_res(self.high_res, self.frames)
 
     def __len__(self) -> int:
-        """The number of frames, T."""
+        """Return the number of frames, T."""
         return len(self.frames)
 
 
@@ -70,12 +70,12 @@ def _check_array(name: str, value: Any, dtype: np.dtype, dims: int) -> None:
         raise DataError(f"{name} must be {dtype} with {dims} dimension(s), got {value.dtype} of shape {value.shape}")
 
 
-def _check_large(large: Any, frames: np.ndarray) -> None:
-    _check_array("large", large, np.dtype(np.uint8), 4)
+def _check_high_res(high_res: Any, frames: np.ndarray) -> None:
+    _check_array("high_res", high_res, np.dtype(np.uint8), 4)
     count, height, width, _ = frames.shape
-    k = large.shape[1] // height
-    if not k or large.shape != (count, k * height, k * width, 3):
+    k = high_res.shape[1] // height
+    if not k or high_res.shape != (count, k * height, k * width, 3):
         raise DataError(
-            f"large frames must be as many as the frames and a whole number of times as high and wide, "
-            f"got {large.shape} for {frames.shape}"
+            f"high-resolution frames must be as many as the frames and a whole number of times as high and wide, "
+            f"got {high_res.shape} for {frames.shape}"
         )

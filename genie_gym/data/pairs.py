@@ -1,85 +1,86 @@
-"""Frames beside finer pictures of themselves, for an upscaler: at random to train on, evenly spaced to validate."""
+"""Pairs of frames at low and high resolution, for an upscaler."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from genie_gym.data.recording import Recording
+from genie_gym.data.dataset import EpisodeDataset
 from genie_gym.errors import DataError
 
-__all__ = ["Pairs"]
+__all__ = ["FramePairs"]
 
 Pair = tuple[np.ndarray, np.ndarray]
 
 
-class Pairs:
-    """All frames of the chosen episodes that were recorded with large frames too.
+class FramePairs:
+    """All frames of the chosen episodes that have high-resolution frames as well.
+
+    A batch of pairs is two arrays: uint8 (b, side, side, 3) and uint8 (b, scale * side, scale * side, 3).
 
     Args:
-        recording: where the episodes come from.
-        indices: the episodes to use (one side of `split`); all by default. Those without large frames are left out.
+        dataset: The episodes.
+        indices: Indices of the episodes to use (one side of `split`); all by default. Episodes without high-resolution
+            frames are ignored.
 
     Attributes:
-        side: of a frame in pixels.
-        scale: how many times as high and wide the large frames are.
+        dataset: The episodes.
+        num_episodes: Number of episodes that have high-resolution frames.
+        side: Side of a low-resolution frame in pixels.
+        scale: Ratio of the two resolutions.
 
     Raises:
-        DataError: none of the episodes has large frames.
-
-    Pairs are two arrays: uint8 (b, side, side, 3) and uint8 (b, scale side, scale side, 3).
+        DataError: None of the episodes has high-resolution frames.
     """
 
-    def __init__(self, recording: Recording, indices: Sequence[int] | np.ndarray | None = None):
-        self.recording = recording
-        chosen = range(len(recording)) if indices is None else [int(index) for index in indices]
-        self._indices = [index for index in chosen if recording.has_large(index)]
+    def __init__(self, dataset: EpisodeDataset, indices: Sequence[int] | np.ndarray | None = None):
+        self.dataset = dataset
+        chosen = range(len(dataset)) if indices is None else [int(index) for index in indices]
+        self._indices = [index for index in chosen if dataset.has_high_res(index)]
         if not self._indices:
-            game = recording.header["game"].get("name", "GAME")
+            game = dataset.header["game"].get("name", "GAME")
             raise DataError(
-                f"none of {len(chosen)} episode(s) in {recording.folder} has large frames, which an upscaler learns "
-                f"from; record some with: genie-gym collect {game} --large"
+                f"none of {len(chosen)} episode(s) in {dataset.folder} has high-resolution frames, which an upscaler "
+                f"learns from; record some with: genie-gym collect {game} --high-res"
             )
-        self._ends = np.cumsum(recording.lengths[self._indices])
+        self.num_episodes = len(self._indices)
+        self._ends = np.cumsum(dataset.lengths[self._indices])
         low, high = self._read(0)
         self.side, self.scale = len(low), len(high) // len(low)
 
     def __len__(self) -> int:
-        """The number of frames."""
+        """Return the number of frames."""
         return int(self._ends[-1])
 
-    @property
-    def episodes(self) -> int:
-        """The number of episodes they come from."""
-        return len(self._indices)
-
     def sample(self, rng: np.random.Generator, batch: int, crop: int | None = None) -> Pair:
-        """Draws `batch` frames, each of all equally likely, and of each the same piece in both sizes.
+        """Sample `batch` frames uniformly, and the same random crop of both resolutions.
 
         Args:
-            crop: side of the piece in pixels of the smaller picture; whole frames by default.
+            rng: Source of randomness.
+            batch: Number of pairs.
+            crop: Side of the crop in pixels of the low resolution; whole frames by default.
         """
         side = min(crop or self.side, self.side)
         pairs = []
-        for place in rng.integers(len(self), size=batch).tolist():
+        for number in rng.integers(len(self), size=batch).tolist():
             top, left = rng.integers(self.side - side + 1, size=2).tolist()
-            low, high = self._read(place)
+            low, high = self._read(number)
             k = self.scale
             part = np.s_[k * top : k * (top + side), k * left : k * (left + side)]
             pairs.append((low[top : top + side, left : left + side], high[part]))
         return _stack(pairs)
 
     def evenly(self, count: int, batch: int) -> Iterator[Pair]:
-        """At most `count` whole frames, evenly spaced over all, in batches; the same each time."""
-        places = np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int).tolist()
-        for start in range(0, len(places), batch):
-            yield _stack([self._read(place) for place in places[start : start + batch]])
+        """Iterate over at most `count` evenly spaced whole frames in batches; the same each time."""
+        numbers = np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int).tolist()
+        for start in range(0, len(numbers), batch):
+            yield _stack([self._read(number) for number in numbers[start : start + batch]])
 
-    def _read(self, place: int) -> Pair:
-        """Frame number `place` of all."""
-        episode = int(np.searchsorted(self._ends, place, side="right"))
+    def _read(self, number: int) -> Pair:
+        """Return one frame by its number over all chosen episodes."""
+        episode = int(np.searchsorted(self._ends, number, side="right"))
         index = self._indices[episode]
-        t = place - int(self._ends[episode] - self.recording.lengths[index])
-        return self.recording.frames(index, t, t + 1)[0], self.recording.large(index, t, t + 1)[0]
+        t = number - int(self._ends[episode] - self.dataset.lengths[index])
+        return self.dataset.frames(index, t, t + 1)[0], self.dataset.high_res(index, t, t + 1)[0]
 
 
 def _stack(pairs: list[Pair]) -> Pair:

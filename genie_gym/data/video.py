@@ -1,4 +1,4 @@
-"""Reading somebody's video: which of its frames are taken, and which part of the picture."""
+"""Reading a video: which of its frames are kept, and which part of the image."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,34 +10,34 @@ import cv2
 import numpy as np
 
 from genie_gym.errors import DataError
-from genie_gym.frames import square
+from genie_gym.utils.images import letterbox
 
 __all__ = ["Box", "Video", "read_video"]
 
-RATE = 15.0  # frames a second at which the console games here are stepped: every fourth of 60
-FASTEST = 240.0  # frames a second that a screen may have recorded; some programs write 1,000 for "it varies"
-LOOKS = 100  # frames looked at for black bars
-DARK = 24  # levels: bars come out of a codec a little brighter than black
-THIN = 0.02  # of the picture's side: narrower borders are not worth another geometry
+RATE = 15.0  # steps per second of the console games here: every fourth frame of 60
+MAX_RATE = 240.0  # frames per second that a screen can show; some programs write 1,000 for a variable rate
+BAR_FRAMES = 100  # number of frames searched for black bars
+DARK = 24  # levels: codecs make black bars a little brighter
+MIN_BAR = 0.02  # share of the image's side; narrower bars are not worth another crop
 
 Box = tuple[int, int, int, int]  # left, top, width, height, in pixels
 
 
 @dataclass(frozen=True)
 class Video:
-    """What was taken of a video.
+    """The frames kept of a video.
 
     Attributes:
         frames: uint8 (n, size, size, 3), padded to squares.
-        places: int64 (n,), the number of each in the video, from 0.
-        total: frames in the video.
-        rate: frames taken a second.
-        pixels: width and height of the video.
-        box: the part of the picture that was taken.
+        indices: int64 (n,), the index of each frame in the video.
+        total: Number of frames in the video.
+        rate: Frames per second that were kept.
+        pixels: Width and height of the video.
+        box: The part of the image that was kept.
     """
 
     frames: np.ndarray
-    places: np.ndarray
+    indices: np.ndarray
     total: int
     rate: float
     pixels: tuple[int, int]
@@ -47,7 +47,7 @@ class Video:
         text = f"{len(self.frames):,} of the video's {self.total:,} frames taken, {self.rate:g} a second"
         if self.box[2:] == self.pixels:
             return text
-        return f"{text}; {_by(self.box[2:])} of {_by(self.pixels)} pixels, the rest are black bars"
+        return f"{text}; {_resolution(self.box[2:])} of {_resolution(self.pixels)} pixels, the rest are black bars"
 
 
 def read_video(
@@ -58,94 +58,98 @@ def read_video(
     keep_bars: bool = False,
     boxes: dict[tuple[int, int], Box] | None = None,
 ) -> Video:
-    """Reads a video in any format that OpenCV reads, with sound or without.
+    """Read a video in any format that OpenCV reads; sound is ignored.
 
     Args:
-        fps: frames a second to take; by default every second of 25 or 30, every fourth of 60, about 15 in any case.
-        size: side of the frames in pixels.
-        keep_bars: takes the whole picture; else what is black at the edges all the time is cut off.
-        boxes: the part to take of videos with so many pixels, width and height, where it is known.
+        path: The video.
+        fps: Frames per second to keep; by default about 15: every second frame of 25 or 30, every fourth of 60.
+        size: Side of the frames in pixels.
+        keep_bars: Keep the whole image; by default edges that are always black are cropped.
+        boxes: The part of the image to keep, by resolution (width, height), where it is known.
 
     Raises:
-        DataError: a missing or unreadable file, or a wrong `fps`.
+        DataError: The file is missing or unreadable, or `fps` is higher than the video's own rate.
     """
     path = Path(path)
     if not path.is_file():
         raise DataError(f"no video {path}")
-    own, brightest = _look(path)
+    own_rate, brightest = _scan(path)
     height, width = brightest.shape
     box = (0, 0, width, height) if keep_bars else (boxes or {}).get((width, height)) or _bright_box(brightest)
     left, top = box[:2]
-    stride = _stride(path, own, fps)
+    stride = _stride(path, own_rate, fps)
     frames: list[np.ndarray] = []
-    places: list[int] = []
+    indices: list[int] = []
     total = 0
     with _opened(path) as video:
         while video.grab():
-            if total >= len(places) * stride:
-                picture = _picture(video)[top : top + box[3], left : left + box[2]]
-                frames.append(square(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), size))
-                places.append(total)
+            if total >= len(indices) * stride:
+                image = _image(video)[top : top + box[3], left : left + box[2]]
+                frames.append(letterbox(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size))
+                indices.append(total)
             total += 1
-    rate = own / stride if own else fps or RATE
-    return Video(np.stack(frames), np.array(places), total, round(rate, 3), (width, height), box)
+    rate = own_rate / stride if own_rate else fps or RATE
+    return Video(np.stack(frames), np.array(indices), total, round(rate, 3), (width, height), box)
 
 
-def _look(path: Path) -> tuple[float, np.ndarray]:
-    """Frames a second (0 if unknown), and the brightest value of each pixel in frames of the whole video."""
+def _scan(path: Path) -> tuple[float, np.ndarray]:
+    """Return the frame rate (0 if unknown) and each pixel's maximum over frames of the whole video."""
     brightest, count = None, 0
     with _opened(path) as video:
-        own, expected = video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT)
-        every = max(1, int(expected // LOOKS)) if expected > 0 else 1
+        rate, expected = video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT)
+        interval = max(1, int(expected // BAR_FRAMES)) if expected > 0 else 1
         while video.grab():
-            if count % every == 0:
-                seen = _picture(video).max(-1)
-                brightest = seen if brightest is None else np.maximum(brightest, seen)
+            if count % interval == 0:
+                levels = _image(video).max(-1)
+                brightest = levels if brightest is None else np.maximum(brightest, levels)
             count += 1
     if brightest is None or count < 2:
         raise DataError(f"{count} frame(s) could be read from {path}; it is no video OpenCV reads, or too short")
-    if own > FASTEST:
+    if rate > MAX_RATE:
         raise DataError(
-            f"{path} says it has {own:g} frames a second; write it anew with: ffmpeg -i {path} -r 30 new.mp4"
+            f"{path} says it has {rate:g} frames a second; write it anew with: ffmpeg -i {path} -r 30 new.mp4"
         )
-    return max(own, 0.0), brightest
+    return max(rate, 0.0), brightest
 
 
 def _bright_box(brightest: np.ndarray) -> Box:
-    """What is left of a picture without its black bars, given the brightest value of each pixel, uint8 (h, w)."""
+    """Return the part of the image inside its black bars, given each pixel's maximum, uint8 (h, w)."""
     left, right = _bright_span(brightest.max(0) > DARK)
     top, bottom = _bright_span(brightest.max(1) > DARK)
     return left, top, right - left, bottom - top
 
 
 def _bright_span(bright: np.ndarray) -> tuple[int, int]:
-    """First and one past the last of the bright columns or rows, bool (n,); thin borders, and all-dark, are left."""
+    """Return the first bright column or row and the one after the last, given bool (n,).
+
+    Narrow bars are not cropped, and neither is an image that is dark everywhere.
+    """
     found = np.flatnonzero(bright)
     if not len(found):
         return 0, len(bright)
-    thin = THIN * len(bright)
+    narrow = MIN_BAR * len(bright)
     first, last = int(found[0]), int(found[-1]) + 1
-    return (first if first >= thin else 0), (last if len(bright) - last >= thin else len(bright))
+    return (first if first >= narrow else 0), (last if len(bright) - last >= narrow else len(bright))
 
 
-def _stride(path: Path, own: float, fps: float | None) -> float:
-    """Video frames from one that is taken to the next, at least 1; whole where that is nearly so, as at 29.97 to 15."""
-    if not own:
+def _stride(path: Path, own_rate: float, fps: float | None) -> float:
+    """Return the distance between kept frames, at least 1; rounded if nearly whole, as from 29.97 to 15."""
+    if not own_rate:
         return 1.0
     if fps is None:
-        return float(max(1, round(own / RATE)))
-    if not 0 < fps <= 1.01 * own:
-        raise DataError(f"fps must be above 0 and not above the {own:g} of {path}, got {fps}")
-    stride = max(own / fps, 1.0)
+        return float(max(1, round(own_rate / RATE)))
+    if not 0 < fps <= 1.01 * own_rate:
+        raise DataError(f"fps must be above 0 and not above the {own_rate:g} of {path}, got {fps}")
+    stride = max(own_rate / fps, 1.0)
     return float(round(stride)) if abs(stride - round(stride)) < 0.02 else stride
 
 
-def _picture(video: Any) -> np.ndarray:
-    """The frame that was grabbed: uint8 (h, w, 3), BGR."""
-    read, picture = video.retrieve()
+def _image(video: Any) -> np.ndarray:
+    """Return the frame that was grabbed: uint8 (h, w, 3), BGR."""
+    read, image = video.retrieve()
     if not read:
         raise DataError("a frame of the video cannot be decoded; write the video anew with: ffmpeg -i OLD new.mp4")
-    return picture
+    return image
 
 
 @contextmanager
@@ -157,5 +161,5 @@ def _opened(path: Path) -> Iterator[Any]:
         video.release()
 
 
-def _by(pixels: tuple[int, ...]) -> str:
+def _resolution(pixels: tuple[int, ...]) -> str:
     return "x".join(str(side) for side in pixels)

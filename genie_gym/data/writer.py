@@ -1,4 +1,4 @@
-"""Writing a recording: episodes go to disk one by one, each safe as soon as `append` returns."""
+"""Writing a dataset: each episode is safe on disk as soon as `append` returns."""
 
 import platform
 import uuid
@@ -12,39 +12,39 @@ from genie_gym.data.episode import Episode
 from genie_gym.data.storage import Storage
 from genie_gym.errors import DataError
 
-__all__ = ["RecordingWriter", "pack"]
+__all__ = ["EpisodeWriter", "pack"]
 
-EPISODES_PER_SHARD = 100  # few enough that a lost shard hurts little, many enough that a recording has few files
-BYTES_PER_SHARD = 2**28  # a shard is packed in memory, and large frames are large
+EPISODES_PER_SHARD = 100  # a lost shard must not cost much, and a dataset should have few files
+BYTES_PER_SHARD = 2**28  # a shard is packed in memory, and high-resolution frames are large
 RECORDED_VERSIONS = ("genie_gym", "gymnasium", "stable-retro", "ale-py", "procgen-mirror", "numpy", "h5py")
 
 
-class RecordingWriter:
-    """Appends episodes to a folder, as a context manager; several processes may write into one folder at once.
+class EpisodeWriter:
+    """A context manager that appends episodes to a dataset.
+
+    Several processes may write into one folder at the same time. A kill at any moment loses at most the episode being
+    written.
 
     Args:
-        folder: made if missing; an existing recording of the same game is continued.
-        header: plain JSON values. `game` (a dict with a `name`, or all that `games.GameSpec.to_dict` gives) and
-            `actions` (their names, by index) belong to the folder and must match what is there; `frame_skip` likewise,
-            4 by default. All other entries (`policy`, `seed`, ...) describe this run and join the folder's list of
-            `runs`.
+        folder: Folder of the dataset, created if missing.
+        header: JSON values. `game` (a dict with a `name`, or the result of `games.GameSpec.to_dict`), `actions` (their
+            names by index) and `frame_skip` (4 by default) describe the dataset and must match an existing one. All
+            other entries (`policy`, `seed`, ...) describe this run and are added to the list of `runs`.
 
     Raises:
-        DataError: the folder holds another game or format, or the disk is full or read-only.
-
-    A kill at any moment loses at most the episode being written.
+        DataError: The folder holds another game or format, or the disk is full or read-only.
     """
 
     def __init__(self, folder: str | Path, header: dict[str, Any]):
         self.storage = Storage(folder)
-        self._own: list[Path] = []
-        self._size: tuple[int, ...] | None = None  # of a frame
+        self._unpacked: list[Path] = []
+        self._size: tuple[int, ...] | None = None  # shape of a frame
         merged = _merge(self.storage, header)
         if merged is not None:
             self.storage.write_header(merged)
         self._actions = header["actions"]
 
-    def __enter__(self) -> "RecordingWriter":
+    def __enter__(self) -> "EpisodeWriter":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
@@ -52,15 +52,18 @@ class RecordingWriter:
             self.close()
 
     def append(self, episode: Episode) -> str:
-        """Stores one episode under the id in its `info["id"]`, or a random one; returns the id.
+        """Write an episode.
+
+        Returns:
+            Its id: `info["id"]` if the episode has one, else a random one.
 
         Raises:
-            DataError: it has an action that the header does not name, or frames of another size than the last one.
+            DataError: It has an action that the header does not name, or frames of another size than the last episode.
         """
         self._check(episode)
         episode_id = str(episode.info.get("id") or uuid.uuid4().hex)
-        self._own.append(self.storage.put(episode_id, episode))
-        if _enough(self._own):
+        self._unpacked.append(self.storage.put(episode_id, episode))
+        if _fill_a_shard(self._unpacked):
             self.close()
         return episode_id
 
@@ -73,27 +76,27 @@ class RecordingWriter:
         self._size = size
 
     def close(self) -> None:
-        """Packs this writer's episodes into a shard; nothing is lost where this is never called."""
-        own, self._own = self._own, []
-        if len(own) > 1:
-            self.storage.pack(own)
+        """Pack this writer's episodes into a shard; nothing is lost if this is never called."""
+        unpacked, self._unpacked = self._unpacked, []
+        if len(unpacked) > 1:
+            self.storage.pack(unpacked)
 
 
 def pack(folder: str | Path) -> None:
-    """Packs the single episodes that killed writers left in a recording, and deletes what they left half written."""
+    """Pack the single episodes that killed writers left in a dataset, and delete their incomplete files."""
     storage = Storage(folder)
     storage.sweep()
     group: list[Path] = []
     for path in storage.singles():
         group.append(path)
-        if _enough(group):
+        if _fill_a_shard(group):
             storage.pack(group)
             group = []
     storage.pack(group)
 
 
-def _enough(singles: list[Path]) -> bool:
-    """Whether they make a shard."""
+def _fill_a_shard(singles: list[Path]) -> bool:
+    """Return whether these files are enough for one shard."""
     size = 0
     for path in singles:
         with suppress(FileNotFoundError):  # packed by another process meanwhile
@@ -102,10 +105,10 @@ def _enough(singles: list[Path]) -> bool:
 
 
 def _merge(storage: Storage, header: dict[str, Any]) -> dict[str, Any] | None:
-    """The folder's header with this run added; None where it stands there already."""
+    """Return the folder's header with this run added, None if it already contains the run."""
     shared = {key: header.get(key) for key in ("game", "actions")} | {"frame_skip": header.get("frame_skip", 4)}
     if not isinstance(shared["game"], dict) or not isinstance(shared["actions"], list | tuple):
-        raise DataError("a recording's header needs `game` (a dict with a name) and `actions` (a list of names)")
+        raise DataError("a dataset's header needs `game` (a dict with a name) and `actions` (a list of names)")
     shared["actions"] = list(shared["actions"])
     plain = [{"meaning": str(name), "buttons": [], "keys": []} for name in shared["actions"]]
     shared["game"] = {"actions": plain} | shared["game"]
@@ -122,9 +125,9 @@ def _merge(storage: Storage, header: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _check_same(storage: Storage, existing: dict[str, Any], shared: dict[str, Any]) -> None:
-    mine, theirs = shared["game"].get("name"), existing["game"].get("name")
-    if mine != theirs:
-        raise DataError(f"{storage.folder} holds episodes of {theirs}, not {mine}; choose another folder")
+    asked, present = shared["game"].get("name"), existing["game"].get("name")
+    if asked != present:
+        raise DataError(f"{storage.folder} holds episodes of {present}, not {asked}; choose another folder")
     for key in ("actions", "frame_skip"):
         if existing[key] != shared[key]:
             raise DataError(

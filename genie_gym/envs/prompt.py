@@ -1,61 +1,74 @@
-"""Checking the pictures and actions a user gives to start a dream."""
+"""Prompts: the frames and actions a user gives to start a rollout, checked."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from genie_gym.errors import PromptError
-from genie_gym.frames import square
+from genie_gym.utils.images import letterbox
 
 __all__ = ["Prompt", "as_array", "read_prompt"]
 
-Prompt = tuple[np.ndarray, np.ndarray | None]
-KNOWN = ("prompt", "prompt_actions")
+RESET_OPTIONS = ("prompt", "prompt_actions")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a rollout starts from.
+
+    Attributes:
+        frames: uint8 (c, size, size, 3), oldest first.
+        actions: int64 (c - 1,), the actions between the frames; None if they are unknown.
+    """
+
+    frames: np.ndarray
+    actions: np.ndarray | None = None
 
 
 def read_prompt(options: Mapping[str, Any] | None, size: int, actions: int) -> Prompt | None:
-    """Reads `reset(options={"prompt": frames, "prompt_actions": actions})`.
+    """Read `reset(options={"prompt": frames, "prompt_actions": actions})`.
 
     Args:
-        options: "prompt": uint8 (h, w, 3) or (c, h, w, 3), any height and width, oldest first; "prompt_actions",
-            optional: c - 1 integers, the actions between the frames.
-        size: side of the model's frames; other sizes are padded to a square and resized.
-        actions: number of actions of the game.
+        options: "prompt": uint8 (h, w, 3) or (c, h, w, 3), any height and width, oldest frame first.
+            "prompt_actions", optional: c - 1 integers, the actions between the frames.
+        size: Side of the model's frames in pixels. Other frames are padded to a square and resized.
+        actions: Number of actions of the game.
 
     Returns:
-        frames uint8 (c, size, size, 3) and actions int64 (c - 1,) or None; None if the options name no prompt.
+        The prompt, or None if the options have none.
 
     Raises:
-        PromptError: wrong shape, type or range, or an unknown option.
+        PromptError: A value has the wrong shape, type or range, or an option is unknown.
     """
     options = options or {}
-    if unknown := [key for key in options if key not in KNOWN]:
-        raise PromptError(f"unknown reset option {unknown[0]!r}; known are: {', '.join(KNOWN)}")
+    if unknown := [key for key in options if key not in RESET_OPTIONS]:
+        raise PromptError(f"unknown reset option {unknown[0]!r}; known are: {', '.join(RESET_OPTIONS)}")
     if "prompt" not in options:
         if "prompt_actions" in options:
             raise PromptError("prompt_actions were given without a prompt; give the frames too, as options['prompt']")
         return None
-    frames = _frames(options["prompt"], size)
-    return frames, _actions(options.get("prompt_actions"), len(frames), actions)
+    frames = _read_frames(options["prompt"], size)
+    return Prompt(frames, _read_actions(options.get("prompt_actions"), len(frames), actions))
 
 
-def as_array(given: Any) -> np.ndarray:
-    """What a user gives as an array, a list, or a tensor on any device.
+def as_array(values: Any) -> np.ndarray:
+    """Return a list, an array or a tensor on any device as an array.
 
     Raises:
-        PromptError: parts of it have different shapes.
+        PromptError: Its parts have different shapes.
     """
     try:
-        return given.cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+        return values.cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
     except ValueError as error:
         raise PromptError(
             f"pictures or actions that do not fit together ({error}); give pictures of one size"
         ) from error
 
 
-def _frames(prompt: Any, size: int) -> np.ndarray:
+def _read_frames(prompt: Any, size: int) -> np.ndarray:
     frames = as_array(prompt)
     if frames.ndim == 3:
         frames = frames[None]
@@ -70,13 +83,13 @@ def _frames(prompt: Any, size: int) -> np.ndarray:
         )
     if frames.shape[1:3] == (size, size):
         return frames
-    return np.stack([square(frame, size) for frame in frames])
+    return np.stack([letterbox(frame, size) for frame in frames])
 
 
-def _actions(given: Any, frames: int, actions: int) -> np.ndarray | None:
-    if given is None:
+def _read_actions(values: Any, frames: int, actions: int) -> np.ndarray | None:
+    if values is None:
         return None
-    taken = as_array(given)
+    taken = as_array(values)
     if taken.shape != (frames - 1,) or not (np.issubdtype(taken.dtype, np.integer) or frames == 1):
         raise PromptError(
             f"prompt_actions are the {frames - 1} integers between {frames} frames; got shape {taken.shape}, "

@@ -1,8 +1,8 @@
-"""Where pixels come from: console games, Procgen, the toy and your own, behind one interface; emulators load lazily."""
+"""Console games, Procgen, the toy game and your own environments behind one interface; emulators load lazily."""
 
 from genie_gym.games.catalogue import find, names, short_titles
+from genie_gym.games.factory import available, make, wrap
 from genie_gym.games.game_env import GameEnv
-from genie_gym.games.making import available, make, wrap
 from genie_gym.games.spec import Action, GameSpec
 
 __all__ = ["Action", "GameEnv", "GameSpec", "available", "find", "make", "names", "short_titles", "wrap"]

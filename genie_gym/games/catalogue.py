@@ -1,4 +1,4 @@
-"""Every game that can be named, and the way from what a person types to its GameSpec; no emulator is imported."""
+"""The list of all games, and looking up a game by name; no emulator is imported."""
 
 import difflib
 from collections import defaultdict
@@ -11,8 +11,8 @@ from genie_gym.games.toy import TOY
 
 __all__ = ["find", "names", "short_titles"]
 
-# The reduced actions of a console game: nothing, the four directions, and the console's main button, which in most of
-# its games jumps, shoots or confirms (RetroAct's ACTION_PRIMARY). START and SELECT, which open menus, are left out.
+# The reduced actions of a console game: no-op, the four directions, and the console's main button, which in most games
+# jumps, shoots or confirms (RetroAct's ACTION_PRIMARY). START and SELECT, which open menus, are left out.
 _PRIMARY = {
     "32x": "B",
     "Arcade": "B",
@@ -26,7 +26,7 @@ _PRIMARY = {
     "Snes": "B",
 }
 
-# Games whose reduced actions differ from their console's: main button, and the directions that do something.
+# Games whose reduced actions differ from those of their console: main button, and directions that have an effect.
 _OVERRIDES = {"Airstriker-Genesis": ("B", ("RIGHT", "LEFT"))}
 
 _DIRECTIONS = ("RIGHT", "LEFT", "UP", "DOWN")
@@ -58,7 +58,7 @@ _PROCGEN = {
 
 
 def names() -> list[str]:
-    """Canonical names of all games: stable-retro's, procgen's and the toy; sorted."""
+    """Return the sorted canonical names of all games: stable-retro's, Procgen's and the toy game."""
     return list(_names())
 
 
@@ -70,19 +70,19 @@ def _names() -> tuple[str, ...]:
 
 @cache
 def short_titles() -> dict[str, str]:
-    """Title to canonical name, for the titles that only one system has (in any spelling of case)."""
+    """Return canonical names by title, for titles that exist on one system only (ignoring case)."""
     return {_split(found[0])[0]: found[0] for found in _by_title().values() if len(found) == 1}
 
 
 def find(name: str) -> GameSpec:
-    """The game of that name.
+    """Return the specification of a game.
 
     Args:
-        name: "Airstriker-Genesis", "Airstriker-Genesis-v0", or "Airstriker" where one system alone has the title; case
-            does not matter.
+        name: "Airstriker-Genesis", "Airstriker-Genesis-v0", or "Airstriker" if the title exists on one system only;
+            case is ignored.
 
     Raises:
-        GameError: no such game, or a title that several systems have; the message lists what was probably meant.
+        GameError: The game is unknown, or the title exists on several systems; the message lists close matches.
 
     >>> find("airstriker").name
     'Airstriker-Genesis'
@@ -119,8 +119,8 @@ def _split(name: str) -> tuple[str, str]:
 def _unknown(name: str, wanted: str) -> str:
     if wanted.endswith("-own"):
         return (
-            f"{name!r} is a game of your own, which has no emulator here; `fit`, `evaluate`, `inspect` and `play` take "
-            "it, where it has been recorded or fitted, and `games.wrap` its environment."
+            f"{name!r} is a game of your own, which has no emulator here; `train`, `evaluate`, `inspect` and `play` "
+            "take it if it has a dataset or a trained model, and `games.wrap` takes its environment."
         )
     close = difflib.get_close_matches(wanted, [*_by_lower(), *_by_title()], n=3)
     meant = dict.fromkeys(guess for key in close for guess in _by_title().get(key) or [_by_lower()[key]])

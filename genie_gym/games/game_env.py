@@ -1,13 +1,13 @@
-"""One interface over every game: small square pictures, named discrete actions, frame skip and random starts."""
+"""One interface for all games: small square images, named discrete actions, frame skip and random starts."""
 
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
-from genie_gym import frames
 from genie_gym.errors import GameError, InvalidActionError
 from genie_gym.games.spec import GameSpec
+from genie_gym.utils import images
 
 __all__ = ["GameEnv"]
 
@@ -15,14 +15,24 @@ __all__ = ["GameEnv"]
 class GameEnv(gym.Env[np.ndarray, np.int64]):
     """A game as agents and world models see it.
 
-    Observations are uint8 (size, size, 3) RGB, the game's picture padded to a square and resized by area; `render()`
-    gives the picture in the game's own resolution. Actions are `Discrete`, named by `get_action_meanings()`. Rewards
-    are summed over the skipped frames; an episode ends with the frame that ends it. All randomness comes from the seed
-    given to `reset`.
+    Observations are uint8 (size, size, 3) RGB: the game's image padded to a square and resized by area interpolation.
+    `render()` returns the image at the game's own resolution. Actions are `Discrete` and named by
+    `get_action_meanings()`. Rewards are summed over skipped frames, and no frame is skipped past the end of an episode.
+    All randomness comes from the seed passed to `reset`.
+
+    Args:
+        source: Environment of the game itself, with uint8 (height, width, 3) observations.
+        game: Specification of the game.
+        size: Side of the square observation in pixels.
+        random_start: Start episodes after a random number of no-op steps.
+        max_steps: Truncate episodes after this many steps; no limit by default.
 
     Attributes:
-        game: the GameSpec, with the frame skip in use.
-        source: the environment the pictures come from.
+        game: Specification of the game, with the frame skip in use.
+        source: Environment of the game itself.
+
+    Raises:
+        GameError: `size` or `max_steps` is less than 1.
     """
 
     render_mode = "rgb_array"
@@ -46,40 +56,43 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
         self.observation_space = gym.spaces.Box(0, 255, (size, size, 3), np.uint8)
         self.action_space = gym.spaces.Discrete(len(game.actions))
         self._size, self._random_start, self._max_steps = size, random_start, max_steps
-        self._picture: np.ndarray | None = None
+        self._image: np.ndarray | None = None
         self._steps = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
-        """Starts an episode.
+        """Start an episode.
 
         Args:
-            seed: makes the whole episode, and those after it, repeatable.
-            options: "noops", a number of idle steps at the start in place of a random one; the rest goes to the game
-                (retro games take "state", the name of a savestate).
+            seed: Random seed of this episode and those after it.
+            options: "noops" is the number of no-op steps at the start, random by default. All other options are passed
+                to the game (console games take "state", the name of a savestate).
+
+        Raises:
+            GameError: "noops" is no integer of at least 0.
         """
         super().reset(seed=seed)
-        passed = dict(options or {})
-        noops = passed.pop("noops", None)
+        game_options = dict(options or {})
+        noops = game_options.pop("noops", None)
         if noops is None:
             noops = self._draw_noops()
         elif not isinstance(noops, int | np.integer) or noops < 0:
             raise GameError(f"The option 'noops' should be an integer of at least 0. Received {noops!r}.")
-        self._picture, info = self.source.reset(seed=seed, options=passed)
-        latest = self._idle(noops, {**passed, **_same_state(info)})
+        self._image, info = self.source.reset(seed=seed, options=game_options)
+        latest = self._idle(noops, {**game_options, **_same_state(info)})
         self._steps = 0
         return self._observation(), {**info, **latest, "noops": noops}
 
     def step(self, action: int | np.integer) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """Holds one action for `game.frame_skip` frames.
+        """Hold one action for `game.frame_skip` frames.
 
         Raises:
-            InvalidActionError: the action is not an integer from 0 to n - 1.
-            GameError: the environment was not reset.
+            InvalidActionError: The action is not an integer from 0 to n - 1.
+            GameError: The environment was not reset.
         """
         if not self.action_space.contains(action):
             choices = ", ".join(f"{i} {meaning}" for i, meaning in enumerate(self.game.meanings))
             raise InvalidActionError(f"{self.game.name} takes one action of {choices}. Received {action!r}.")
-        if self._picture is None:
+        if self._image is None:
             raise GameError("Call reset() before step().")
         reward, terminated, truncated, info = self._advance(action)
         self._steps += 1
@@ -87,52 +100,52 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
         return self._observation(), reward, terminated, truncated, info
 
     def render(self) -> np.ndarray:
-        """The present picture in the game's own resolution, uint8 (height, width, 3)."""
-        if self._picture is None:
+        """Return the current image at the game's own resolution, uint8 (height, width, 3)."""
+        if self._image is None:
             raise GameError("Call reset() before render().")
         if self.source.render_mode == "rgb_array":
             return np.asarray(self.source.render())
-        return self._picture
+        return self._image
 
     def close(self) -> None:
-        """Frees the emulator."""
+        """Close the game."""
         self.source.close()
 
     def get_action_meanings(self) -> list[str]:
-        """Names of the actions, in order."""
+        """Return the names of the actions, in order."""
         return self.game.meanings
 
     def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
-        """Pressed keys to action, as `gymnasium.utils.play` takes it."""
+        """Return pygame key codes to action, for `gymnasium.utils.play`."""
         return self.game.keys_to_action()
 
     def _advance(self, action: int | np.integer) -> tuple[float, bool, bool, dict]:
         total = 0.0
         for _ in range(self.game.frame_skip):
-            self._picture, reward, terminated, truncated, info = self.source.step(action)
+            self._image, reward, terminated, truncated, info = self.source.step(action)
             total += float(reward)
             if terminated or truncated:
                 break
         return total, bool(terminated), bool(truncated), info
 
     def _idle(self, steps: int, options: dict[str, Any]) -> dict[str, Any]:
-        """Lets the game run alone; a game that ends meanwhile starts anew from the same state. What it tells last."""
+        """Take no-op steps, restarting from the same state if the game ends; return the last info."""
         info: dict[str, Any] = {}
         if self.game.noop is None:
             return info
         for _ in range(steps):
             _, terminated, truncated, info = self._advance(self.game.noop)
             if terminated or truncated:
-                self._picture, info = self.source.reset(options=options)
+                self._image, info = self.source.reset(options=options)
         return info
 
     def _draw_noops(self) -> int:
-        # A child stream: the source is given the same seed, and its first draw must not decide this one.
+        # A child stream: the source has the same seed, and its first draw must not determine this one.
         return int(self.np_random.spawn(1)[0].integers(self.game.noop_max + 1)) if self._random_start else 0
 
     def _observation(self) -> np.ndarray:
-        assert self._picture is not None
-        return frames.square(self._picture, self._size)
+        assert self._image is not None
+        return images.letterbox(self._image, self._size)
 
 
 def _same_state(info: dict) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Console games through stable-retro; their ROMs lie in the user's own folder, never in stable-retro's."""
+"""Console games through stable-retro, with ROMs in the user's folder rather than in the package."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -9,31 +9,34 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from genie_gym import paths
 from genie_gym.errors import GameError, MissingExtraError
 from genie_gym.games.spec import GameSpec
+from genie_gym.utils import paths
 
 __all__ = ["RetroGame", "import_retro", "rom_path"]
 
 
 def import_retro() -> ModuleType:
-    """stable-retro, knowing where the user's ROMs lie; raises MissingExtraError where it is not installed.
+    """Return the stable-retro package with the user's ROM folder registered.
 
-    The folder is known to one process only, so every process that plays passes through here.
+    Registration holds for one process, so every process that starts games calls this.
+
+    Raises:
+        MissingExtraError: stable-retro is not installed.
     """
     try:
         import stable_retro
     except ImportError as error:
         raise MissingExtraError("Console games need stable-retro: `pip install genie_gym[retro]`.") from error
     integrations, folder = stable_retro.data.Integrations, paths.roms_dir().resolve()
-    # stable-retro cannot list the games of a folder that is not there, and searches twice what is added twice.
+    # stable-retro cannot list the games of a missing folder, and searches a folder twice if it is added twice.
     if folder.is_dir() and str(folder) not in getattr(integrations, "CUSTOM_PATHS", []):
         integrations.add_custom_path(str(folder))
     return stable_retro
 
 
 def rom_path(game: str) -> Path | None:
-    """The ROM file of a game, imported or bundled with stable-retro, found without importing the emulator."""
+    """Return the ROM file of a game, imported or bundled with stable-retro, without importing the emulator."""
     package = _package()
     if package is None:
         return None
@@ -49,9 +52,17 @@ def _package() -> Path | None:
 
 
 class RetroGame(gym.Env[np.ndarray, np.int64]):
-    """One console game, frame by frame: uint8 (height, width, 3) pictures, one action for each of the spec's.
+    """One console game, frame by frame, with uint8 (height, width, 3) images and the actions of its specification.
 
-    A process holds at most one; close it before opening another.
+    A process can run one emulator only; close it before creating another.
+
+    Args:
+        game: Specification of the game.
+        random_start: Start episodes at a random savestate rather than the default one.
+
+    Raises:
+        GameError: The ROM is missing, or this process already runs an emulator.
+        MissingExtraError: stable-retro is not installed.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 60}
@@ -63,39 +74,39 @@ class RetroGame(gym.Env[np.ndarray, np.int64]):
         self._retro = import_retro()
         self._emulator = self._open()
         self._inttype = self._retro.data.Integrations.CUSTOM
-        self._buttons = np.stack([self._held(action.buttons) for action in game.actions])
+        self._buttons = np.stack([self._mask(action.buttons) for action in game.actions])
         self._default_state = self._emulator.statename.removesuffix(".state")
         self.observation_space = self._emulator.observation_space
         self.action_space = gym.spaces.Discrete(len(game.actions))
 
     @property
     def states(self) -> list[str]:
-        """Names of the savestates an episode can start from; those for two players are left out."""
+        """Names of the savestates from which an episode can start, without those for two players."""
         found = self._retro.data.list_states(f"{self.game.name}-v0", self._inttype)
         return [state for state in found if not state.endswith(".2P")] or found
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
-        """Loads the savestate `options["state"]`, else a random one, else the game's default."""
+        """Load the savestate `options["state"]`; by default a random one, without random starts the game's default."""
         super().reset(seed=seed)
         state = (options or {}).get("state") or self._draw_state()
         self._load(state)
-        picture, info = self._emulator.reset()
-        return picture, {**info, "state": state}
+        image, info = self._emulator.reset()
+        return image, {**info, "state": state}
 
     def step(self, action: int | np.integer) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """One frame (1/60 s) with the action's buttons held."""
+        """Run one frame (1/60 s) with the action's buttons held."""
         return self._emulator.step(self._buttons[action])
 
     def render(self) -> np.ndarray:
-        """The present picture, uint8 (height, width, 3)."""
+        """Return the current image, uint8 (height, width, 3)."""
         return self._emulator.render()
 
     def memory(self) -> np.ndarray:
-        """The console's working memory, uint8 (bytes,); 128 of them on an Atari 2600."""
+        """Return the console's working memory, uint8 (bytes,); 128 bytes on an Atari 2600."""
         return self._emulator.get_ram()
 
     def close(self) -> None:
-        """Frees the process for another game."""
+        """Close the emulator, so that the process can run another game."""
         self._emulator.close()
 
     def _open(self) -> Any:
@@ -118,8 +129,8 @@ class RetroGame(gym.Env[np.ndarray, np.int64]):
                 "first, or give each its own process (gymnasium.vector.AsyncVectorEnv)."
             ) from error
 
-    def _held(self, names: tuple[str, ...]) -> np.ndarray:
-        """Button names to the emulator's mask, uint8 (buttons,)."""
+    def _mask(self, names: tuple[str, ...]) -> np.ndarray:
+        """Return the emulator's button mask, uint8 (buttons,), for names of buttons."""
         present = self._emulator.buttons
         if unknown := [name for name in names if name not in present]:
             raise GameError(f"{self.game.system} has no button {unknown[0]!r}; it has {[b for b in present if b]}.")

@@ -1,4 +1,4 @@
-"""Reads RetroAct, the published annotations of stable-retro's games: genre, view, motion, and what each button does."""
+"""Reading RetroAct, annotations of stable-retro's games: genre, view, motion, and the effect of each button."""
 
 import csv
 import os
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from genie_gym import paths
 from genie_gym.errors import GameError
+from genie_gym.utils import paths
 
 __all__ = ["COLUMNS", "Annotation", "find_file", "load", "select"]
 
@@ -17,17 +17,17 @@ COLUMNS = ("game", "view", "motion", "genre", "camera", *_BUTTONS, "blinking", "
 
 @dataclass(frozen=True)
 class Annotation:
-    """One game.
+    """The annotation of one game.
 
     Attributes:
-        game: canonical name, `Title-System`.
+        game: Canonical name, `Title-System`.
         view: "side", "top", "3p", "1p" or "multi".
-        motion: which way the player moves: "free", "h", "v", "fixed" or "tube".
+        motion: Directions in which the player moves: "free", "h", "v", "fixed" or "tube".
         genre: "pl" (platformer), "space_shooter", "fight", ...
-        camera: the way the camera moves by itself, "none" where it does not.
-        effects: button (RIGHT, LEFT, UP, DOWN, ACTION_PRIMARY, ACTION_SECONDARY) to what it does: "jump", "none", ...
-        blinking: whether sprites flicker.
-        delayed: whether control starts only some time after the savestate.
+        camera: Direction in which the camera moves by itself, or "none".
+        effects: Effect ("jump", "none", ...) by button (RIGHT, LEFT, UP, DOWN, ACTION_PRIMARY, ACTION_SECONDARY).
+        blinking: Whether sprites flicker.
+        delayed: Whether the player gains control only some time after the savestate.
     """
 
     game: str
@@ -41,10 +41,10 @@ class Annotation:
 
 
 def find_file() -> Path | None:
-    """The annotations the user has: `$GENIE_GYM_RETROACT`, else `retroact.csv` in `paths.home()`, else None.
+    """Return the user's file: `$GENIE_GYM_RETROACT`, else `retroact.csv` in `paths.home()`, else None.
 
     Raises:
-        GameError: the variable names a file that does not exist.
+        GameError: The variable names a file that does not exist.
     """
     if chosen := os.environ.get("GENIE_GYM_RETROACT"):
         if not Path(chosen).is_file():
@@ -55,10 +55,10 @@ def find_file() -> Path | None:
 
 
 def load(file: str | Path) -> dict[str, Annotation]:
-    """Game to annotation, from a file in RetroAct's format (v1.4); a game's first row counts.
+    """Return annotations by game from a file in RetroAct's format (v1.4); the first row of a game counts.
 
     Raises:
-        GameError: the file cannot be read or lacks columns.
+        GameError: The file cannot be read or lacks columns.
     """
     try:
         with Path(file).open(newline="", encoding="utf-8-sig") as stream:
@@ -74,7 +74,7 @@ def load(file: str | Path) -> dict[str, Annotation]:
 def select(
     annotations: Iterable[Annotation], genre: str | None = None, motion: str | None = None, view: str | None = None
 ) -> list[Annotation]:
-    """Those of that genre, motion and view, wherever one is given.
+    """Return the annotations of a genre, motion and view, of those that are given.
 
     >>> walker = Annotation("A-Nes", "side", "free", "pl", "none", {}, False, False)
     >>> select([walker], genre="pl", motion="h")

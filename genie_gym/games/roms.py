@@ -1,4 +1,4 @@
-"""Brings ROMs into the user's own folder, recognised by stable-retro's hashes."""
+"""Importing ROMs into the user's folder; they are recognised by stable-retro's hashes."""
 
 import io
 import zipfile
@@ -8,24 +8,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from genie_gym import paths
 from genie_gym.errors import GameError, MissingExtraError
 from genie_gym.games import catalogue
 from genie_gym.games.retro import import_retro, rom_path
+from genie_gym.utils import paths
 
 __all__ = ["RomReport", "import_ale_roms", "import_roms"]
 
-# What the zipfile module raises for archives that are torn, encrypted or packed in ways it does not know.
+# Errors of the zipfile module for archives that are damaged, encrypted or use an unknown compression.
 _BAD_ZIP = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError)
 
-_LARGEST = 2**25  # bytes; no ROM that stable-retro knows is larger, and a folder may hold films
-_INES = b"NES\x1a"  # how dumps of NES cartridges begin
-_COPIER = 512  # bytes of the header that copiers of SNES cartridges wrote
+_MAX_BYTES = 2**25  # no ROM that stable-retro knows is larger, and a folder may hold large other files
+_INES = b"NES\x1a"  # first bytes of NES dumps
+_COPIER_HEADER = 512  # bytes of the header that copiers of SNES cartridges add
 
 
 @dataclass
 class RomReport:
-    """What became of the files: games brought in, files of games already there, files that are no known ROM."""
+    """The result of an import.
+
+    Attributes:
+        imported: Names of the games that were imported.
+        duplicates: Files of games whose ROM is already present, with the name of the game.
+        unknown: Files that are no known ROM.
+    """
 
     imported: list[str] = field(default_factory=list)
     duplicates: list[tuple[Path, str]] = field(default_factory=list)
@@ -33,13 +39,13 @@ class RomReport:
 
 
 def import_roms(sources: Iterable[str | Path]) -> RomReport:
-    """Copies every ROM that stable-retro knows into `paths.roms_dir()`.
+    """Copy every ROM that stable-retro knows into `paths.roms_dir()`.
 
     Args:
-        sources: files, zip archives, or folders, which are searched to the bottom.
+        sources: Files, zip archives, or folders, which are searched recursively.
 
     Raises:
-        GameError: a source does not exist, or the folder cannot be written.
+        GameError: A source does not exist, or the folder cannot be written.
         MissingExtraError: stable-retro is not installed.
     """
     known = _known_games()
@@ -50,7 +56,12 @@ def import_roms(sources: Iterable[str | Path]) -> RomReport:
 
 
 def import_ale_roms() -> RomReport:
-    """Takes the Atari 2600 ROMs that ale-py brings along; raises MissingExtraError where it is not installed."""
+    """Import the Atari 2600 ROMs that come with ale-py.
+
+    Raises:
+        GameError: The folder cannot be written.
+        MissingExtraError: ale-py or stable-retro is not installed.
+    """
     try:
         import ale_py.roms
     except ImportError as error:
@@ -59,7 +70,7 @@ def import_ale_roms() -> RomReport:
 
 
 def _known_games() -> dict[str, tuple[str, str]]:
-    """SHA-1 of a ROM to its game and file suffix; stable-retro's experimental games are left out."""
+    """Return game and file suffix by SHA-1 of a ROM, without stable-retro's experimental games."""
     hashes = import_retro().data.get_known_hashes()
     listed = set(catalogue.names())
     found = {sha: (game.removesuffix("-v0"), suffix) for sha, (game, suffix, _) in hashes.items()}
@@ -82,29 +93,29 @@ def _import_file(file: Path, known: dict[str, tuple[str, str]], report: RomRepor
                     recognised = True
                     _keep(file, *found, report)
     except _BAD_ZIP:
-        pass  # reported as unknown, unless something came out of it before it broke
+        pass  # reported as unknown, unless a ROM was found before the damage
     if not recognised:
         report.unknown.append(file)
 
 
 def _roms_in(name: str, stream: IO[bytes], size: int) -> Iterator[tuple[str, bytes]]:
-    """Name and content of the file itself, then of what is in it if it is an archive, archives within archives too."""
-    if size <= _LARGEST:
+    """Yield name and content of the file itself, then recursively of the files in it if it is an archive."""
+    if size <= _MAX_BYTES:
         yield name, stream.read()
     if zipfile.is_zipfile(stream):
         with zipfile.ZipFile(stream) as archive:
             for entry in archive.infolist():
-                if entry.file_size <= _LARGEST:
+                if entry.file_size <= _MAX_BYTES:
                     content = archive.read(entry)
                     yield from _roms_in(entry.filename, io.BytesIO(content), len(content))
 
 
 def _recognise(name: str, content: bytes, known: dict[str, tuple[str, str]]) -> tuple[str, str, bytes] | None:
-    """Game, file suffix and cleaned content of a ROM, or None."""
+    """Return game, file suffix and cleaned content of a ROM, or None."""
     groom = import_retro().data.groom_rom
-    for reading, dump in _readings(name, content):
+    for variant, dump in _variants(name, content):
         try:
-            cleaned, sha = groom(reading, io.BytesIO(dump))
+            cleaned, sha = groom(variant, io.BytesIO(dump))
         except (ValueError, IndexError):  # too big, or not the console dump its name says
             continue
         if sha in known:
@@ -112,17 +123,17 @@ def _recognise(name: str, content: bytes, known: dict[str, tuple[str, str]]) -> 
     return None
 
 
-def _readings(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
-    """The dump under its own name, and as what its bytes say it is where headers keep it from being known.
+def _variants(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the dump under its own name, and variants for headers that keep it from being recognised.
 
-    stable-retro hashes a NES cartridge without its iNES header, but goes by the file's name, and knows nothing of the
-    header that copiers put in front: cartridges hold whole kilobytes, so 512 bytes too many are such a header.
+    stable-retro hashes a NES cartridge without its iNES header only if the file's name says so, and does not know the
+    header that copiers add: cartridges hold whole kilobytes, so 512 additional bytes are such a header.
     """
     yield name, content
     if content.startswith(_INES):
-        yield "rom.nes", content  # the header is kept: it tells the emulator how the cartridge is wired
-    if len(content) % 1024 == _COPIER:
-        yield "rom", content[_COPIER:]
+        yield "rom.nes", content  # the header is kept, because the emulator needs it
+    if len(content) % 1024 == _COPIER_HEADER:
+        yield "rom", content[_COPIER_HEADER:]
 
 
 def _keep(file: Path, game: str, suffix: str, content: bytes, report: RomReport) -> None:
@@ -132,9 +143,9 @@ def _keep(file: Path, game: str, suffix: str, content: bytes, report: RomReport)
     folder = paths.roms_dir() / f"{game}-v0"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        aside = folder / "incoming"
-        aside.write_bytes(content)
-        aside.replace(folder / f"rom{suffix}")
+        temporary = folder / "incoming"
+        temporary.write_bytes(content)
+        temporary.replace(folder / f"rom{suffix}")
     except OSError as error:
         raise GameError(
             f"Cannot write {game} to {folder}: {error.strerror}. Free space or set GENIE_GYM_HOME elsewhere."

@@ -1,4 +1,4 @@
-"""What a game is called, how fast it runs and which actions it takes: plain data, known without any emulator."""
+"""Specifications of games (name, speed, actions), known without an emulator."""
 
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
@@ -8,13 +8,19 @@ from genie_gym.errors import GameError
 
 __all__ = ["Action", "GameSpec", "key_names"]
 
-# The codes pygame (and so gymnasium.utils.play) gives the keys that are not a single character.
+# Codes of pygame (and so of gymnasium.utils.play) for keys that are not a single character.
 _KEY_CODES = {"right": 1073741903, "left": 1073741904, "down": 1073741905, "up": 1073741906, "space": 32}
 
 
 @dataclass(frozen=True)
 class Action:
-    """One choice of the agent: its name, the console buttons it holds, and the keys a person presses for it."""
+    """One action of a game.
+
+    Attributes:
+        meaning: Name of the action.
+        buttons: Console buttons that are held.
+        keys: Keys that a person presses for it.
+    """
 
     meaning: str
     buttons: tuple[str, ...] = ()
@@ -23,16 +29,16 @@ class Action:
 
 @dataclass(frozen=True)
 class GameSpec:
-    """One game.
+    """The specification of a game.
 
     Attributes:
-        name: canonical name, `Title-System`.
-        title: the name without its system.
+        name: Canonical name, `Title-System`.
+        title: Name without the system.
         system: "Genesis", "Nes", ..., "Procgen", "Numpy", or "Own" for a wrapped environment.
-        actions: the reduced action set; action i of the environment is `actions[i]`.
-        fps: agent steps a second of the real game.
-        frame_skip: emulator frames in one agent step; 1 where the game has no frames between steps.
-        noop_max: most idle agent steps at a random start; 0 where the seed already varies the start.
+        actions: Reduced action set; action i of the environment is `actions[i]`.
+        fps: Agent steps per second of the real game.
+        frame_skip: Emulator frames per agent step; 1 if the game has no frames between steps.
+        noop_max: Maximum number of no-op steps at a random start; 0 if the seed already varies the start.
 
     >>> spec = GameSpec("Pong-Own", "Pong", "Own", (Action("NOOP"), Action("UP", keys=("up",))))
     >>> GameSpec.from_dict(spec.to_dict()) == spec
@@ -54,14 +60,14 @@ class GameSpec:
 
     @property
     def noop(self) -> int | None:
-        """Index of the action that does nothing, or None where the game has none."""
+        """Index of the no-op action, or None if the game has none."""
         return self.meanings.index("NOOP") if "NOOP" in self.meanings else None
 
     def keys_to_action(self) -> dict[tuple[int, ...], int]:
-        """Sorted pygame key codes to action index, as `gymnasium.utils.play` takes it.
+        """Return action indices by sorted pygame key codes, for `gymnasium.utils.play`.
 
-        Two keys held at once mean the later of their two actions (shooting goes before moving), unless an action of its
-        own has both.
+        Two keys held together mean the later of their two actions (shooting takes precedence over moving), unless there
+        is an action for both.
         """
         codes = [tuple(sorted(map(_key_code, action.keys))) for action in self.actions]
         own = {pressed: index for index, pressed in enumerate(codes) if pressed}
@@ -70,13 +76,13 @@ class GameSpec:
         return {**both, **own}
 
     def with_frame_skip(self, frame_skip: int) -> "GameSpec":
-        """The same game stepped at another rate; `fps` follows."""
+        """Return the same game with another frame skip, and `fps` adapted to it."""
         if frame_skip < 1:
             raise GameError(f"frame_skip should be at least 1. Received {frame_skip}.")
         return replace(self, frame_skip=frame_skip, fps=self.fps * self.frame_skip / frame_skip)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that JSON can hold."""
+        """Return the specification as JSON values."""
         plain = asdict(self)
         for action in plain["actions"]:
             action.update(buttons=list(action["buttons"]), keys=list(action["keys"]))
@@ -84,7 +90,11 @@ class GameSpec:
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "GameSpec":
-        """The inverse of `to_dict`; raises GameError if a field is missing, unknown or no list of actions."""
+        """Return the specification from the result of `to_dict`.
+
+        Raises:
+            GameError: A field is missing, unknown or invalid.
+        """
         try:
             actions = [
                 Action(str(action["meaning"]), tuple(action.get("buttons", ())), tuple(action.get("keys", ())))
@@ -96,7 +106,7 @@ class GameSpec:
 
 
 def key_names(pressed: str | int | tuple[str | int, ...]) -> tuple[str, ...]:
-    """Names, as in `Action.keys`, of one entry of a Gymnasium key map: characters, key codes, or a tuple of them.
+    """Return names of keys, as in `Action.keys`, for an entry of a Gymnasium key map: characters or key codes.
 
     >>> key_names((1073741903, "z"))
     ('right', 'z')

@@ -1,7 +1,7 @@
-"""A small seeded platform game in numpy: run right over pits and spikes, jump for coins.
+"""A small seeded platform game in numpy: run right over pits and spikes, and jump for coins.
 
-It needs no ROM, takes microseconds a step, and needs what a world model must learn: the consequences of actions, a
-scrolling view, and memory, since the sprite's speed cannot be read from one picture.
+It needs no ROM, takes microseconds per step, and has what a world model must learn: effects of actions, a scrolling
+view, and memory, because the sprite's speed cannot be seen in a single image.
 """
 
 from typing import Any
@@ -24,17 +24,17 @@ TOY = GameSpec(
         Action("JUMP", keys=("z",)),
     ),
     frame_skip=1,
-    noop_max=0,  # every seed is another level
+    noop_max=0,  # every seed gives another level
 )
 NOOP, RIGHT, LEFT, JUMP = range(4)
 
-VIEW = 64  # side of the picture, in pixels like every length below
+VIEW = 64  # side of the image, in pixels like all lengths below
 TILE = 8
 COLUMNS = 160  # length of a level, in tiles
 GROUND = 48  # y of the ground's surface; y grows downwards
 WIDTH, HEIGHT = 6, 8  # of the sprite
 COIN = 4
-SIGHT = 20  # how far the view reaches to the left of the sprite
+MARGIN = 20  # distance from the left edge of the view to the sprite
 
 # A jump rises 18 px and lasts 20 steps, 36 px at full speed: enough for a pit (16 px) or a spike (8 px).
 ACCELERATION, FRICTION, TOP_SPEED = 0.45, 0.8, 1.8
@@ -45,13 +45,13 @@ SPIKE, GOLD, BODY, EYE = (210, 40, 40), (255, 220, 40), (250, 250, 250), (20, 20
 
 
 class ToyGame(gym.Env[np.ndarray, np.int64]):
-    """The game itself: uint8 (64, 64, 3) RGB, actions NOOP, RIGHT, LEFT, JUMP.
+    """The toy game: observations uint8 (64, 64, 3) RGB, actions NOOP, RIGHT, LEFT, JUMP.
 
-    A coin pays 1. The episode terminates on a spike, in a pit, or at the end of the level.
+    A coin gives a reward of 1. The episode terminates on a spike, in a pit, or at the end of the level.
 
     >>> game = ToyGame()
-    >>> picture, _ = game.reset(seed=0)
-    >>> picture.shape, game.step(RIGHT)[1:4]
+    >>> image, _ = game.reset(seed=0)
+    >>> image.shape, game.step(RIGHT)[1:4]
     ((64, 64, 3), (0.0, False, False))
     """
 
@@ -63,24 +63,24 @@ class ToyGame(gym.Env[np.ndarray, np.int64]):
         self.action_space = gym.spaces.Discrete(len(TOY.actions))
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
-        """Draws a new level from the seed and puts the sprite at its left end."""
+        """Draw a new level from the seed and put the sprite at its left end."""
         super().reset(seed=seed)
         self._pits, self._spikes, self._coins = _draw_level(self.np_random)
-        self._paint_level()
+        self._draw_map()
         self._x, self._y = 2.0 * TILE, float(GROUND - HEIGHT)  # the sprite's upper left corner
         self._speed, self._rise, self._facing = 0.0, 0.0, 1
-        return self._picture(), {}
+        return self._render(), {}
 
     def step(self, action: int | np.integer) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """One step of motion, coins and dangers."""
+        """Take one step: move, collect coins, check for dangers."""
         self._move(int(action))
         reward = self._collect()
         terminated = self._on_spike() or self._y >= VIEW or self._x >= (COLUMNS - 2) * TILE
-        return self._picture(), reward, terminated, False, {}
+        return self._render(), reward, terminated, False, {}
 
     def render(self) -> np.ndarray | None:
-        """The present picture, uint8 (64, 64, 3)."""
-        return self._picture() if self.render_mode == "rgb_array" else None
+        """Return the current image, uint8 (64, 64, 3)."""
+        return self._render() if self.render_mode == "rgb_array" else None
 
     def _move(self, action: int) -> None:
         push = (action == RIGHT) - (action == LEFT)
@@ -106,7 +106,7 @@ class ToyGame(gym.Env[np.ndarray, np.int64]):
         return self._y == GROUND - HEIGHT and self._over_ground()
 
     def _collect(self) -> float:
-        """Takes the coins the sprite touches out of the level and returns how many they were."""
+        """Remove the coins that the sprite touches from the level, and return their number."""
         reach = np.abs(self._coins - (self._x + WIDTH / 2, self._y + HEIGHT / 2))
         touched = (reach[:, 0] < (WIDTH + COIN) / 2) & (reach[:, 1] < (HEIGHT + COIN) / 2)
         if not touched.any():
@@ -120,8 +120,8 @@ class ToyGame(gym.Env[np.ndarray, np.int64]):
         left, right = int(self._x) // TILE, (int(self._x) + WIDTH - 1) // TILE
         return bool(self._y + HEIGHT > GROUND - TILE + 2 and (self._spikes[left] or self._spikes[right]))
 
-    def _paint_level(self) -> None:
-        """Paints the level once: a picture of all of it, and which of its pixels hide the hills behind."""
+    def _draw_map(self) -> None:
+        """Draw an image of the whole level, and a mask of its pixels that cover the hills behind."""
         columns = np.arange(COLUMNS * TILE)
         self._level = np.empty((VIEW, COLUMNS * TILE, 3), np.uint8)
         self._level[:GROUND] = SPIKE
@@ -136,20 +136,20 @@ class ToyGame(gym.Env[np.ndarray, np.int64]):
             patch = np.s_[y - COIN // 2 : y + COIN // 2, x - COIN // 2 : x + COIN // 2]
             self._level[patch], self._opaque[patch] = GOLD, True
 
-    def _picture(self) -> np.ndarray:
-        """uint8 (64, 64, 3): hills that scroll at half speed, the level before them, the sprite before all."""
-        view = int(np.clip(self._x - SIGHT, 0, COLUMNS * TILE - VIEW))
+    def _render(self) -> np.ndarray:
+        """Return uint8 (64, 64, 3): hills that scroll at half speed, the level in front of them, then the sprite."""
+        view = int(np.clip(self._x - MARGIN, 0, COLUMNS * TILE - VIEW))
         part = np.s_[:, view : view + VIEW]
-        picture = np.where(self._opaque[part][..., None], self._level[part], _HILLS[:, view // 2 : view // 2 + VIEW])
+        image = np.where(self._opaque[part][..., None], self._level[part], _HILLS[:, view // 2 : view // 2 + VIEW])
         x, y = int(self._x) - view, int(self._y)
-        picture[max(y, 0) : y + HEIGHT, x : x + WIDTH] = BODY
+        image[max(y, 0) : y + HEIGHT, x : x + WIDTH] = BODY
         eye = x + WIDTH - 2 if self._facing > 0 else x
-        picture[max(y + 2, 0) : max(y + 4, 0), eye : eye + 2] = EYE
-        return picture
+        image[max(y + 2, 0) : max(y + 4, 0), eye : eye + 2] = EYE
+        return image
 
 
 def _draw_level(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pits and spikes as bool (COLUMNS,), coin centres as int (n, 2) in pixels, x before y."""
+    """Return pits and spikes, bool (COLUMNS,), and centres of coins, int (n, 2), as x and y in pixels."""
     pits, spikes = np.zeros(COLUMNS, bool), np.zeros(COLUMNS, bool)
     coins = []
     column = 7
@@ -164,11 +164,11 @@ def _draw_level(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.nd
     return pits, spikes, np.array(coins)
 
 
-def _paint_hills() -> np.ndarray:
-    """uint8 (64, COLUMNS * TILE, 3): sky and a line of hills that repeats nowhere in a level."""
+def _draw_hills() -> np.ndarray:
+    """Return uint8 (64, COLUMNS * TILE, 3): sky and a line of hills that does not repeat within a level."""
     x, y = np.arange(COLUMNS * TILE), np.arange(VIEW)[:, None]
     skyline = 30 + 7 * np.sin(x / 11) + 5 * np.sin(x / 4.7 + 1)
     return np.where((y > skyline)[..., None], HILL, SKY).astype(np.uint8)
 
 
-_HILLS = _paint_hills()
+_HILLS = _draw_hills()

@@ -1,1 +1,1 @@
-"""The networks: tensors in, tensors out."""
+"""The neural networks: tensors in, tensors out."""

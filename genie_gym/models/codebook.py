@@ -1,58 +1,76 @@
-"""The codebook of the tokenizer: nearest code by cosine similarity, moved by averages, kept alive."""
+"""Vector quantisation with codes that follow the encodings by moving averages; unused codes are replaced."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genie_gym.precision import exactly
+from genie_gym.utils.precision import full_precision
 
 __all__ = ["Codebook", "warming_up"]
 
 
 def warming_up(batch: dict[str, Tensor], steps: Tensor, warmup: int, share: float) -> bool:
-    """Whether a fit still trains without quantisation: for `warmup` steps, but for no more than `share` of its way
-    (`batch["progress"]`, float (), 0 if left out): a slow machine that fits by the clock must get to its codebook."""
+    """Return whether training still runs without quantisation.
+
+    The warm-up is limited in steps and in time: a slow machine that trains by the clock must get to its codebook.
+
+    Args:
+        batch: "progress", float (), is the share of the training that is done; 0 if left out.
+        steps: Steps so far, int64 ().
+        warmup: Length of the warm-up in steps.
+        share: Longest warm-up as a share of the training.
+    """
     return bool(steps < warmup) and float(batch.get("progress", 0.0)) < share
 
 
 class Codebook(nn.Module):
     """Vector quantisation on the unit sphere (van den Oord et al. 2017; cosine codes as in Yu et al. 2022).
 
-    Codes follow an exponential average of the encodings that chose them. Codes that nobody chooses are replaced by
-    encodings of the current batch, a few a step: replacing many at once moves the targets faster than the decoder
-    can follow.
+    Codes follow an exponential average of the encodings that are nearest to them. Unused codes are replaced by
+    encodings of the current batch, a few a step: replacing many together moves the targets faster than the decoder can
+    follow.
+
+    Args:
+        size: Number of codes.
+        dim: Width of a code.
+        decay: Decay of the moving averages.
+        max_revived: Codes replaced in one step at most.
+        min_usage: Codes used less often a step are replaced.
 
     Attributes:
         codes: float (size, dim), unit rows.
-        usage: float (size,), running count of encodings a step that chose each code.
+        usage: float (size,), moving average of the encodings a step that are nearest to each code.
+        started: bool (), whether the codes are at encodings yet.
     """
 
     codes: Tensor
     usage: Tensor
     started: Tensor
 
-    def __init__(self, size: int, dim: int, decay: float = 0.99, revive: int = 8, idle: float = 0.05):
+    def __init__(self, size: int, dim: int, decay: float = 0.99, max_revived: int = 8, min_usage: float = 0.05):
         super().__init__()
-        self.decay, self.revive, self.idle = decay, revive, idle
+        self.decay, self.max_revived, self.min_usage = decay, max_revived, min_usage
         self.register_buffer("codes", F.normalize(torch.randn(size, dim), dim=-1))
         self.register_buffer("usage", torch.ones(size))
         self.register_buffer("started", torch.tensor(False))
 
     def forward(self, x: Tensor, warm: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """Quantises encodings.
+        """Quantise encodings.
 
         Args:
-            x: float (..., dim), any length.
-            warm: leaves them as they are, of length 1, and the codes at encodings of this batch, from which they then
-                start; the commitment is 0. Tokens are those of the nearest codes all the same.
+            x: Encodings, float (..., dim), of any length.
+            warm: Whether to return the encodings themselves, scaled to length 1, and to put the codes at encodings of
+                this batch. The commitment loss is then 0; tokens are those of the nearest codes all the same.
 
         Returns:
-            codes (..., dim) with straight-through gradients, tokens int64 (...), commitment loss (scalar).
+            Codes (..., dim) with straight-through gradients, tokens int64 (...), commitment loss (scalar).
         """
         x = F.normalize(x.float(), dim=-1)
         if self.training and (warm or not self.started):
             self._start(x)
-        with exactly(x.device):  # in bfloat16 a code as near as one in 256 would be a tie
+        with full_precision(
+            x.device
+        ):  # bfloat16 cannot tell codes apart whose distances differ by less than one in 256
             tokens = (x @ self.codes.T).argmax(-1)
         if warm:
             self.started.fill_(False)
@@ -64,27 +82,27 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def _start(self, x: Tensor) -> None:
-        """Starts the codes at encodings of the first batch."""
+        """Put the codes at encodings of the first batch."""
         flat = x.flatten(0, -2)
         self.codes.copy_(flat[torch.randint(len(flat), (len(self.codes),), device=flat.device)])
         self.started.fill_(True)
 
     @torch.no_grad()
     def _follow(self, x: Tensor, tokens: Tensor) -> None:
-        """Moves each code towards the mean of its encodings, then revives a few idle ones."""
-        chosen = torch.bincount(tokens, minlength=len(self.codes)).to(x.dtype)
+        """Move each code towards the mean of its encodings, then replace a few unused ones."""
+        counts = torch.bincount(tokens, minlength=len(self.codes)).to(x.dtype)
         sums = torch.zeros_like(self.codes).index_add_(0, tokens, x)
-        means = F.normalize(sums / chosen.clamp(min=1)[:, None], dim=-1)
-        rate = torch.where(chosen > 0, 1 - self.decay, 0.0)[:, None]
+        means = F.normalize(sums / counts.clamp(min=1)[:, None], dim=-1)
+        rate = torch.where(counts > 0, 1 - self.decay, 0.0)[:, None]
         self.codes.copy_(F.normalize(torch.lerp(self.codes, means, rate), dim=-1))
-        self.usage.lerp_(chosen, 1 - self.decay)
+        self.usage.lerp_(counts, 1 - self.decay)
         self._revive(x)
 
     def _revive(self, x: Tensor) -> None:
-        """Puts encodings in the place of a few idle codes drawn at random; shapes are the same however many idle."""
-        lot = torch.rand_like(self.usage).masked_fill(self.usage >= self.idle, -1.0)
-        lot, drawn = lot.topk(min(self.revive, len(lot)))
-        idle = lot >= 0
+        """Replace a few unused codes, drawn at random, by encodings; shapes do not depend on how many are unused."""
+        draws = torch.rand_like(self.usage).masked_fill(self.usage >= self.min_usage, -1.0)
+        draws, drawn = draws.topk(min(self.max_revived, len(draws)))
+        unused = draws >= 0
         encodings = x[torch.randint(len(x), (len(drawn),), device=x.device)]
-        self.codes[drawn] = torch.where(idle[:, None], encodings, self.codes[drawn])
-        self.usage[drawn] = torch.where(idle, 1.0, self.usage[drawn])
+        self.codes[drawn] = torch.where(unused[:, None], encodings, self.codes[drawn])
+        self.usage[drawn] = torch.where(unused, 1.0, self.usage[drawn])

@@ -1,28 +1,28 @@
-"""GenieRedux-G dynamics: masked prediction of the next frame's tokens from the past and the true action (section 4).
+"""GenieRedux-G dynamics: masked prediction of the next frame's tokens from the past and the action (section 4).
 
 Shapes: b clips, t frames, n tokens a frame, d width, k codes, c width of a code.
 
-This is the *unshifted* form of MaskGIT: the frame to be predicted is in the input, hidden, together with the action
+This is the *unshifted* form of MaskGIT: the frame to be predicted is in the input, masked, together with the action
 that leads to it, so several sampling steps refine one another. (The authors' released code is shifted: there slot t
 holds frame t and predicts t + 1, and all sampling steps of a single frame see the same input.)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from genie_gym.models.cache import Cache
 from genie_gym.models.heads import OutcomeHeads
+from genie_gym.models.kv_cache import Cache
 from genie_gym.models.maskgit import random_masks
 from genie_gym.models.transformer import Frames, SpaceTimeTransformer, TransformerConfig, with_drafts
-from genie_gym.precision import exactly
+from genie_gym.utils.precision import full_precision
 
 __all__ = ["Dynamics", "DynamicsConfig", "token_distance_cross_entropy"]
 
-Totals = dict[str, tuple[Tensor, Tensor]]  # sums, and the numbers of what was summed
+Totals = dict[str, tuple[Tensor, Tensor]]  # a sum, and the number of its summands
 
 
 @dataclass(frozen=True)
@@ -30,55 +30,63 @@ class DynamicsConfig:
     """Sizes, ablations and training noise of the dynamics.
 
     Attributes:
-        actions: number of discrete actions.
-        dim, blocks, heads, side, window, feeds: as in TransformerConfig.
-        codes, code_dim: of the tokenizer's codebook.
-        token_input: add the projected code to the embedding of each visible token (the paper's token input).
-        tdce: weight of the token distance term of equation 1; 0 leaves plain cross-entropy.
-        changed: extra weight in the loss of tokens whose pixels changed since the previous frame.
-        corrupt: largest share of past tokens replaced at random in training, so that a dream survives its own errors.
-        blind: share of clips trained with a hidden past after some frame, for predicting several frames in one pass.
-        full: share of frames trained with all tokens hidden, as they are in the first sampling step.
-        drop_action: share of actions replaced by none, for prompts that come without actions.
-        outcome: weight of the reward and end losses.
+        num_actions: Number of discrete actions.
+        dim, blocks, heads, side, window, feed_forwards: As in TransformerConfig.
+        codes: Number of codes of the tokenizer.
+        code_dim: Width of a code.
+        token_input: Whether the projected code is added to the embedding of each visible token, as in the paper.
+        tdce: Weight of the token distance term of equation 1; 0 leaves plain cross-entropy.
+        changed_weight: Extra weight in the loss of tokens whose pixels changed since the previous frame.
+        max_corruption: Largest share of past tokens replaced at random in training.
+        masked_past_share: Share of clips trained with a masked past after some frame.
+        fully_masked_share: Share of frames trained with all tokens masked.
+        action_dropout: Share of actions replaced by none in training.
+        outcome_weight: Weight of the reward and termination losses.
     """
 
-    actions: int
+    num_actions: int
     dim: int = 128
     blocks: int = 4
     heads: int = 4
     side: int = 8
     window: int = 8
-    feeds: int = 2
+    feed_forwards: int = 2
     codes: int = 1024
     code_dim: int = 32
     token_input: bool = True
     tdce: float = 1.0
-    changed: float = 4.0
-    corrupt: float = 0.1
-    blind: float = 0.15
-    full: float = 0.5
-    drop_action: float = 0.05
-    outcome: float = 1.0
+    changed_weight: float = 4.0  # a frame's unchanged tokens are easy, and many
+    max_corruption: float = 0.1  # a rollout must survive its own errors
+    masked_past_share: float = 0.15  # for the prediction of several frames in a single pass
+    fully_masked_share: float = 0.5  # as in the first sampling step
+    action_dropout: float = 0.05  # contexts may come without actions
+    outcome_weight: float = 1.0
 
     @property
     def transformer(self) -> TransformerConfig:
+        """Sizes of the transformer."""
         return TransformerConfig(
-            self.dim, self.blocks, self.heads, self.side, self.window, feeds=self.feeds, actions=self.actions
+            self.dim,
+            self.blocks,
+            self.heads,
+            self.side,
+            self.window,
+            feed_forwards=self.feed_forwards,
+            num_actions=self.num_actions,
         )
 
 
 def token_distance_cross_entropy(logits: Tensor, target: Tensor, codes: Tensor, weight: float = 1.0) -> Tensor:
-    """Equation 1: (y^T K) softmax(x) + CE(x, y), for each token, K the cosine distances between codes.
+    """Return equation 1 for each token: (y^T K) softmax(x) + CE(x, y), K the cosine distances between codes.
 
-    With K = 1 - C C^T the first term is 1 - c_y (softmax(x) C): the distance to the code that is expected, which needs
-    no row of K for each token.
+    With K = 1 - C C^T the first term is 1 - c_y (softmax(x) C): the distance to the expected code, which needs no row
+    of K for each token.
 
     Args:
-        logits: float (..., k).
-        target: int64 (...).
-        codes: float (k, c), rows of length 1: C.
-        weight: factor of the distance term.
+        logits: x, float (..., k).
+        target: y, int64 (...).
+        codes: C, float (k, c), rows of length 1.
+        weight: Factor of the distance term.
 
     Returns:
         float (...).
@@ -87,20 +95,20 @@ def token_distance_cross_entropy(logits: Tensor, target: Tensor, codes: Tensor, 
     entropy = -log_probabilities.gather(-1, target.unsqueeze(-1)).squeeze(-1)
     if weight == 0:
         return entropy
-    with exactly(logits.device):
+    with full_precision(logits.device):
         expected = log_probabilities.exp() @ codes
     return entropy + weight * (1 - (codes[target] * expected).sum(-1))
 
 
 class Dynamics(nn.Module):
-    """Predicts the codes of hidden tokens; also reward and end of the step that led to each frame."""
+    """Prediction of the codes of masked tokens, and of reward and termination of the step that led to each frame."""
 
     codebook: Tensor
 
     def __init__(self, config: DynamicsConfig):
         super().__init__()
         self.config = config
-        self.hidden = config.codes  # the token that stands for "not yet known"
+        self.mask_token = config.codes  # stands for a token that is not known yet
         self.embed = nn.Embedding(config.codes + 1, config.dim)
         nn.init.normal_(self.embed.weight, std=0.02)
         self.skip = nn.Linear(config.code_dim, config.dim, bias=False) if config.token_input else None
@@ -110,40 +118,47 @@ class Dynamics(nn.Module):
         self.register_buffer("codebook", torch.zeros(config.codes, config.code_dim))
 
     def adopt_codebook(self, codes: Tensor) -> None:
-        """Copies the tokenizer's unit codes (k, c), which token input and TDCE measure with."""
+        """Copy the tokenizer's codes (k, c), unit rows, which token input and token distances need."""
         self.codebook.copy_(codes)
 
+    def with_new_actions(self, num_actions: int) -> "Dynamics":
+        """Return a copy for other actions: the layers that read them are initialised anew, everything else is kept."""
+        other = Dynamics(replace(self.config, num_actions=num_actions))
+        kept = {name: value for name, value in self.state_dict().items() if ".action." not in name}
+        other.load_state_dict(other.state_dict() | kept)
+        return other.to(self.codebook.device)
+
     def embeddings(self, tokens: Tensor) -> Tensor:
-        """Tokens int64 (..., n), `self.hidden` where not known, to float (..., n, d)."""
+        """Return the embeddings (..., n, d) of tokens int64 (..., n), `mask_token` where masked."""
         x = self.embed(tokens)
         if self.skip is None:
             return x
-        codes = F.pad(self.codebook, (0, 0, 0, 1))  # the hidden token has no content to add
+        codes = F.pad(self.codebook, (0, 0, 0, 1))  # the mask token has no code to add
         return x + self.skip(codes[tokens])
 
     def one_hot(self, actions: Tensor) -> Tensor:
-        """Actions int64 (...), -1 for none, to float (..., actions); zeros for none."""
-        known = actions >= 0
-        return F.one_hot(actions.clamp(min=0), self.config.actions).to(self.embed.weight.dtype) * known.unsqueeze(-1)
+        """Return one-hot actions (..., num_actions) of actions int64 (...); zeros for -1, no action."""
+        known = (actions >= 0).unsqueeze(-1)
+        return F.one_hot(actions.clamp(min=0), self.config.num_actions).to(self.embed.weight.dtype) * known
 
     def features(self, past: Tensor, drafts: Tensor, actions: Tensor, cache: Cache | None = None) -> Tensor:
-        """Features of the draft, or of the history where there is no draft.
+        """Return features of the draft, or of the history if there is no draft.
 
         Args:
-            past: int64 (b, t, n), history (any t, also 0), to be appended to the cache.
+            past: History, int64 (b, t, n), which is appended to the cache; t may be 0.
             drafts: int64 (b, m, n): m = 1, the frame after the history, or m = 0.
             actions: int64 (b, t + m), the action that led to each frame, -1 for none.
-            cache: frames before these.
+            cache: Cache of the frames before these.
 
         Returns:
-            float (b, 1, n, d), or (b, t, n, d) where m = 0.
+            float (b, 1, n, d), or (b, t, n, d) if m = 0.
         """
         tokens = torch.cat([past, drafts], 1)
         frames = Frames(self.embeddings(tokens), past.shape[1], self.one_hot(actions))
         return self.transformer(frames, cache)
 
     def next_logits(self, tokens: Tensor, actions: Tensor) -> Tensor:
-        """What the model expects of each frame but the first given the real frames before it, in one pass.
+        """Return the logits of each frame but the first, given the real frames before it, in a single pass.
 
         Args:
             tokens: int64 (b, t, n).
@@ -153,78 +168,84 @@ class Dynamics(nn.Module):
             float (b, t - 1, n, k).
         """
         past = tokens[:, :-1]
-        hidden = self.embeddings(torch.full_like(past, self.hidden))
-        features = self.transformer(with_drafts(self.embeddings(past), hidden, self.one_hot(actions)))
+        masked = self.embeddings(torch.full_like(past, self.mask_token))
+        features = self.transformer(with_drafts(self.embeddings(past), masked, self.one_hot(actions)))
         return self.to_logits(features)
 
     def next_frames(self, tokens: Tensor, actions: Tensor) -> Tensor:
-        """The likeliest tokens int64 (b, t, n) of each frame by `next_logits`; the first frame is kept."""
+        """Return the likeliest tokens int64 (b, t, n) of each frame by `next_logits`; the first frame is kept."""
         predicted = self.next_logits(tokens, actions).argmax(-1)
         return torch.cat([tokens[:, :1], predicted], 1)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss on the hidden tokens of a draft of every frame but the first, and on rewards and ends.
+        """Return the loss on masked tokens of every frame but the first, and on rewards and terminations.
 
         Args:
             batch: "tokens" int64 (b, t, n); "actions" int64 (b, t), the action that led to each frame, -1 for none;
-                "rewards" float (b, t); "ends" bool (b, t); "changed" bool (b, t, n), tokens over changed pixels.
+                "rewards" float (b, t); "terminated" bool (b, t); "changed" bool (b, t, n), tokens over changed pixels.
 
         Returns:
-            scalar loss and scalars "cross_entropy", "accuracy", "accuracy_changed", "reward", "end".
+            Scalar loss and scalars "cross_entropy", "accuracy", "accuracy_changed", "reward", "termination".
         """
         loss, totals = self.loss_and_totals(batch)
         return loss, {name: total / count.clamp(min=1) for name, (total, count) in totals.items()}
 
     def loss_and_totals(self, batch: dict[str, Tensor]) -> tuple[Tensor, Totals]:
-        """As `forward`, but each figure as a sum and the number of tokens or frames in it.
+        """Return the loss, and each metric as a sum and the number of tokens or frames in it.
 
-        Batches hold different numbers of hidden and of changed tokens: a figure over many of them is the sum of the
+        Batches hold different numbers of masked and of changed tokens: a metric over many of them is the sum of the
         sums over that of the numbers, not the mean of the means.
         """
-        past, blind = self._noisy_past(batch["tokens"])
-        # There is nothing to predict the first frame from, and nothing that the last one is the past of.
-        tokens, rewards, ends, changed = (batch[name][:, 1:] for name in ("tokens", "rewards", "ends", "changed"))
-        masks = random_masks(tokens.shape[:2], tokens.shape[2], self.config.full, tokens.device)
-        masks = masks | blind[:, 1:]  # where the past is hidden, so is the frame
-        actions = self._dropped(batch["actions"])
-        drafts = tokens.masked_fill(masks, self.hidden)
+        c, past, past_masks = self.config, *self._noisy_past(batch["tokens"])
+        # The first frame cannot be predicted, and the last one is the past of no other.
+        tokens, rewards, terminated, changed = (
+            batch[name][:, 1:] for name in ("tokens", "rewards", "terminated", "changed")
+        )
+        masks = random_masks(tokens.shape[:2], tokens.shape[2], c.fully_masked_share, tokens.device)
+        masks = masks | past_masks[:, 1:]  # a frame that is masked as past is masked as draft
+        actions = self._with_dropout(batch["actions"])
+        drafts = tokens.masked_fill(masks, self.mask_token)
         frames = with_drafts(self.embeddings(past[:, :-1]), self.embeddings(drafts), self.one_hot(actions))
         features = self.transformer(frames)
         logits = self.to_logits(features)
-        losses = token_distance_cross_entropy(logits, tokens, self.codebook, self.config.tdce)
-        weight = (masks * (1 + self.config.changed * changed)).float()
-        reward, end = self.heads.loss(features, rewards, ends)
-        loss = (weight * losses).sum() / weight.sum().clamp(min=1) + self.config.outcome * (reward + end)
-        return loss, self._scores(logits.detach(), tokens, masks, changed, reward, end)
+        losses = token_distance_cross_entropy(logits, tokens, self.codebook, c.tdce)
+        weight = (masks * (1 + c.changed_weight * changed)).float()
+        reward, termination = self.heads.loss(features, rewards, terminated)
+        loss = (weight * losses).sum() / weight.sum().clamp(min=1) + c.outcome_weight * (reward + termination)
+        outcomes = {"reward": reward.detach(), "termination": termination.detach()}
+        return loss, _totals(logits.detach(), tokens, masks, changed) | _frame_totals(outcomes, tokens)
 
     def _noisy_past(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """The past as a dream has it: a share of tokens wrong; in some clips hidden from a random frame on."""
+        """The past as in a rollout, some tokens wrong, in some clips masked from a random frame on; and the masks."""
         b, t, n = tokens.shape
         c, device = self.config, tokens.device
         if not self.training:
             return tokens, torch.zeros_like(tokens, dtype=torch.bool)
-        wrong = torch.rand(b, t, n, device=device) < torch.rand(b, 1, 1, device=device) * c.corrupt
+        wrong = torch.rand(b, t, n, device=device) < torch.rand(b, 1, 1, device=device) * c.max_corruption
         past = torch.where(wrong, torch.randint(c.codes, tokens.shape, device=device), tokens)
         first = torch.randint(2, t + 1, (b, 1, 1), device=device)
-        blind = (torch.rand(b, 1, 1, device=device) < c.blind) & (torch.arange(t, device=device)[:, None] >= first)
-        blind = blind.expand(b, t, n)
-        return past.masked_fill(blind, self.hidden), blind
+        chosen = torch.rand(b, 1, 1, device=device) < c.masked_past_share
+        masks = (chosen & (torch.arange(t, device=device)[:, None] >= first)).expand(b, t, n)
+        return past.masked_fill(masks, self.mask_token), masks
 
-    def _dropped(self, actions: Tensor) -> Tensor:
+    def _with_dropout(self, actions: Tensor) -> Tensor:
         if not self.training:
             return actions
-        return actions.masked_fill(torch.rand(actions.shape, device=actions.device) < self.config.drop_action, -1)
+        return actions.masked_fill(torch.rand(actions.shape, device=actions.device) < self.config.action_dropout, -1)
 
-    @staticmethod
-    def _scores(logits: Tensor, tokens: Tensor, hidden: Tensor, changed: Tensor, reward: Tensor, end: Tensor) -> Totals:
-        moving = hidden & changed
-        right = logits.argmax(-1) == tokens
-        entropy = F.cross_entropy(rearrange(logits, "b t n k -> (b t n) k").float(), tokens.flatten(), reduction="none")
-        frames = torch.tensor(tokens[..., 0].numel())
-        return {
-            "cross_entropy": ((entropy * hidden.flatten()).sum(), hidden.sum()),
-            "accuracy": ((right & hidden).sum(), hidden.sum()),
-            "accuracy_changed": ((right & moving).sum(), moving.sum()),
-            "reward": (reward.detach() * frames, frames),
-            "end": (end.detach() * frames, frames),
-        }
+
+def _totals(logits: Tensor, tokens: Tensor, masked: Tensor, changed: Tensor) -> Totals:
+    moving = masked & changed
+    correct = logits.argmax(-1) == tokens
+    entropy = F.cross_entropy(rearrange(logits, "b t n k -> (b t n) k").float(), tokens.flatten(), reduction="none")
+    return {
+        "cross_entropy": ((entropy * masked.flatten()).sum(), masked.sum()),
+        "accuracy": ((correct & masked).sum(), masked.sum()),
+        "accuracy_changed": ((correct & moving).sum(), moving.sum()),
+    }
+
+
+def _frame_totals(means: dict[str, Tensor], tokens: Tensor) -> Totals:
+    """Means over the frames of tokens (b, t, n)."""
+    frames = torch.tensor(tokens[..., 0].numel())
+    return {name: (mean * frames, frames) for name, mean in means.items()}

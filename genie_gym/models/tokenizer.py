@@ -1,4 +1,4 @@
-"""The video tokenizer: frames to codes and back, causally in time (paper section 4, ST-ViViT with a VQ bottleneck).
+"""The video tokenizer: frames to tokens and back, causal in time (paper section 4, ST-ViViT with a VQ bottleneck).
 
 Shapes: b clips, t frames, n = side * side tokens a frame, d width, c width of a code.
 """
@@ -9,8 +9,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from genie_gym.models.cache import Cache
 from genie_gym.models.codebook import Codebook, warming_up
+from genie_gym.models.kv_cache import Cache
 from genie_gym.models.transformer import SpaceTimeTransformer, TransformerConfig, history
 
 __all__ = ["Tokenizer", "TokenizerConfig"]
@@ -21,17 +21,16 @@ class TokenizerConfig:
     """Sizes and loss weights of the tokenizer.
 
     Attributes:
-        size: side of a frame in pixels.
-        patch: side of a patch in pixels; a frame has (size / patch)^2 tokens.
-        dim, heads, window, feeds: as in TransformerConfig, for encoder and decoder.
-        encoder_blocks, decoder_blocks: depth.
-        codes: size of the codebook.
-        code_dim: width of a code; small, so that nearest neighbours mean something.
-        commitment: weight of the commitment loss.
-        moving: extra weight in the loss of pixels that differ from the clip's median; whole-frame error forgives a
-            vanished sprite on a plain background.
-        warmup: steps trained without quantisation, but no more than a fifth of the fit; the codebook then starts at
-            real encodings.
+        size: Side of a frame in pixels.
+        patch: Side of a patch in pixels; a frame has (size / patch)^2 tokens.
+        dim, heads, window, feed_forwards: As in TransformerConfig, for encoder and decoder.
+        encoder_blocks: Blocks of the encoder.
+        decoder_blocks: Blocks of the decoder.
+        codes: Number of codes.
+        code_dim: Width of a code.
+        commitment_weight: Weight of the commitment loss.
+        moving_weight: Extra weight in the loss of pixels that differ from the clip's median.
+        warmup: Steps trained without quantisation, but no more than a fifth of the training.
     """
 
     size: int = 64
@@ -39,14 +38,14 @@ class TokenizerConfig:
     dim: int = 128
     heads: int = 4
     window: int = 8
-    feeds: int = 2
+    feed_forwards: int = 2
     encoder_blocks: int = 2
     decoder_blocks: int = 2
     codes: int = 1024
-    code_dim: int = 32
-    commitment: float = 0.25
-    moving: float = 4.0
-    warmup: int = 300
+    code_dim: int = 32  # small, so that nearest neighbours mean something
+    commitment_weight: float = 0.25
+    moving_weight: float = 4.0  # whole-frame error forgives a vanished sprite on a plain background
+    warmup: int = 300  # the codebook then starts at real encodings
 
     @property
     def side(self) -> int:
@@ -54,8 +53,15 @@ class TokenizerConfig:
         return self.size // self.patch
 
     def transformer(self, blocks: int, time_first: bool) -> TransformerConfig:
+        """Return the sizes of the encoder or of the decoder."""
         return TransformerConfig(
-            self.dim, blocks, self.heads, self.side, self.window, feeds=self.feeds, time_first=time_first
+            self.dim,
+            blocks,
+            self.heads,
+            self.side,
+            self.window,
+            feed_forwards=self.feed_forwards,
+            time_first=time_first,
         )
 
 
@@ -78,37 +84,45 @@ class Tokenizer(nn.Module):
         self.register_buffer("steps", torch.tensor(0))
 
     def encode(self, frames: Tensor) -> Tensor:
-        """Float frames (b, t, 3, size, size) in [0, 1] to int64 tokens (b, t, n)."""
+        """Return the tokens int64 (b, t, n) of frames float (b, t, 3, size, size) in [0, 1]."""
         return self.codebook(self._encodings(frames))[1]
 
     def decode(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
-        """Tokens (b, t, n) to float frames (b, t, 3, size, size), not clipped; with a cache, continuing its clips."""
+        """Return the frames of tokens (b, t, n).
+
+        Args:
+            tokens: int64 (b, t, n).
+            cache: Cache of the clips that these frames continue, if any.
+
+        Returns:
+            float (b, t, 3, size, size), not clipped.
+        """
         return self._pixels(self.codebook.codes[tokens], cache)
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Reconstruction loss and its parts.
+        """Return the reconstruction loss and metrics.
 
         Args:
-            batch: "frames", float (b, t, 3, size, size) in [0, 1]; "progress", float (), how much of the fit lies
-                behind (0 to 1), 0 if left out.
+            batch: "frames", float (b, t, 3, size, size) in [0, 1]; "progress", float (), the share of the training that
+                is done, 0 if left out.
 
         Returns:
-            scalar loss, and scalars "mse" (whole frame), "commitment", "codes" (different codes in this batch).
+            Scalar loss, and scalars "mse" (whole frame), "commitment", "codes" (different codes in this batch).
         """
         frames = batch["frames"]
         warm = self.training and warming_up(batch, self.steps, self.config.warmup, share=0.2)
         codes, tokens, commitment = self.codebook(self._encodings(frames), warm)
         self.steps += int(self.training)
         weighted, error = self.reconstruction_loss(self._pixels(codes), frames)
-        loss = weighted + self.config.commitment * commitment
+        loss = weighted + self.config.commitment_weight * commitment
         used = torch.bincount(tokens.flatten(), minlength=self.config.codes).count_nonzero()
         return loss, {"mse": error, "commitment": commitment.detach(), "codes": used.float()}
 
-    def reconstruction_loss(self, seen: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Squared error of float frames (b, t, 3, size, size): with extra weight on moving pixels, and plain."""
-        error = (seen - frames).float().square()
+    def reconstruction_loss(self, decoded: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the squared error of decoded frames (b, t, 3, size, size): weighted for moving pixels, and plain."""
+        error = (decoded - frames).float().square()
         moving = (frames - frames.median(1, keepdim=True).values).abs().amax(2, keepdim=True) > 0.02
-        return ((1 + self.config.moving * moving) * error).mean(), error.mean().detach()
+        return ((1 + self.config.moving_weight * moving) * error).mean(), error.mean().detach()
 
     def _encodings(self, frames: Tensor) -> Tensor:
         p = self.config.patch

@@ -1,11 +1,11 @@
-"""The causal space-time transformer (Xu et al. 2020) that every part of the world model is made of.
+"""The causal space-time transformer (Xu et al. 2020) that all parts of the world model are built from.
 
 Shapes: b clips, t frames, n tokens a frame (a grid of side x side), d width, h heads, e width of a head.
 
-A clip has *history* frames, which see the frames before them, and may have *draft* frames beside them: guesses of
-the frames that follow the last of the history frames, one each, which see the history strictly before their place in
-time and themselves, and which no other frame sees. Training predicts all frames of a clip but the first as drafts at
-once, each from a clean past; a dream keeps one draft and a cache of the history. It is the same arithmetic, so what is
+A clip has *history* frames, which attend to the frames before them, and may have *draft* frames: partly masked versions
+of later frames, one for each point in time, which attend to the history strictly before their time and to themselves,
+and which no other frame attends to. Training predicts all frames of a clip but the first as drafts in a single pass,
+each from a clean past; a rollout keeps one draft and a cache of the history. Both are the same arithmetic, so what is
 trained is what is stepped.
 """
 
@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from genie_gym.errors import ConfigError
-from genie_gym.models.cache import BlockCache, Cache
+from genie_gym.models.kv_cache import BlockCache, Cache
 
 Memory = tuple[BlockCache, Tensor] | None  # and the number of the first new frame
-FEW, SHORT = 4, 15  # queries, or fewer, that a CPU's fused attention is slow with: in float32, in bfloat16
+FEW, SHORT = 4, 15  # largest numbers of queries with which a CPU's fused attention is slow: in float32, in bfloat16
 
 __all__ = ["Frames", "SpaceTimeTransformer", "TransformerConfig", "alibi_slopes", "recompute_activations"]
 
@@ -31,20 +31,20 @@ class TransformerConfig:
     """Sizes of one space-time transformer.
 
     Attributes:
-        dim: width of a token.
-        blocks: number of blocks, each with spatial and temporal attention.
-        heads: attention heads; must divide `dim`.
-        side: tokens along one edge of a frame.
-        window: frames that temporal attention sees, the current one included. A dream can go on without end because
-            older frames leave the window in training as they do in the dream.
-        expansion: hidden width of the feed-forward layers over `dim`, counted before gating.
-        feeds: feed-forward layers in a block: 2, after space and after time, as in the paper; or 1, at its end, as in
-            Genie (Bruce et al. 2024), which left the other out to spend its cost elsewhere.
-        actions: size of the one-hot action concatenated to the input of every feed-forward layer; 0 for none.
-        time_first: temporal before spatial attention, as the paper's decoder has it.
+        dim: Width of a token.
+        blocks: Number of blocks, each with spatial and temporal attention.
+        heads: Attention heads; must divide `dim`.
+        side: Tokens along one edge of a frame.
+        window: Frames that temporal attention covers, the current one included. Rollouts can be of any length because
+            older frames leave the window in training as they do in a rollout.
+        expansion: Inner width of the feed-forward layers relative to `dim`, counted before gating.
+        feed_forwards: Feed-forward layers in a block: 2, after space and after time, as in the paper; or 1, at its end,
+            as in Genie (Bruce et al. 2024), which spends the cost of the other one elsewhere.
+        num_actions: Size of the one-hot action concatenated to the input of every feed-forward layer; 0 for none.
+        time_first: Whether temporal attention comes before spatial attention, as in the paper's decoder.
 
     Raises:
-        ConfigError: a size that no transformer has.
+        ConfigError: A size is impossible.
     """
 
     dim: int = 128
@@ -53,12 +53,12 @@ class TransformerConfig:
     side: int = 8
     window: int = 8
     expansion: float = 2.0
-    feeds: int = 2
-    actions: int = 0
+    feed_forwards: int = 2
+    num_actions: int = 0
     time_first: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("dim", "blocks", "heads", "side", "window", "feeds"):
+        for name in ("dim", "blocks", "heads", "side", "window", "feed_forwards"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ConfigError(f"{name} must be a whole number, 1 or more; got {value!r}")
@@ -68,13 +68,14 @@ class TransformerConfig:
 
 @dataclass
 class Frames:
-    """History frames followed by draft frames, with what conditions them.
+    """History frames followed by draft frames, and their actions.
 
     Attributes:
-        tokens: float (b, t, n, d), `history` frames first, then drafts: the last of the frame after the history, the
-            one before it of the last history frame, and so on; one may follow no history at all but a cache.
-        history: how many of the t frames are history.
-        actions: float (b, t, actions), one-hot action that led to each frame, zeros for none; None if unconditioned.
+        tokens: float (b, t, n, d), `history` frames first, then drafts: the last one of the frame after the history,
+            the one before it of the last history frame, and so on. The history may be empty if there is a cache.
+        history: How many of the t frames are history.
+        actions: float (b, t, num_actions), one-hot action that led to each frame, zeros for none; None if the
+            transformer has no actions.
     """
 
     tokens: Tensor
@@ -83,22 +84,22 @@ class Frames:
 
     @property
     def drafts(self) -> int:
-        """How many of the t frames are drafts."""
+        """Number of drafts among the t frames."""
         return self.tokens.shape[1] - self.history
 
     def times(self) -> Tensor:
-        """Each frame's place in time relative to the first frame that is not in the cache: int64 (t,)."""
-        places = torch.arange(self.history + 1, device=self.tokens.device)
-        return torch.cat([places[:-1], places[len(places) - self.drafts :]])
+        """Return each frame's time relative to the first frame that is not in the cache, int64 (t,)."""
+        times = torch.arange(self.history + 1, device=self.tokens.device)
+        return torch.cat([times[:-1], times[len(times) - self.drafts :]])
 
 
 def alibi_slopes(heads: int) -> Tensor:
-    """Geometric slopes 2^(-8 i / heads), i = 1 .. heads (Press et al. 2022)."""
+    """Return geometric slopes 2^(-8 i / heads), i = 1 .. heads (Press et al. 2022)."""
     return 2.0 ** (-8.0 * torch.arange(1, heads + 1) / heads)
 
 
 class PositionEncodingGenerator(nn.Module):
-    """Depthwise 3x3x3 convolution over the token grid, causal in time (Chu et al. 2023), added to its input."""
+    """A depthwise 3x3x3 convolution over the token grid, causal in time (Chu et al. 2023), added to its input."""
 
     def __init__(self, dim: int, side: int):
         super().__init__()
@@ -108,39 +109,43 @@ class PositionEncodingGenerator(nn.Module):
         nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]  # there is one
 
     def forward(self, frames: Frames, tail: Tensor) -> tuple[Tensor, Tensor]:
-        """Encodes the frames after the two in tail (b, 2, n, d); returns the sum (b, t, n, d) and the next tail."""
+        """Encode the frames that follow the two in tail (b, 2, n, d).
+
+        Returns:
+            The sum of input and encoding (b, t, n, d), and the tail of the next frames.
+        """
         x, history = frames.tokens, frames.history
-        everything = torch.cat([tail, x], 1)  # (b, 2 + t, n, d)
-        past = everything[:, : 2 + history]
+        extended = torch.cat([tail, x], 1)  # (b, 2 + t, n, d)
+        past = extended[:, : 2 + history]
         if torch.is_grad_enabled() or frames.drafts > 1:
             encoded = self._by_slices(frames, past)
         else:  # a single draft follows the history as one more frame would
-            grid = rearrange(everything, "b t (h w) d -> b d t h w", h=self.side)
+            grid = rearrange(extended, "b t (h w) d -> b d t h w", h=self.side)
             encoded = rearrange(self.conv(grid), "b d t h w -> b t (h w) d")
         return x + encoded, past[:, -2:]
 
     def _by_slices(self, frames: Frames, past: Tensor) -> Tensor:
-        """The kernel's three slices in time, each convolved with whole frames, and their sum (b, t, n, d).
+        """The sum (b, t, n, d) of the kernel's three slices in time, each a convolution of whole frames.
 
-        A draft shares with the history frame in its place what the two frames before bring; `past` begins with those
-        before the first (b, 2 + history, n, d). It is the same sum as the convolution in three dimensions, whose
-        backward pass has no fast kernel on a CPU: this one takes less than half the time in float32, a seventh in
-        bfloat16.
+        A draft shares the terms of the two frames before with the history frame of the same time; `past` (b, 2 +
+        history, n, d) begins with the two frames before the first. The sum is that of the three-dimensional
+        convolution, whose backward pass has no fast kernel on a CPU: this one takes less than half the time in float32,
+        a seventh in bfloat16.
         """
-        before = self._slice(past, 0)[:, :-1] + self._slice(past, 1)[:, 1:]  # of each history frame, and the next one
+        before = self._slice(past, 0)[:, :-1] + self._slice(past, 1)[:, 1:]  # for each history frame, and the next one
         own, drafts = before[:, :-1], before[:, before.shape[1] - frames.drafts :]
         return self._slice(frames.tokens, 2) + (torch.cat([own, drafts], 1) if frames.drafts else own)
 
-    def _slice(self, x: Tensor, place: int) -> Tensor:
-        """(b, t, n, d) to the same, convolved with the kernel's slice of this place in time."""
-        b, weight = x.shape[0], self.conv.weight[:, :, place]
-        bias = self.conv.bias if place == 2 else None
+    def _slice(self, x: Tensor, index: int) -> Tensor:
+        """Frames (b, t, n, d) convolved with one of the kernel's slices in time."""
+        b, weight = x.shape[0], self.conv.weight[:, :, index]
+        bias = self.conv.bias if index == 2 else None
         grid = rearrange(x, "b t (h w) d -> (b t) d h w", h=self.side)
         return rearrange(F.conv2d(grid, weight, bias, padding=1, groups=len(weight)), "(b t) d h w -> b t (h w) d", b=b)
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention within each frame, or over time at each place of the grid."""
+    """Multi-head self-attention within each frame, or over time at each position of the grid."""
 
     def __init__(self, dim: int, heads: int):
         super().__init__()
@@ -153,23 +158,31 @@ class Attention(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def space(self, x: Tensor) -> Tensor:
-        """x (b, t, n, d): every token sees its own frame."""
+        """Let every token of x (b, t, n, d) attend to its own frame."""
         b = x.shape[0]
         q, k, v = rearrange(self.qkv(self.norm(x)), "b t n (c h e) -> c (b t) h n e", c=3, h=self.heads)
         return x + self.out(rearrange(_attend(q, k, v), "(b t) h n e -> b t n (h e)", b=b))
 
     def time(self, x: Tensor, bias: Tensor, history: int, memory: Memory, unused: int = 0) -> Tensor:
-        """x (b, t, n, d): every token sees its own place in the frames that `bias` (b or 1, h, t, keys) lets it see.
+        """Let every token attend to its own position in other frames.
 
-        The first `unused` frames are only looked at: (b, t - unused, n, d) comes back.
+        Args:
+            x: float (b, t, n, d).
+            bias: Added to the attention scores, float (b or 1, h, t, keys); minus infinity hides a frame.
+            history: How many of the frames are history.
+            memory: Keys and values of earlier frames, and the number of the first new frame.
+            unused: Number of first frames that are attended to but whose results nobody needs.
+
+        Returns:
+            float (b, t - unused, n, d).
         """
         b, n = x.shape[0], x.shape[2]
         qkv = rearrange(self.qkv(self.norm(x)), "b t n (c h e) -> c b n h t e", c=3, h=self.heads)
-        seen = qkv[1:] if memory is None else memory[0].extend(qkv[1:], history, memory[1])
+        keys_values = qkv[1:] if memory is None else memory[0].extend(qkv[1:], history, memory[1])
         bias = bias[:, :, unused:]
         if bias.shape[0] > 1:
             bias = repeat(bias, "b h t k -> (b n) h t k", n=n)
-        q, keys, values = (rearrange(z, "b n h t e -> (b n) h t e") for z in (qkv[0, ..., unused:, :], *seen))
+        q, keys, values = (rearrange(z, "b n h t e -> (b n) h t e") for z in (qkv[0, ..., unused:, :], *keys_values))
         y = _attend(q, keys, values, bias.to(q.dtype))
         return x[:, unused:] + self.out(rearrange(y, "(b n) h t e -> b t n (h e)", b=b))
 
@@ -190,9 +203,9 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tens
 def _fused_is_slow(q: Tensor) -> bool:
     """Whether plain matrix products are faster than the CPU's fused attention.
 
-    It pads its queries: in bfloat16 it takes twice as long with 2 to 8 of them, half as long again with 12, and is the
-    faster one from 16 on. And its backward pass in bfloat16 uses none of the instructions for it: ten times slower
-    where frames have 64 tokens, twice where they have 256.
+    Fused attention pads its queries: in bfloat16 it takes twice as long with 2 to 8 of them, half as long again with
+    12, and is faster from 16 on. Its backward pass in bfloat16 does not use the CPU's instructions for it: it is ten
+    times slower with 64 tokens a frame, twice with 256.
     """
     bfloat16 = q.dtype == torch.bfloat16
     backward = torch.is_grad_enabled() and bfloat16
@@ -200,15 +213,15 @@ def _fused_is_slow(q: Tensor) -> bool:
 
 
 class FeedForward(nn.Module):
-    """Gated feed-forward layer (GEGLU, Shazeer 2020) on the tokens with the frame's action concatenated."""
+    """A gated feed-forward layer (GEGLU, Shazeer 2020) on the tokens with the frame's action concatenated."""
 
-    def __init__(self, dim: int, expansion: float, actions: int):
+    def __init__(self, dim: int, expansion: float, num_actions: int):
         super().__init__()
         hidden = int(dim * expansion)
         self.norm = nn.LayerNorm(dim)
         self.inner = nn.Linear(dim, 2 * hidden)
-        # Linear(concat(x, a)) = W x + V a; keeping V apart spares copying the action to all n tokens of a frame.
-        self.action = nn.Linear(actions, 2 * hidden, bias=False) if actions else None
+        # Linear(concat(x, a)) = W x + V a; a separate V spares copying the action to all n tokens of a frame.
+        self.action = nn.Linear(num_actions, 2 * hidden, bias=False) if num_actions else None
         self.out = nn.Linear(hidden, dim)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
@@ -222,8 +235,7 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Position encoding and attention in space, then the same over time (or time first), feed-forward after both or
-    at the end."""
+    """Position encoding and attention in space, then over time, or in the other order, and feed-forward layers."""
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
@@ -231,31 +243,31 @@ class Block(nn.Module):
         self.encoding = nn.ModuleList(PositionEncodingGenerator(config.dim, config.side) for _ in range(2))
         self.space = Attention(config.dim, config.heads)
         self.time = Attention(config.dim, config.heads)
-        feeds = (FeedForward(config.dim, config.expansion, config.actions) for _ in range(config.feeds))
-        self.feed = nn.ModuleList(feeds)
+        feed = (FeedForward(config.dim, config.expansion, config.num_actions) for _ in range(config.feed_forwards))
+        self.feed = nn.ModuleList(feed)
 
     def forward(self, frames: Frames, bias: Tensor, memory: Memory, unused: int = 0) -> Tensor:
-        """Tokens (b, t - unused, n, d): nobody asks what becomes of the first `unused` frames."""
+        """Return tokens (b, t - unused, n, d); the results of the first `unused` frames are not needed."""
         x, actions = frames.tokens, frames.actions
         for i in range(2):
             tail = x.new_zeros(x.shape[0], 2, *x.shape[2:]) if memory is None else memory[0].tails[i]
             x, newest = self.encoding[i](replace(frames, tokens=x), tail)
             if memory is not None and frames.history:
                 tail.copy_(newest)
-            drop = unused if i == 1 else 0  # from here on others see of a frame only its keys and values
+            drop = unused if i == 1 else 0  # after this, other frames need only keys and values of a frame
             in_time = (i == 0) == self.time_first
             x = self.time.time(x, bias, frames.history, memory, drop) if in_time else self.space.space(x[:, drop:])
-            feed = i - 2 + len(self.feed)  # the last layer stands at the end
+            feed = i - 2 + len(self.feed)  # the last layer is at the end of the block
             if feed >= 0:
                 x = self.feed[feed](x, None if actions is None else actions[:, drop:])
         return x
 
 
 class SpaceTimeTransformer(nn.Module):
-    """A stack of blocks over frames of tokens; see the module's docstring for history, drafts and the cache.
+    """A stack of blocks over frames of tokens. The module's docstring explains history and drafts.
 
     Attributes:
-        recompute: see `recompute_activations`.
+        recompute: Whether activations are recomputed, see `recompute_activations`.
     """
 
     slopes: Tensor
@@ -270,14 +282,15 @@ class SpaceTimeTransformer(nn.Module):
         self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
 
     def forward(self, frames: Frames, cache: Cache | None = None) -> Tensor:
-        """Runs all blocks; with a cache, the history frames are appended to it.
+        """Run all blocks, and append the history frames to the cache if there is one.
 
         Args:
-            frames: history and draft frames.
-            cache: what earlier calls left behind; None when the clip begins with these frames.
+            frames: History and draft frames.
+            cache: Cache of the frames before these; None if the clip begins with these frames.
 
         Returns:
-            float (b, drafts, n, d), normalised; (b, t, n, d), the history, where there are no drafts.
+            Normalised features of the drafts, float (b, drafts, n, d), or of the history if there are no drafts,
+            float (b, t, n, d).
         """
         bias = self.bias(frames, cache)
         tokens = frames.tokens + self.position
@@ -294,45 +307,48 @@ class SpaceTimeTransformer(nn.Module):
         return self.norm(tokens)
 
     def bias(self, frames: Frames, cache: Cache | None) -> Tensor:
-        """ALiBi penalties, minus infinity where a frame must not look: float (b or 1, heads, t, keys)."""
-        times, places = frames.times(), torch.arange(frames.tokens.shape[1], device=self.slopes.device)
+        """Return ALiBi penalties, minus infinity for hidden frames: float (b or 1, heads, t, keys)."""
+        times, indices = frames.times(), torch.arange(frames.tokens.shape[1], device=self.slopes.device)
         key_times = times[None] if cache is None else cache.times(times, frames.history)  # (b or 1, keys)
         keys = key_times.shape[1]
-        key_places = torch.arange(keys, device=places.device) - keys + len(times)  # the last keys are the drafts
-        draft, key_draft = places >= frames.history, key_places >= frames.history
+        key_indices = torch.arange(keys, device=indices.device) - keys + len(times)  # the last keys are the drafts
+        draft, key_draft = indices >= frames.history, key_indices >= frames.history
         age = times[None, :, None] - key_times[:, None, :]  # (b or 1, t, keys)
-        # History sees history up to itself; a draft sees what came before it, and itself.
+        # History attends to history up to itself; a draft to the history before it, and to itself.
         visible = (age >= draft[:, None].long()) & (age < self.config.window) & ~key_draft
-        visible = visible | (key_draft & (places[:, None] == key_places))
+        visible = visible | (key_draft & (indices[:, None] == key_indices))
         penalty = -self.slopes[:, None, None] * age[:, None].to(self.slopes.dtype)
         return penalty.masked_fill(~visible[:, None], float("-inf"))
 
     def new_cache(self, batch: int) -> Cache:
-        """An empty cache for `batch` clips on the device of the weights, in their precision or autocast's."""
+        """Return an empty cache for `batch` clips on the device of the weights, in their precision or autocast's."""
         c = self.config
         return Cache.empty(batch, c.blocks, c.side**2, c.heads, c.dim, c.window, like=self.position)
 
 
 def recompute_activations(module: nn.Module, on: bool = True) -> None:
-    """Spares memory in training: what happens inside a block is not kept for the backward pass but done again there,
-    one forward pass more. Holds for all transformers within `module`."""
+    """Set whether the transformers in a module recompute the activations of their blocks in the backward pass.
+
+    This spares memory in training and takes one more forward pass.
+    """
     for part in module.modules():
         if isinstance(part, SpaceTimeTransformer):
             part.recompute = on
 
 
 def history(tokens: Tensor, actions: Tensor | None = None) -> Frames:
-    """All frames as history: the plain causal pass."""
+    """Return frames that are all history, for the plain causal pass."""
     return Frames(tokens, tokens.shape[1], actions)
 
 
 def with_drafts(tokens: Tensor, drafts: Tensor, actions: Tensor | None = None) -> Frames:
-    """History and drafts of the frames that follow its last m, in one pass.
+    """Return a history and drafts of the frames that follow its last m frames.
 
     Args:
-        tokens: float (b, t, n, d), the history.
+        tokens: History, float (b, t, n, d).
         drafts: float (b, m, n, d), m <= t.
-        actions: float (b, t + 1, actions), one-hot action that led to each frame of the history and to the one after.
+        actions: float (b, t + 1, num_actions), one-hot action that led to each frame of the history and to the next
+            one.
     """
     t, m = tokens.shape[1], drafts.shape[1]
     actions = None if actions is None else torch.cat([actions[:, :t], actions[:, t + 1 - m :]], 1)

@@ -1,4 +1,4 @@
-"""How unsure a model is of a frame's tokens (paper section 4, equations 2 to 4).
+"""Uncertainty of a model about a frame's tokens (paper section 4, equations 2 to 4).
 
 Pure functions. Shapes: n tokens a frame, k codes.
 """
@@ -12,26 +12,26 @@ __all__ = ["token_entropy", "top_mean"]
 
 
 def token_entropy(logits: Tensor) -> Tensor:
-    """Equation 2: the entropy of each token's distribution over the k codes, 2 H / ln k.
+    """Return equation 2, the entropy of each token's distribution over the k codes, as 2 H / ln k.
 
-    The paper prints the sum without its sign and over N_e; the range it states, 0 to 2, is that of this.
+    The paper prints the sum without its sign and over N_e; the range it states, 0 to 2, is that of this formula.
 
     Args:
         logits: float (..., k).
 
     Returns:
-        float32 (...), 0 where the model is certain, 2 where all codes are equally likely.
+        float32 (...), 0 if the model is certain, 2 if all codes are equally likely.
     """
     probabilities = logits.float().softmax(-1)
     return torch.special.entr(probabilities).sum(-1) * (2 / math.log(logits.shape[-1]))
 
 
 def top_mean(values: Tensor, quantile: float = 0.75) -> Tensor:
-    """Equations 3 and 4: the mean of the values at or above a quantile.
+    """Return equations 3 and 4, the mean of the values at or above a quantile.
 
     Args:
         values: float (..., n).
-        quantile: from 0 (mean of all) to 1 (largest); 0.75 takes the top quarter.
+        quantile: From 0 (mean of all) to 1 (largest value); 0.75 takes the top quarter.
 
     Returns:
         float (...).

@@ -1,6 +1,6 @@
-"""AutoExplore: how unsure the world model is of what it sees next (paper section 4, equations 2 to 4).
+"""AutoExplore: the world model's uncertainty about a future frame (paper section 4, equations 2 to 4).
 
-Shapes: N windows, c context frames, h frames predicted, n tokens a frame, k codes, s side of a frame in pixels.
+Shapes: N windows, c context frames, h predicted frames, n tokens per frame, k codes, s side of a frame in pixels.
 """
 
 import torch
@@ -8,40 +8,39 @@ from einops import rearrange
 from torch import Tensor
 
 from genie_gym.errors import ConfigError
-from genie_gym.frames import to_model
-from genie_gym.models.maskgit import masked_after, settle
+from genie_gym.models.maskgit import num_masked_after, unmask
 from genie_gym.models.uncertainty import token_entropy, top_mean
-from genie_gym.precision import autocast
-from genie_gym.rewards.score import Score
+from genie_gym.rewards.base import Score
+from genie_gym.utils.compile import compile_frozen
+from genie_gym.utils.images import to_model
+from genie_gym.utils.precision import autocast
 from genie_gym.world_model import WorldModel
-from genie_gym.world_model.compiling import compiled
 
 __all__ = ["AutoExplore"]
 
 
 class AutoExplore:
-    """The paper's exploration reward, in [0, 2].
+    """The exploration reward of the paper, in [0, 2].
 
-    The model is given c frames and all actions, and predicts h frames in one pass; the reward of the last of them is
-    the mean entropy of its most uncertain quarter of tokens. Neither that frame nor the others after the context are
-    looked at, so a step's reward is known before the step is done.
+    The model is given c frames and all actions, and predicts h frames in one pass. The reward of the last of them is
+    the mean entropy of its most uncertain quarter of tokens. It does not depend on any real frame after the context,
+    so the reward of a step is known before the step is taken.
 
-    As in training's clips with a hidden past, the frames between context and prediction are in the input, hidden,
-    with the actions that led to them. Weights are frozen; no random number is drawn.
+    As in training clips with a masked past, the frames between context and prediction are masked in the input, which
+    holds the actions that lead to them. The weights are frozen and no random number is drawn.
 
     Args:
-        model: a trained world model.
-        context: c, frames shown. The model was trained to predict several frames ahead from 2 or more.
-        horizon: h, frames predicted; the reward is that of the last.
-        quantile: which tokens count, see `top_mean`.
-        steps: MaskGIT passes over the last frame. From 2 on the surest tokens are settled first, each at its likeliest
-            code, and the entropy of a token is the one it had in the pass that settled it.
-        compile: lets torch compile the scoring, which takes a minute or two at the first score of so many windows, and
-            then half the time: measured with 8 windows of `tiny` on two CPU cores with AMX. Fewer windows than the most
-            so far are filled up.
+        model: A trained world model.
+        context: Number of context frames c. The model is trained to predict several frames ahead from 2 or more.
+        horizon: Number of predicted frames h. The reward is that of the last.
+        quantile: Tokens with an entropy at or above this quantile are averaged; see `top_mean`.
+        sampling_steps: MaskGIT passes over the last frame. From 2 on, the most confident tokens are unmasked first,
+            each as its likeliest code. The entropy of a token is that of the pass before it is unmasked.
+        compile: Compile the scoring with torch. The first score of a larger number of windows takes a minute or two,
+            later ones half the time (8 windows of `tiny` on two CPU cores with AMX). Smaller numbers are padded.
 
     Raises:
-        ConfigError: an option out of range.
+        ConfigError: An option is out of range.
     """
 
     learns = False
@@ -52,38 +51,40 @@ class AutoExplore:
         context: int = 2,
         horizon: int = 3,
         quantile: float = 0.75,
-        steps: int = 1,
+        sampling_steps: int = 1,
         compile: bool = False,
     ):
         window = model.dynamics.config.window
-        if context < 1 or steps < 1:
-            raise ConfigError(f"context and steps must be 1 or more; got {context} and {steps}")
+        if context < 1 or sampling_steps < 1:
+            raise ConfigError(f"context and sampling_steps must be 1 or more; got {context} and {sampling_steps}")
         if not 1 <= horizon < window:
-            raise ConfigError(f"horizon must lie in 1 .. {window - 1}, what this model can look back; got {horizon}")
+            raise ConfigError(
+                f"horizon must lie in 1 .. {window - 1}, within the model's attention window; got {horizon}"
+            )
         if not 0 <= quantile <= 1:
             raise ConfigError(f"quantile must lie in [0, 1]; got {quantile}")
         self.model, self.context, self.window = model, context, context + horizon
-        self.horizon, self.quantile, self.steps = horizon, quantile, steps
-        self._compiled = compiled(self._entropy, model.device, "scoring") if compile else None
-        self._most = 1  # windows scored at once so far
+        self.horizon, self.quantile, self.sampling_steps = horizon, quantile, sampling_steps
+        self._compiled = compile_frozen(self._entropy, model.device, "scoring") if compile else None
+        self._batch_size = 1  # the most windows that were scored together so far
 
     @torch.inference_mode()
     def score(self, frames: Tensor, actions: Tensor) -> Score:
-        """Rewards of the frames that the windows lead to.
+        """Return the rewards of the frames that the windows lead to.
 
         Args:
-            frames: uint8 (N, c or more, s, s, 3), oldest first; those after the c-th are ignored.
-            actions: int64 (N, c - 1 + h), the action taken at each frame of the window but the last.
+            frames: Uint8 (N, c or more, s, s, 3), oldest first. Those after the c-th are ignored.
+            actions: Int64 (N, c - 1 + h), the action taken at each frame of the window except the last.
 
         Returns:
-            reward float32 (N,) and map float32 (N, side, side), both in [0, 2], on the CPU.
+            Reward float32 (N,) and map float32 (N, side, side), both in [0, 2], on the CPU.
 
         Raises:
-            ConfigError: too few frames, or another number of actions.
+            ConfigError: There are too few frames, or the number of actions is wrong.
         """
         if frames.shape[1] < self.context or actions.shape[1] != self.window - 1:
             raise ConfigError(
-                f"a window is {self.context} frames and the {self.window - 1} actions from the first of them on; got "
+                f"a window is {self.context} frames and the {self.window - 1} actions since the first of them; got "
                 f"{frames.shape[1]} frames and {actions.shape[1]} actions"
             )
         side, device = self.model.dynamics.config.side, self.model.device
@@ -92,43 +93,45 @@ class AutoExplore:
         return Score(top_mean(entropy, self.quantile).cpu(), grid.cpu())
 
     def update(self, frames: Tensor, actions: Tensor) -> dict[str, float]:
-        """Nothing: the world model is trained by `genie-gym fit` alone."""
+        """Do nothing: the world model is trained by `genie-gym train`."""
         return {}
 
     def _run(self, frames: Tensor, actions: Tensor) -> Tensor:
-        """`_entropy`, compiled if asked for, and then of as many windows as ever: each number of them compiles anew."""
+        """Return `_entropy`. If compiled, pad to the largest batch so far, as every new batch size compiles again."""
         if self._compiled is None:
             return self._entropy(frames, actions)
         count = len(frames)
-        self._most = max(self._most, count)
-        rows = torch.arange(self._most, device=frames.device).clamp(max=count - 1)
+        self._batch_size = max(self._batch_size, count)
+        rows = torch.arange(self._batch_size, device=frames.device).clamp(max=count - 1)
         return self._compiled(frames[rows], actions[rows])[:count]
 
     def _entropy(self, frames: Tensor, actions: Tensor) -> Tensor:
-        """Entropy of each token of the last frame when it is settled: float32 (N, n)."""
+        """Return the entropy of each token of the last frame in the pass before it is unmasked, float32 (N, n)."""
         with autocast(self.model.dtype, self.model.device):
-            shown = self.model.tokenizer.encode(to_model(frames))  # (N, c, n)
-            led = torch.cat([torch.full_like(actions[:, :1], -1), actions], 1)  # no action led to the first
-            draft = torch.full_like(shown[:, 0], self.model.dynamics.hidden)
-            logits = self._logits(shown, draft, led)
+            context = self.model.tokenizer.encode(to_model(frames))  # (N, c, n)
+            prev_actions = torch.cat(
+                [torch.full_like(actions[:, :1], -1), actions], 1
+            )  # no action leads to the first frame
+            draft = torch.full_like(context[:, 0], self.model.dynamics.mask_token)
+            logits = self._logits(context, draft, prev_actions)
             entropy = token_entropy(logits)
-            hidden = torch.ones_like(draft, dtype=torch.bool)
-            for i in range(1, self.steps):
-                draft, hidden = self._settled(logits, draft, hidden, i)
-                logits = self._logits(shown, draft, led)
-                entropy = torch.where(hidden, token_entropy(logits), entropy)
+            masked = torch.ones_like(draft, dtype=torch.bool)
+            for i in range(1, self.sampling_steps):
+                draft, masked = self._unmask(logits, draft, masked, i)
+                logits = self._logits(context, draft, prev_actions)
+                entropy = torch.where(masked, token_entropy(logits), entropy)
         return entropy
 
-    def _logits(self, shown: Tensor, draft: Tensor, led: Tensor) -> Tensor:
-        """Logits (N, n, k) of the last frame, given shown frames (N, c, n) and its tokens so far (N, n)."""
+    def _logits(self, context: Tensor, draft: Tensor, prev_actions: Tensor) -> Tensor:
+        """Return the logits (N, n, k) of the last frame, given context tokens (N, c, n) and a draft of it (N, n)."""
         dynamics = self.model.dynamics
-        between = torch.full_like(shown[:, :1], dynamics.hidden).expand(-1, self.horizon - 1, -1)
-        features = dynamics.features(torch.cat([shown, between], 1), draft[:, None], led)[:, -1]
+        between = torch.full_like(context[:, :1], dynamics.mask_token).expand(-1, self.horizon - 1, -1)
+        features = dynamics.features(torch.cat([context, between], 1), draft[:, None], prev_actions)[:, -1]
         return dynamics.to_logits(features)
 
-    def _settled(self, logits: Tensor, draft: Tensor, hidden: Tensor, done: int) -> tuple[Tensor, Tensor]:
-        """The draft with the surest of its hidden tokens filled in after `done` passes, and what is still hidden."""
+    def _unmask(self, logits: Tensor, draft: Tensor, masked: Tensor, passes: int) -> tuple[Tensor, Tensor]:
+        """Unmask the most confident tokens of the draft after so many passes; return the draft and its mask."""
         confidence, codes = logits.float().softmax(-1).max(-1)
-        filled = torch.where(hidden, codes, draft)
-        hidden = settle(confidence, hidden, masked_after(done - 1, self.steps, draft.shape[1]))
-        return filled.masked_fill(hidden, self.model.dynamics.hidden), hidden
+        filled = torch.where(masked, codes, draft)
+        masked = unmask(confidence, masked, num_masked_after(passes - 1, self.sampling_steps, draft.shape[1]))
+        return filled.masked_fill(masked, self.model.dynamics.mask_token), masked

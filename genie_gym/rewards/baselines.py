@@ -1,7 +1,8 @@
-"""The rewards AutoExplore is compared with: prediction error of features (paper, table 6) and network distillation.
+"""Baselines of AutoExplore: prediction error of features (paper, table 6) and random network distillation.
 
-Their predictors learn from what the agent does, in `update`; what was seen often pays less and less. Scoring alone
-changes nothing. Shapes: N windows, w frames a window, s side of a frame in pixels, d width of a feature vector.
+Their predictors are trained by `update` on what the agent sees, so that familiar observations are rewarded less and
+less. Scoring alone changes nothing. Shapes: N windows, w frames per window, s side of a frame in pixels, d width of a
+feature vector.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,33 +11,33 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from genie_gym.devices import find_device
 from genie_gym.errors import ConfigError
-from genie_gym.rewards.networks import Autoencoder, ForwardModel, Pictures, encoder
-from genie_gym.rewards.score import Score
+from genie_gym.rewards.base import Score
+from genie_gym.rewards.networks import Autoencoder, ForwardModel, ObservationNormalizer, make_encoder
+from genie_gym.utils.device import find_device
 
-__all__ = ["FEATURES", "FeatureError", "RandomNetworkDistillation"]
+__all__ = ["FEATURES", "FeaturePredictionError", "RandomNetworkDistillation"]
 
 FEATURES = ("random", "vae")
 
 
-class FeatureError(nn.Module):
-    """How wrong a forward model is about the features of the next frame (Burda et al. 2018).
+class FeaturePredictionError(nn.Module):
+    """The error of a forward model that predicts the features of the next frame (Burda et al. 2018).
 
-    The reward is the squared error, averaged over the features: of a network that stays random, or of a variational
-    autoencoder that learns along.
+    The reward is the squared error, averaged over the features. These come from a fixed random network, or from a
+    variational autoencoder that is trained along with the forward model.
 
     Args:
         features: "random" or "vae".
-        size: s, 64 or more gives the papers' networks.
-        actions: number of discrete actions.
-        dim: d.
-        lr: of Adam.
+        size: Side s of a frame in pixels. The networks are those of the papers from 64 on.
+        num_actions: Number of discrete actions.
+        dim: Width d of a feature vector.
+        lr: Learning rate of Adam.
         device: "auto" (CUDA if there is one), "cpu", "cuda" ...
-        seed: of the networks' weights and the autoencoder's noise.
+        seed: Random seed of the networks' weights and the autoencoder's noise.
 
     Raises:
-        ConfigError: unknown features.
+        ConfigError: The features are unknown.
     """
 
     window, context, learns = 2, 2, True
@@ -45,7 +46,7 @@ class FeatureError(nn.Module):
         self,
         features: str,
         size: int,
-        actions: int,
+        num_actions: int,
         dim: int = 512,
         lr: float = 1e-4,
         device: str = "auto",
@@ -55,22 +56,22 @@ class FeatureError(nn.Module):
         if features not in FEATURES:
             raise ConfigError(f"features must be one of {', '.join(FEATURES)}; got {features!r}")
         with _seeded(seed):
-            self.pictures = Pictures(size)
-            self.features: nn.Module = encoder(size, dim) if features == "random" else Autoencoder(size, dim)
-            self.forward_model = ForwardModel(dim, actions)
+            self.normalizer = ObservationNormalizer(size)
+            self.features: nn.Module = make_encoder(size, dim) if features == "random" else Autoencoder(size, dim)
+            self.forward_model = ForwardModel(dim, num_actions)
         self._noise = torch.Generator().manual_seed(seed)
         self.to(find_device(device))
-        learned = [self.forward_model] + ([self.features] if features == "vae" else [])
-        self._optimizer = _adam(learned, lr)
+        trained = [self.forward_model] + ([self.features] if features == "vae" else [])
+        self._optimizer = _adam(trained, lr)
 
     @torch.inference_mode()
     def score(self, frames: Tensor, actions: Tensor) -> Score:
-        """Squared error, averaged over features: frames uint8 (N, 2, s, s, 3), actions int64 (N, 1)."""
+        """Return the mean squared errors for frames uint8 (N, 2, s, s, 3) and actions int64 (N, 1)."""
         return Score(self._errors(*self._encoded(frames), actions).cpu())
 
     def update(self, frames: Tensor, actions: Tensor) -> dict[str, float]:
-        """One gradient step on N windows."""
-        self.pictures.update(frames[:, -1].to(self.pictures.mean.device))
+        """Take one gradient step on frames uint8 (N, 2, s, s, 3) and actions int64 (N, 1), and return the losses."""
+        self.normalizer.update(frames[:, -1].to(self.normalizer.mean.device))
         with torch.no_grad():
             before, after = self._encoded(frames)
         losses = {"forward": self._errors(before, after, actions).mean()}
@@ -79,29 +80,29 @@ class FeatureError(nn.Module):
         return _descend(self._optimizer, losses)
 
     def _encoded(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (N, d) of the frames before and after the action."""
-        frames = frames.to(self.pictures.mean.device)
-        return self.features(self.pictures(frames[:, 0])), self.features(self.pictures(frames[:, 1]))
+        """Return the features (N, d) of the frames before and after the action."""
+        frames = frames.to(self.normalizer.mean.device)
+        return self.features(self.normalizer(frames[:, 0])), self.features(self.normalizer(frames[:, 1]))
 
     def _errors(self, before: Tensor, after: Tensor, actions: Tensor) -> Tensor:
         predicted = self.forward_model(before, actions[:, -1].to(before.device))
         return (predicted - after).square().mean(-1)
 
     def _autoencoder_loss(self, autoencoder: Autoencoder, frames: Tensor) -> Tensor:
-        device = self.pictures.mean.device
+        device = self.normalizer.mean.device
         noise = torch.randn(len(frames), autoencoder.dim, generator=self._noise).to(device)
-        return autoencoder.loss(self.pictures(frames.to(device)), noise)
+        return autoencoder.loss(self.normalizer(frames.to(device)), noise)
 
 
 class RandomNetworkDistillation(nn.Module):
-    """How badly a network imitates a random one on the new frame (Burda et al. 2019).
+    """The error of a network that predicts the output of a fixed random network on the new frame (Burda et al. 2019).
 
     Args:
-        size: s.
-        dim: d, outputs of both networks.
-        lr: of Adam.
+        size: Side s of a frame in pixels.
+        dim: Number of outputs d of both networks.
+        lr: Learning rate of Adam.
         device: "auto" (CUDA if there is one), "cpu", "cuda" ...
-        seed: of the networks' weights.
+        seed: Random seed of the networks' weights.
     """
 
     window, context, learns = 1, 1, True
@@ -109,27 +110,27 @@ class RandomNetworkDistillation(nn.Module):
     def __init__(self, size: int, dim: int = 512, lr: float = 1e-4, device: str = "auto", seed: int = 0):
         super().__init__()
         with _seeded(seed):
-            self.pictures = Pictures(size)
-            self.target = encoder(size, dim).requires_grad_(False)
-            # Deeper than its target, so that it can imitate it.
+            self.normalizer = ObservationNormalizer(size)
+            self.target = make_encoder(size, dim).requires_grad_(False)
+            # The predictor is deeper than its target, so that it is able to imitate it.
             head = [nn.ReLU(), nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim)]
-            self.predictor = nn.Sequential(encoder(size, dim), *head)
+            self.predictor = nn.Sequential(make_encoder(size, dim), *head)
         self.to(find_device(device))
         self._optimizer = _adam([self.predictor], lr)
 
     @torch.inference_mode()
     def score(self, frames: Tensor, actions: Tensor) -> Score:
-        """Squared error, averaged over outputs: frames uint8 (N, 1, s, s, 3)."""
+        """Return the mean squared errors for frames uint8 (N, 1, s, s, 3)."""
         return Score(self._errors(frames).cpu())
 
     def update(self, frames: Tensor, actions: Tensor) -> dict[str, float]:
-        """One gradient step on N windows."""
-        self.pictures.update(frames[:, -1].to(self.pictures.mean.device))
+        """Take one gradient step on frames uint8 (N, 1, s, s, 3), and return the losses."""
+        self.normalizer.update(frames[:, -1].to(self.normalizer.mean.device))
         return _descend(self._optimizer, {"distillation": self._errors(frames).mean()})
 
     def _errors(self, frames: Tensor) -> Tensor:
-        pictures = self.pictures(frames[:, -1].to(self.pictures.mean.device))
-        return (self.predictor(pictures) - self.target(pictures)).square().mean(-1)
+        observations = self.normalizer(frames[:, -1].to(self.normalizer.mean.device))
+        return (self.predictor(observations) - self.target(observations)).square().mean(-1)
 
 
 def _adam(modules: Iterable[nn.Module], lr: float) -> torch.optim.Adam:
@@ -137,6 +138,7 @@ def _adam(modules: Iterable[nn.Module], lr: float) -> torch.optim.Adam:
 
 
 def _descend(optimizer: torch.optim.Optimizer, losses: dict[str, Tensor]) -> dict[str, float]:
+    """Take one gradient step on the sum of the losses."""
     optimizer.zero_grad()
     torch.stack(list(losses.values())).sum().backward()
     optimizer.step()
@@ -145,7 +147,7 @@ def _descend(optimizer: torch.optim.Optimizer, losses: dict[str, Tensor]) -> dic
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Weights drawn inside follow from the seed, and the program's own random numbers from what they did before."""
+    """Seed torch inside the context, and restore the state of its random number generator afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield

@@ -1,4 +1,4 @@
-"""Many copies of a real game as one Stable-Baselines3 VecEnv, each emulator in a process of its own."""
+"""Real games as a Stable-Baselines3 VecEnv, each emulator in its own process."""
 
 import multiprocessing
 import signal
@@ -10,27 +10,27 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from genie_gym import games
 from genie_gym.errors import ConfigError, GameError
 
-__all__ = ["EndsAreTruncations", "make_game_vec_env"]
+__all__ = ["TerminationAsTruncation", "make_game_vec_env"]
 
 
 def make_game_vec_env(game: str, num_envs: int, *, seed: int = 0, max_steps: int = 1000) -> VecEnv:
-    """Real games that start at random savestates and moments, with the game's own reward and episode statistics.
+    """Return real games that start at random savestates and moments, with the game's own reward.
+
+    Scripts must call it under `if __name__ == "__main__":`, because the emulators' processes import the script.
 
     Args:
-        game: canonical name, "Airstriker-Genesis".
-        num_envs: copies of the game. An emulator fills its process, so each has its own; the toy game runs in this one.
-        seed: of the starts; copy i has seed + i.
-        max_steps: an episode is truncated after so many actions.
+        game: Name of the game, for example "Airstriker-Genesis".
+        num_envs: Number of environments N. Each emulator runs in its own process, the toy game in this one.
+        seed: Random seed of the initial states. Environment i has seed + i.
+        max_steps: Number of actions after which an episode is truncated.
 
     Returns:
-        uint8 (n, 64, 64, 3) pictures and Discrete actions; `infos[i]["episode"]` at each end holds return "r" and
-        length "l".
+        Environments with observations uint8 (N, 64, 64, 3) and Discrete actions. At the end of an episode
+        `infos[i]["episode"]` holds the return "r" and the length "l".
 
     Raises:
-        GameError: the game is unknown or does not start.
-        ConfigError: no copy or no step is asked for.
-
-    Scripts must call it under `if __name__ == "__main__":`, because the processes import the script.
+        GameError: The game is unknown or does not start.
+        ConfigError: `num_envs` or `max_steps` is less than 1.
     """
     if min(num_envs, max_steps) < 1:
         raise ConfigError(f"num_envs and max_steps must be at least 1, got {num_envs} and {max_steps}")
@@ -41,7 +41,7 @@ def make_game_vec_env(game: str, num_envs: int, *, seed: int = 0, max_steps: int
         env = DummyVecEnv([maker] * num_envs)
     else:
         _check_start(spec)
-        # The server loads torch once for all copies; forking this process itself would copy its threads' locks.
+        # The server loads torch once for all processes. Forking this process would copy the locks of its threads.
         multiprocessing.set_forkserver_preload([__name__])
         try:
             env = SubprocVecEnv([partial(_open, maker)] * num_envs, start_method="forkserver")
@@ -52,22 +52,22 @@ def make_game_vec_env(game: str, num_envs: int, *, seed: int = 0, max_steps: int
 
 
 def _check_start(spec: games.GameSpec) -> None:
-    """A game that cannot start says why here; in a worker process it would only break the pipe."""
+    """Raise the error of a game that cannot start here; in a worker process it would only break the pipe."""
     if not games.available(spec.name):
         games.make(spec).close()
 
 
 def _open(maker: partial) -> games.GameEnv:
-    """In a worker process: the parent decides what Ctrl-C means."""
+    """Make the game in a worker process, which ignores Ctrl-C because the parent handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return maker()
 
 
-class EndsAreTruncations(VecEnvWrapper):
-    """Says of every end that a limit cut the episode, so that algorithms add the value of what would have followed.
+class TerminationAsTruncation(VecEnvWrapper):
+    """Report every end of an episode as a truncation, so that algorithms bootstrap from the value of the last state.
 
-    An intrinsic reward is never negative: with ends worth nothing, staying alive would pay more than finding anything.
-    `infos[i]["game_over"]` keeps whether the game itself ended.
+    An intrinsic reward is never negative. With a value of 0 after the end, survival would be rewarded more than
+    discovery. `infos[i]["game_over"]` holds whether the game itself ended.
     """
 
     def reset(self):  # type: ignore[no-untyped-def]

@@ -1,8 +1,8 @@
-"""A world model on disk: a folder of a few files that loads with no training code and unpickles nothing.
+"""A world model on disk: a folder of a few files that loads without training code and unpickles nothing.
 
-config.json            format and version, the game, sizes, how to sample, provenance, SHA-256 of those below
+config.json            format and version, game, model sizes, sampling, training metadata, SHA-256 of the files below
 model.safetensors      weights of tokenizer and dynamics, and of the latent action model if there is one
-starts.safetensors     frames uint8 (k, c, s, s, 3) and actions int64 (k, c - 1) of real play, to begin dreams from
+contexts.safetensors   initial contexts: real frames uint8 (k, c, s, s, 3) and actions int64 (k, c - 1)
 upscaler.safetensors   weights of the upscaler, if there is one
 README.md              the model card
 """
@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,76 +20,82 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from genie_gym.devices import find_device
 from genie_gym.errors import CheckpointError, ConfigError
-from genie_gym.files import write_all_aside
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
-from genie_gym.models.latent_actions import LatentActionConfig, LatentActionModel
+from genie_gym.models.lam import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
 from genie_gym.models.upscaler import Upscaler, UpscalerConfig
-from genie_gym.world_model.buttons import ButtonMap
-from genie_gym.world_model.world_model import Sampling, WorldModel
+from genie_gym.utils.atomic import atomic_write_all
+from genie_gym.utils.device import find_device
+from genie_gym.world_model.action_map import ActionMap
+from genie_gym.world_model.metadata import TrainingMetadata
+from genie_gym.world_model.model import WorldModel
+from genie_gym.world_model.resolve import is_hub_id, resolve_checkpoint
+from genie_gym.world_model.sampling import SamplingConfig
 
 __all__ = ["FORMAT", "VERSION", "Checkpoint"]
 
 FORMAT = "genie_gym world model"
-VERSION = 1
+VERSION = 2  # 1 kept how the model was made as free text
 UPSCALER = "upscaler.safetensors"
 
 
 @dataclass
 class Checkpoint:
-    """A world model with all that is needed to dream of its game.
+    """A world model with everything needed to imagine its game.
 
     Attributes:
-        model: the frozen networks.
-        game: the game's plain description (name, actions with meanings and keys, ...).
-        starts: {"frames": uint8 (k, c, s, s, 3), "actions": int64 (k, c - 1)}, pieces of real play.
-        sampling: how its frames are drawn unless said otherwise.
-        provenance: plain values: data, steps, minutes, commit, metrics.
-        upscaler: draws frames in finer detail, where one was fitted. It knows the pictures of the game alone, and
+        model: The frozen networks.
+        game: Description of the game as in `GameSpec.to_dict`: name, actions with meanings and keys, ...
+        initial_contexts: {"frames": uint8 (k, c, s, s, 3), "actions": int64 (k, c - 1)}, k real clips of c frames.
+        sampling: Default sampling of new frames.
+        metadata: How the model was made.
+        upscaler: Draws frames at a higher resolution, if one was trained. It depends on the game's frames alone, so it
             serves another model of the same game as well.
-        buttons: of a model of latent actions, which of them stand for the real game's buttons, where that is known.
+        action_map: Latent action of each of the real game's actions, for models of latent actions where it is known.
     """
 
     model: WorldModel
     game: dict[str, Any]
-    starts: dict[str, Tensor]
-    sampling: Sampling = field(default_factory=Sampling)
-    provenance: dict[str, Any] = field(default_factory=dict)
+    initial_contexts: dict[str, Tensor]
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    metadata: TrainingMetadata = field(default_factory=TrainingMetadata)
     upscaler: Upscaler | None = None
-    buttons: ButtonMap | None = None
+    action_map: ActionMap | None = None
 
     def save(self, folder: str | Path) -> None:
-        """Writes the folder: all files aside, then each is renamed, config.json last, as it makes it a checkpoint.
+        """Write the folder: all files under temporary names first; config.json, which makes it a checkpoint, last.
 
         Raises:
-            DataError: the disk is full or the folder cannot be written.
+            DataError: The disk is full or the folder cannot be written.
         """
         folder = Path(folder)
-        tensors = {"model.safetensors": save(_weights(self.model)), "starts.safetensors": save(_packed(self.starts))}
+        tensors = {
+            "model.safetensors": save(_weights(self.model)),
+            "contexts.safetensors": save(_packed(self.initial_contexts)),
+        }
         if self.upscaler is not None:
             tensors[UPSCALER] = save(_weights(self.upscaler))
         config = self._config() | {"sha256": {name: _sha256(content) for name, content in tensors.items()}}
         texts = {"README.md": self.card().encode(), "config.json": json.dumps(config, indent=1).encode()}
-        write_all_aside({folder / name: content for name, content in (tensors | texts).items()})
+        atomic_write_all({folder / name: content for name, content in (tensors | texts).items()})
         if self.upscaler is None:
-            (folder / UPSCALER).unlink(missing_ok=True)  # of what lay here before
+            (folder / UPSCALER).unlink(missing_ok=True)  # of the checkpoint that was here before
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> "Checkpoint":
-        """Reads a folder written by `save`.
+        """Load a folder written by `save`.
 
         Raises:
-            CheckpointError: the folder is missing, incomplete, damaged, or of another format or a newer version.
-            ConfigError: this machine has no such device.
+            CheckpointError: The folder is missing, incomplete, damaged, or of another format or version.
+            ConfigError: This machine has no such device.
         """
-        folder, place = Path(folder), find_device(str(device))
+        folder, target = Path(folder), find_device(str(device))
         config = _read_config(folder)
-        with _own_defaults():
+        with _default_torch_state():
             loaded = cls._read(folder, config)
-        loaded.model.to(place)
-        loaded.upscaler = loaded.upscaler and loaded.upscaler.to(place)
+        loaded.model.to(target)
+        loaded.upscaler = loaded.upscaler and loaded.upscaler.to(target)
         return loaded
 
     @classmethod
@@ -100,34 +106,37 @@ class Checkpoint:
             latent = config.get("latent_actions")  # only models of latent actions have it
             model = WorldModel(tokenizer, dynamics, latent and LatentActionModel(LatentActionConfig(**latent)))
             model.load_state_dict(_read_tensors(folder / "model.safetensors", config))
-            if len(config["game"]["actions"]) != dynamics.config.actions:
+            if len(config["game"]["actions"]) != dynamics.config.num_actions:
                 raise ValueError(
-                    f"{len(config['game']['actions'])} actions, of which the model knows {dynamics.config.actions}"
+                    f"{len(config['game']['actions'])} actions, but the model has {dynamics.config.num_actions}"
                 )
-            starts = _checked_starts(_read_tensors(folder / "starts.safetensors", config), tokenizer.config.size)
-            sampling = Sampling(**config["sampling"])
+            contexts = _checked_contexts(_read_tensors(folder / "contexts.safetensors", config), tokenizer.config.size)
+            sampling = SamplingConfig(**config["sampling"])
             upscaler = _read_upscaler(folder, config)
-            provenance, buttons = dict(config["provenance"]), _checked_buttons(config)
-            return cls(model, config["game"], starts, sampling, provenance, upscaler, buttons)
-        except (ConfigError, KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+            metadata, action_map = TrainingMetadata.from_dict(config["metadata"]), _checked_action_map(config)
+            return cls(model, config["game"], contexts, sampling, metadata, upscaler, action_map)
+        except (ConfigError, AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             raise CheckpointError(
                 f"the checkpoint {folder} is incomplete or damaged ({str(error).splitlines()[0]}); "
-                "copy it again, or fit the game again with: genie-gym fit GAME"
+                "copy it again, or train the game again with: genie-gym train GAME"
             ) from error
 
     @classmethod
     def from_pretrained(cls, name: str | Path, device: str | torch.device = "cpu", **download: Any) -> "Checkpoint":
-        """Loads a folder, or a model repository of the Hugging Face hub such as "user/airstriker".
+        """Load a checkpoint folder, the weights of a game, or a model of the Hugging Face hub.
 
         Args:
-            name: a folder if it exists, else the repository's id.
-            download: passed to huggingface_hub.snapshot_download (revision, cache_dir, token, local_files_only ...).
+            name: Folder, name of a game, or id of a model on the hub, such as "user/airstriker".
+            device: Device of the weights.
+            download: Passed to huggingface_hub.snapshot_download (revision, cache_dir, token, local_files_only ...).
 
         Raises:
-            CheckpointError: neither a checkpoint folder nor a repository that can be reached.
+            CheckpointError: There is no such folder, and no such model that can be reached.
+            GameError: The name is that of no game, folder or model.
         """
-        if Path(name).exists():
-            return cls.load(name, device)
+        place = resolve_checkpoint(name)
+        if not is_hub_id(place):
+            return cls.load(place, device)
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -140,7 +149,15 @@ class Checkpoint:
             ) from error
 
     def push_to_hub(self, repository: str, **options: Any) -> str:
-        """Uploads the folder as a model repository ("user/name"); returns its address. Needs `hf auth login` once."""
+        """Upload the folder as a model repository of the Hugging Face hub. Needs `hf auth login` once.
+
+        Args:
+            repository: "user/name".
+            options: `token` and `private`; the rest is passed to huggingface_hub.HfApi.upload_folder.
+
+        Returns:
+            The address of the upload.
+        """
         import tempfile
 
         from huggingface_hub import HfApi
@@ -152,60 +169,60 @@ class Checkpoint:
             return str(api.upload_folder(repo_id=repository, folder_path=folder, **options))
 
     def save_over(self, folder: str | Path) -> None:
-        """As `save`, but keeps upscaler and buttons of the checkpoint that lies there, where they serve this one too.
+        """Save, but keep upscaler and action map of the checkpoint in that folder if they fit this one.
 
         Raises:
-            DataError: the disk is full or the folder cannot be written.
+            DataError: The disk is full or the folder cannot be written.
         """
-        with suppress(CheckpointError):  # none lies there, none that can be read, or one of another game
+        with suppress(CheckpointError):  # there is none, it cannot be read, or it is of another game
             before = Checkpoint.load(folder)
             self.adopt_upscaler(before)
-            self.adopt_buttons(before)
+            self.adopt_action_map(before)
         self.save(folder)
 
     def adopt_upscaler(self, other: "Checkpoint") -> None:
-        """Takes over the upscaler of another checkpoint of the same game, if it has one, and what is told of it.
+        """Take over the upscaler of another checkpoint of the same game, if it has one, and its metadata.
 
         Raises:
-            CheckpointError: the other is of another game, which its upscaler has never seen.
+            CheckpointError: The other checkpoint is of another game, for which the upscaler was not trained.
         """
         mine, theirs = self.game.get("name"), other.game.get("name")
         if mine != theirs:
             raise CheckpointError(f"an upscaler of {theirs} is of no use to {mine}; give a checkpoint of the same game")
         if other.upscaler is not None:
             self.upscaler = other.upscaler
-            self.provenance = {**self.provenance, "upscaler": other.provenance.get("upscaler", "unknown")}
+            self.metadata = replace(self.metadata, upscaler=other.metadata.upscaler)
 
-    def find_buttons(self) -> ButtonMap:
-        """The map from buttons to latent actions.
+    def require_action_map(self) -> ActionMap:
+        """Return the map from real to latent actions.
 
         Raises:
-            ConfigError: none is known.
+            ConfigError: There is none.
         """
-        if self.buttons is None:
+        if self.action_map is None:
             raise ConfigError(
-                f"the model of {self.game['name']} knows no buttons; find them in play whose actions are known with: "
-                f"genie-gym map-buttons {self.game['name']} --data FOLDER"
+                f"the model of {self.game['name']} has no action map; fit one on known actions with: "
+                f"genie-gym map-actions {self.game['name']} --data FOLDER"
             )
-        return self.buttons
+        return self.action_map
 
-    def adopt_buttons(self, other: "Checkpoint") -> None:
-        """Takes over the buttons of a checkpoint whose latent actions are the same, weight by weight, if it has any."""
+    def adopt_action_map(self, other: "Checkpoint") -> None:
+        """Take over the action map of a checkpoint with the very same latent action model, if it has one."""
         mine, theirs = self.model.latent_actions, other.model.latent_actions
-        if mine is None or theirs is None or other.buttons is None:
+        if mine is None or theirs is None or other.action_map is None:
             return
         ours, known = mine.state_dict(), theirs.state_dict()
         if ours.keys() == known.keys() and all(torch.equal(ours[name], known[name]) for name in ours):
-            self.buttons = other.buttons
+            self.action_map = other.action_map
 
     def card(self) -> str:
-        """The model card: what it is, how it was made, what it scores."""
-        made = "\n".join(f"- {key}: {value}" for key, value in self.provenance.items() if not isinstance(value, dict))
-        scores = "\n".join(f"- {key}: {value}" for key, value in self.provenance.get("metrics", {}).items())
+        """Return the model card: what the model is, how it was made, its validation metrics."""
+        made = "\n".join(f"- {name}: {value}" for name, value in self.metadata.summary())
+        scores = "\n".join(f"- {name}: {value:.4g}" for name, value in self.metadata.metrics.items())
         return (
             "---\nlibrary_name: genie_gym\ntags: [world-model, reinforcement-learning, gymnasium]\n---\n\n"
             f"# World model of {self.game['name']}\n\nA {self._kind()} world model, to be stepped as a Gymnasium "
-            f"environment by genie_gym.\n\n## How it was made\n\n{made}\n\n## Figures\n\n{scores}\n"
+            f"environment by genie_gym.\n\n## How it was made\n\n{made}\n\n## Validation metrics\n\n{scores}\n"
         )
 
     def _kind(self) -> str:
@@ -220,16 +237,16 @@ class Checkpoint:
             "tokenizer": asdict(self.model.tokenizer.config),
             "dynamics": asdict(self.model.dynamics.config),
             "sampling": asdict(self.sampling),
-            "provenance": self.provenance,
+            "metadata": self.metadata.to_dict(),
             **({"latent_actions": asdict(latent.config)} if latent else {}),
             **({"upscaler": asdict(self.upscaler.config)} if self.upscaler else {}),
-            **({"buttons": self.buttons.to_dict()} if self.buttons else {}),
+            **({"action_map": self.action_map.to_dict()} if self.action_map else {}),
         }
 
 
 @contextmanager
-def _own_defaults() -> Iterator[None]:
-    """Whatever torch's default dtype and device are; the user's random numbers are not spent on weights to be read."""
+def _default_torch_state() -> Iterator[None]:
+    """Use torch's own default dtype and device, and leave the user's random state as it is."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
@@ -243,7 +260,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise CheckpointError(
-            f"{folder} is not a checkpoint: it has no config.json; give the folder that `genie-gym fit` wrote"
+            f"{folder} is not a checkpoint: it has no config.json; give the folder that `genie-gym train` wrote"
         )
     try:
         config = json.loads(path.read_text())
@@ -251,16 +268,15 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is damaged ({error}); copy the checkpoint again") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise CheckpointError(f"{folder} was not made by genie_gym: its config.json does not say format {FORMAT!r}")
-    if config.get("version") != VERSION:
-        raise CheckpointError(
-            f"{folder} has version {config.get('version')}, this genie_gym reads version {VERSION}; "
-            "upgrade with: pip install -U genie_gym"
-        )
+    if (version := config.get("version")) != VERSION:
+        old = isinstance(version, int) and version < VERSION
+        advice = "train the game again with: genie-gym train GAME" if old else "upgrade with: pip install -U genie_gym"
+        raise CheckpointError(f"{folder} has version {version}, this genie_gym reads version {VERSION}; {advice}")
     return config
 
 
 def _read_tensors(path: Path, config: dict[str, Any]) -> dict[str, Tensor]:
-    """safetensors notices a file that was cut, but not a flipped bit in a weight: hence the checksums."""
+    """Read a file whose checksum is in config.json: safetensors notices a truncated file, but not a flipped bit."""
     try:
         content = path.read_bytes()
         if _sha256(content) != config["sha256"][path.name]:
@@ -268,8 +284,8 @@ def _read_tensors(path: Path, config: dict[str, Any]) -> dict[str, Tensor]:
         return load(content)
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(
-            f"{path} is missing or damaged ({error}); copy the checkpoint again, or fit the game again "
-            "with: genie-gym fit GAME"
+            f"{path} is missing or damaged ({error}); copy the checkpoint again, or train the game again "
+            "with: genie-gym train GAME"
         ) from error
 
 
@@ -293,18 +309,18 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _checked_starts(starts: dict[str, Tensor], size: int) -> dict[str, Tensor]:
-    frames, actions = starts["frames"], starts["actions"]
+def _checked_contexts(contexts: dict[str, Tensor], size: int) -> dict[str, Tensor]:
+    frames, actions = contexts["frames"], contexts["actions"]
     k, c = frames.shape[:2]
     if frames.dtype != torch.uint8 or frames.shape != (k, c, size, size, 3) or actions.shape != (k, c - 1) or not k:
-        raise ValueError(f"starts of shapes {tuple(frames.shape)} and {tuple(actions.shape)}")
-    return starts
+        raise ValueError(f"contexts of shapes {tuple(frames.shape)} and {tuple(actions.shape)}")
+    return contexts
 
 
-def _checked_buttons(config: dict[str, Any]) -> ButtonMap | None:
-    if "buttons" not in config:
+def _checked_action_map(config: dict[str, Any]) -> ActionMap | None:
+    if "action_map" not in config:
         return None
-    buttons = ButtonMap(**config["buttons"])
-    if not all(0 <= code < len(config["game"]["actions"]) for code in buttons.codes):
-        raise ValueError(f"a button map to the codes {buttons.codes}")
-    return buttons
+    action_map = ActionMap.from_dict(config["action_map"])
+    if not all(0 <= code < len(config["game"]["actions"]) for code in action_map.codes):
+        raise ValueError(f"an action map to the codes {action_map.codes}")
+    return action_map

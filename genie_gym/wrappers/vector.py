@@ -1,6 +1,7 @@
-"""AutoExploreReward for many environments, a `gymnasium.vector.VectorWrapper`."""
+"""AutoExplore as the reward of a vector of environments, a `gymnasium.vector.VectorWrapper`."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,127 +10,142 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 from genie_gym.errors import ConfigError
-from genie_gym.rewards import RewardOptions, RewardStream, make_reward, sizes
+from genie_gym.rewards.config import RewardConfig
+from genie_gym.rewards.make import make_pipeline
+from genie_gym.utils.options import make_config
 
 __all__ = ["AutoExploreReward"]
 
-Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
+StepResult = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
 
 
 class AutoExploreReward(
     gym.vector.VectorWrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     gym.utils.RecordConstructorArgs,
 ):
-    """Pays the agent of N environments for what the world model is unsure of, all of them in one forward pass.
+    """Reward the agent of N environments for the uncertainty of the world model, in one forward pass.
 
-    All autoreset modes are understood: the past of an environment is forgotten when it is reset, a step that only
-    resets is paid 0, and the step that ends an episode is paid for the episode's own last frame. Right around an
-    AsyncVectorEnv, the pass runs while the environments step. An episode's first steps are paid 0 until it has
-    context + horizon frames; with the defaults the step that leads to the fifth frame is the first that is paid.
+    All autoreset modes are supported. The past of an environment is forgotten when it is reset, a step that only resets
+    is rewarded 0, and the step that ends an episode is rewarded for the last frame of that episode. Directly around an
+    AsyncVectorEnv, the forward pass runs while the environments step. The first steps of an episode are rewarded 0,
+    until it has context + horizon frames. With the defaults the first reward is that of the step to the fifth frame.
+
+    `infos["game_reward"]`, float64 (N,), holds the game's own rewards, and `infos["intrinsic_reward"]`, float32 (N,),
+    the scores of the step, before centring, normalisation and coefficient.
 
     Args:
-        env: observations uint8 (N, s, s, 3) and the world model's Discrete actions.
-        game: name of a game; its weights are looked for in the user's folder, then in the package.
-        checkpoint: a checkpoint folder or the id of a model on the Hugging Face hub; overrules `game`.
-        options: of `genie_gym.rewards.RewardOptions`: mode="replace" or "add", coefficient, center, normalize, gamma,
-            every, context, horizon, quantile, steps, device, precision, reward (for a baseline in AutoExplore's place),
-            seed.
-
-    `infos["game_reward"]`, float64 (N,), keeps the game's own rewards; `infos["intrinsic_reward"]`, float32 (N,), the
-    intrinsic ones as they were scored, before normalisation and coefficient.
+        env: Environments with observations uint8 (N, s, s, 3) and the world model's Discrete actions.
+        game: Name of a game. Its weights are looked for in the user's folder, then in the package.
+        checkpoint: Checkpoint folder, or id of a model on the Hugging Face hub. Takes precedence over `game`.
+        config: Options of the reward.
+        options: Fields of RewardConfig, in place of `config`.
 
     Attributes:
-        reward_stream: the RewardStream; its `score.map` shows where in the picture the last rewards came from, and
-            `training = False` holds centring and normalisation still, for evaluation.
+        reward_pipeline: The RewardPipeline. Its `score.map` shows which places in the frames the last rewards came
+            from. Set its `training` to False to freeze the running statistics while an agent is evaluated.
 
     Raises:
-        ConfigError: an option out of range, pictures or actions that the world model does not know, or torch tensors.
-        CheckpointError, GameError: no weights, or an unknown game.
+        ConfigError: An option is out of range, the world model does not fit the frames or actions, or the environments
+            return torch tensors.
+        CheckpointError: There are no weights.
+        GameError: The game is unknown.
     """
 
-    def __init__(self, env: VectorEnv, game: str | None = None, checkpoint: str | Path | None = None, **options: Any):
-        gym.utils.RecordConstructorArgs.__init__(self, game=game, checkpoint=checkpoint and str(checkpoint), **options)
+    def __init__(
+        self,
+        env: VectorEnv,
+        game: str | None = None,
+        checkpoint: str | Path | None = None,
+        config: RewardConfig | None = None,
+        **options: Any,
+    ):
+        config = make_config(RewardConfig, config, options)
+        place = checkpoint and str(checkpoint)
+        gym.utils.RecordConstructorArgs.__init__(self, game=game, checkpoint=place, **asdict(config))
         gym.vector.VectorWrapper.__init__(self, env)
         if getattr(env.unwrapped, "tensors", False):
-            raise ConfigError("the reward takes NumPy arrays; make the dreams without tensors=True")
-        chosen = RewardOptions(**options)
+            raise ConfigError("the reward takes NumPy arrays; make the imagined environments without tensors=True")
         spaces = env.single_observation_space, env.single_action_space
-        reward = make_reward(*spaces, game, checkpoint, _meanings(env), options=chosen)
-        self.reward_stream = RewardStream(reward, env.num_envs, *sizes(*spaces), chosen)
-        # What Gymnasium's own wrappers take for granted where an environment does not say.
+        self.reward_pipeline = make_pipeline(
+            env.num_envs, *spaces, game, checkpoint, config=config, action_meanings=_action_meanings(env)
+        )
+        # Gymnasium's own wrappers assume the same mode where an environment does not state it.
         self._mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
-        self._over = np.zeros(env.num_envs, bool)
+        self._dones = np.zeros(env.num_envs, bool)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begins all episodes, or those in `options["reset_mask"]` (bool (N,))."""
-        mask = (options or {}).get("reset_mask")  # read before environments take it out of the options
+        """Start all episodes, or those in `options["reset_mask"]` (bool (N,))."""
+        mask = (options or {}).get("reset_mask")  # read first, because environments remove it from the options
         frames, infos = self.env.reset(seed=seed, options=options)
         rows = np.ones(self.num_envs, bool) if mask is None else np.asarray(mask)
-        self.reward_stream.begin(frames[rows], rows)
+        self.reward_pipeline.reset(frames[rows], rows)
         if mask is None:
-            self.reward_stream.restart()
-        self._over = self._over & ~rows
+            self.reward_pipeline.reset_step_count()
+        self._dones = self._dones & ~rows
         return frames, infos
 
-    def step(self, actions: np.ndarray) -> Arrays:
-        """Takes one action in each environment.
+    def step(self, actions: np.ndarray) -> StepResult:
+        """Take one action in each environment.
 
         Raises:
-            InvalidActionError: an action lies outside the action space; no environment has been stepped.
+            InvalidActionError: An action lies outside the action space. No environment was stepped.
         """
-        resets = self._over if self._mode == AutoresetMode.NEXT_STEP else np.zeros(self.num_envs, bool)
-        frames, game_rewards, terminated, truncated, infos = self._advance(actions, ~resets)
-        over = terminated | truncated
-        same_step = self._mode == AutoresetMode.SAME_STEP and over.any()
-        last = self._last_frames(frames, infos["final_obs"], over) if same_step else frames
-        game_rewards = self._own_rewards(game_rewards, infos, over)
-        rewards = self.reward_stream.see(last, game_rewards)
-        begun = over if same_step else resets
-        self.reward_stream.begin(frames[begun], begun)
-        self._over = over
-        everyone = np.ones(self.num_envs, bool)
-        told = {"game_reward": game_rewards, "intrinsic_reward": rewards.intrinsic}
-        infos = {**infos, **told, **{f"_{name}": everyone.copy() for name in told}}
+        only_resets = self._dones if self._mode == AutoresetMode.NEXT_STEP else np.zeros(self.num_envs, bool)
+        frames, env_rewards, terminated, truncated, infos = self._step_and_score(actions, ~only_resets)
+        dones = terminated | truncated
+        reset_within = self._mode == AutoresetMode.SAME_STEP and dones.any()
+        last_frames = _last_frames(frames, infos["final_obs"], dones) if reset_within else frames
+        game_rewards = self._game_rewards(env_rewards, infos, dones)
+        rewards = self.reward_pipeline.observe(last_frames, game_rewards)
+        first = dones if reset_within else only_resets
+        self.reward_pipeline.reset(frames[first], first)
+        self._dones = dones
+        infos = self._with_rewards(infos, game_reward=game_rewards, intrinsic_reward=rewards.intrinsic)
         return frames, rewards.total, terminated, truncated, infos
 
-    def _advance(self, actions: np.ndarray, live: np.ndarray) -> Arrays:
-        """Steps the environments and scores the step, both at once where they run in processes of their own."""
-        self.reward_stream.check(actions)
+    def _step_and_score(self, actions: np.ndarray, stepped: np.ndarray) -> StepResult:
+        """Step the environments and score the step, in parallel where the environments run in other processes."""
+        self.reward_pipeline.check_actions(actions)
         if isinstance(self.env, AsyncVectorEnv):
             self.env.step_async(actions)
-            self.reward_stream.act(actions, live)
+            self.reward_pipeline.on_action(actions, stepped)
             return self.env.step_wait()
-        stepped = self.env.step(actions)  # first, as an environment may refuse
-        self.reward_stream.act(actions, live)
-        return stepped
+        result = self.env.step(actions)  # first, because an environment may raise an error
+        self.reward_pipeline.on_action(actions, stepped)
+        return result
 
-    def _own_rewards(self, rewards: np.ndarray, infos: dict[str, Any], over: np.ndarray) -> np.ndarray:
-        """The game's rewards of the step: dreams that are paid otherwise tell them.
+    def _game_rewards(self, rewards: np.ndarray, infos: dict[str, Any], dones: np.ndarray) -> np.ndarray:
+        """Return the game's own rewards. Imagined environments with another reward provide them in `infos`.
 
-        Where an episode ended and the next one began in the same step, its own infos are in `final_info`, and those of
-        the reset may stand in their place.
+        Where an episode ended and the next one began in the same step, the infos of the last step are in `final_info`;
+        those of the reset may have replaced them in `infos`.
         """
-        told = infos.get("game_reward", rewards)
+        current = infos.get("game_reward", rewards)
         if self._mode != AutoresetMode.SAME_STEP:
-            return told
-        return np.where(over, infos.get("final_info", {}).get("game_reward", rewards), told)
+            return current
+        return np.where(dones, infos.get("final_info", {}).get("game_reward", rewards), current)
 
-    @staticmethod
-    def _last_frames(frames: np.ndarray, final: Any, over: np.ndarray) -> np.ndarray:
-        """The frames that the actions led to: where an episode ended, its last in place of the next one's first."""
-        last = frames.copy()
-        for row in np.flatnonzero(over):
-            last[row] = final[row]
-        return last
+    def _with_rewards(self, infos: dict[str, Any], **rewards: np.ndarray) -> dict[str, Any]:
+        """Add rewards to the infos, with the masks that Gymnasium expects beside each entry."""
+        masks = {f"_{name}": np.ones(self.num_envs, bool) for name in rewards}
+        return {**infos, **rewards, **masks}
 
 
-def _meanings(env: VectorEnv) -> Sequence[str] | None:
-    """Names of the actions, where the environments tell them."""
-    plain = env.unwrapped
-    if hasattr(plain, "get_action_meanings"):
-        return plain.get_action_meanings()
-    if not isinstance(plain, SyncVectorEnv | AsyncVectorEnv):
+def _last_frames(frames: np.ndarray, final_obs: Any, dones: np.ndarray) -> np.ndarray:
+    """Return the frames that the actions led to: where an episode ended, its last instead of the next one's first."""
+    last = frames.copy()
+    for row in np.flatnonzero(dones):
+        last[row] = final_obs[row]
+    return last
+
+
+def _action_meanings(env: VectorEnv) -> Sequence[str] | None:
+    """Return the names of the actions, where the environments provide them."""
+    inner = env.unwrapped
+    if hasattr(inner, "get_action_meanings"):
+        return inner.get_action_meanings()
+    if not isinstance(inner, SyncVectorEnv | AsyncVectorEnv):
         return None
-    # Asked for what it lacks, a process of AsyncVectorEnv would end.
-    told = plain.call("has_wrapper_attr", "get_action_meanings")[0]
-    return plain.call("get_action_meanings")[0] if told else None
+    # A process of AsyncVectorEnv ends if it is asked for an attribute that its environment lacks.
+    known = inner.call("has_wrapper_attr", "get_action_meanings")[0]
+    return inner.call("get_action_meanings")[0] if known else None

@@ -2,18 +2,20 @@
 
 import inspect
 import re
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
-from genie_gym.cli import gather, learn, main, seek, watch
+from genie_gym.cli import data, evaluate, explore, main, train, visualize
 from genie_gym.errors import ConfigError
+from genie_gym.training.config import FinetuneRunConfig, MapActionsConfig, TrainConfig, UpscalerTrainConfig
 
 COMMANDS = (
-    *(gather.import_roms, gather.games, gather.collect, gather.convert),
-    *(learn.fit, learn.fit_upscaler, learn.evaluate, learn.map_buttons),
-    *(seek.explore, seek.places, seek.refit, watch.demo, watch.inspect, watch.play),
+    *(data.import_roms, data.games, data.collect, data.convert),
+    *(train.train, train.finetune, train.train_upscaler, evaluate.evaluate, train.map_actions),
+    *(explore.explore, explore.coverage, explore.refit, visualize.demo, visualize.inspect, visualize.play),
 )
 
 
@@ -35,83 +37,118 @@ def arrived(monkeypatch, where: str, command: list[str], given: dict[str, object
     return got[0], got[1]
 
 
+def explanations(kind: type) -> str:
+    """The docstrings of a configuration and of the option groups that it inherits from."""
+    return "\n".join(inspect.getdoc(one) or "" for one in kind.__mro__ if is_dataclass(one))
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
 def test_every_option_is_explained(command):
-    for name in inspect.signature(command).parameters:
-        assert re.search(rf"^        {name}: \S", command.__doc__, re.MULTILINE), name
+    for name, kind in get_type_hints(command).items():
+        if is_dataclass(kind):
+            for field in fields(kind):
+                assert re.search(rf"^    {field.name}: [A-Z]", explanations(kind), re.MULTILINE), field.name
+        elif name != "return":
+            assert re.search(rf"^        {name}: \S", command.__doc__, re.MULTILINE), name
 
 
-@pytest.mark.parametrize("dream", [{}, {"dream": True}])
-def test_explore(monkeypatch, dream):
-    given = {"steps": 7, "reward": "rnd", "checkpoint": "c", "every": 3, "envs": 5, "seed": 9, "max_steps": 11}
-    given |= {
-        "begin_with": "b",
-        "record": Path("r"),
-        "out": Path("o"),
-        "compile": True,
-        "device": "cpu",
-        "threads": 2,
-        **dream,
-    }
-    got = arrived(monkeypatch, "genie_gym.pipeline.explore.explore", ["explore", "Toy"], given)
-    assert got == (("Toy",), {"dream": False} | given)
+@pytest.mark.parametrize("imagined", [{}, {"imagined": True, "reward": "game", "record": None}])
+def test_explore(monkeypatch, imagined):
+    given = {"steps": 7, "reward": "rnd", "checkpoint": "c", "score_interval": 3, "num_envs": 5, "seed": 9}
+    given |= {"max_steps": 11, "init_from": "b", "record": Path("r"), "out": Path("o"), "compile": True}
+    given |= {"device": "cpu", "threads": 2, **imagined}
+    options = {name: value for name, value in given.items() if value is not None}
+    (config,), _ = arrived(monkeypatch, "genie_gym.exploration.explore.explore", ["explore", "Toy"], options)
+    assert vars(config) == {"game": "Toy", "imagined": False} | given
 
 
 def test_refit(monkeypatch):
-    config = {"data_from": "game", "explore_steps": 7, "frames": 8, "random_share": 0.3, "every": 2, "envs": 5}
-    config |= {"max_steps": 11, "clips": 3, "seed": 9, "dream_steps": 6}
-    tune = {"decoder_steps": 21, "dynamics_steps": 22, "lr": 0.23, "new_share": 0.24}
-    own = {"rounds": 6, "checkpoint": "c", "data": Path("d"), "test": Path("t"), "out": Path("o"), "run": Path("u")}
-    own |= {"workers": 4, "device": "cpu", "threads": 2}
-    game, got = arrived(monkeypatch, "genie_gym.pipeline.refit.refit", ["refit", "Toy"], config | tune | own)
-    used = got.pop("config")
-    assert (game, got) == (("Toy",), own)
-    assert {name: getattr(used, name) for name in config} == config
-    assert {name: getattr(used.tune, name) for name in tune} == tune
+    given = {"policy_source": "game", "explore_steps": 7, "frames": 8, "epsilon": 0.3, "score_interval": 2}
+    given |= {"num_envs": 5, "max_steps": 11, "clips": 3, "seed": 9, "imagined_steps": 6}
+    given |= {"decoder_steps": 21, "dynamics_steps": 22, "lr_scale": 0.23, "new_share": 0.24}
+    given |= {"rounds": 6, "checkpoint": "c", "data": Path("d"), "test": Path("t"), "out": Path("o"), "run": Path("u")}
+    given |= {"workers": 4, "device": "cpu", "threads": 2}
+    (config,), _ = arrived(monkeypatch, "genie_gym.refitting.runner.refit", ["refit", "Toy"], given)
+    assert vars(config) == {"game": "Toy"} | given
+
+
+def test_coverage(monkeypatch):
+    where = "genie_gym.exploration.coverage.compare_coverage"
+    (config,), _ = arrived(monkeypatch, where, ["coverage", "Toy", "folder"], {"frames": 7})
+    assert vars(config) == {"datasets": ("Toy", "folder"), "frames": 7}
 
 
 def test_collect(monkeypatch):
-    given = {"steps": 7, "episodes": 2, "workers": 3, "seed": 9, "policy": "sticky", "random_share": 0.3}
-    given |= {"max_steps": 11, "large": True, "out": Path("o")}
-    got = arrived(monkeypatch, "genie_gym.pipeline.collect.collect", ["collect", "Toy"], given)
-    assert got == (("Toy",), given)
+    given = {"steps": 7, "workers": 3, "seed": 9, "policy": "sticky", "epsilon": 0.3}
+    given |= {"max_steps": 11, "high_res": True, "out": Path("o")}
+    (config,), _ = arrived(monkeypatch, "genie_gym.collection.collect.collect", ["collect", "Toy"], given)
+    assert vars(config) == {"game": "Toy", "episodes": None} | given
+    (config,), _ = arrived(
+        monkeypatch, "genie_gym.collection.collect.collect", ["collect", "Toy", "--episodes", "2"], {}
+    )
+    assert (config.steps, config.target_steps, config.episodes) == (None, None, 2)
 
 
-def test_convert_a_video(monkeypatch):
+def test_convert(monkeypatch):
     given = {"game": "Mine", "fps": 12.5, "terminated": True, "keep_bars": True, "cuts": True}
-    command = ["convert", "v.mp4", "a.csv", "--out", "o"]
-    got = arrived(monkeypatch, "genie_gym.data.convert.from_video", command, given)
-    expected = given | {"game": "Mine-Own", "action_names": None, "report": print}
-    assert got == ((Path("v.mp4"), Path("a.csv"), Path("o")), expected)
-
-
-def test_convert_pictures(monkeypatch, tmp_path):
-    given = {"game": "Mine", "fps": 12.5, "terminated": True}
-    command = ["convert", str(tmp_path), "a.csv", "--out", "o", "--action-names", "left", "right"]
-    got = arrived(monkeypatch, "genie_gym.data.convert.from_frames", command, given)
-    expected = given | {"game": "Mine-Own", "action_names": ("left", "right")}
-    assert got == ((tmp_path, Path("a.csv"), Path("o")), expected)
+    command = ["convert", "v.mp4", "a.csv", "--out", "o", "--action-names", "left", "right"]
+    (config,), _ = arrived(monkeypatch, "genie_gym.data.convert.convert", command, given)
+    places = {"path": Path("v.mp4"), "actions": Path("a.csv"), "out": Path("o")}
+    assert vars(config) == given | places | {"action_names": ("left", "right")}
 
 
 @pytest.mark.parametrize("switches", [{}, {"joint": True}, {"compile": True}])
-def test_fit(monkeypatch, switches):
+def test_train(monkeypatch, switches):
     given = {"preset": "small", "minutes": 1.5, "data": Path("d"), "out": Path("o"), "run": Path("r"), "seed": 9}
     given |= {"threads": 2, "latent_actions": 5, **switches}
-    game, got = arrived(monkeypatch, "genie_gym.pipeline.fit_world.fit_world", ["fit", "Toy-Numpy"], given)
-    got["preset"] = got.pop("size")
-    assert (game, got) == (("Toy-Numpy",), {"joint": False, "compile": False} | given)
+    got = arrived(monkeypatch, "genie_gym.training.world_model.train", ["train", "Toy-Numpy"], given)
+    assert got == ((TrainConfig("Toy-Numpy", **given),), {})
 
 
-def test_fit_upscaler(monkeypatch, toy_checkpoint):
-    given = {"preset": "tiny", "minutes": 1.5, "data": Path("d"), "out": Path("o"), "run": Path("r"), "seed": 9}
+def test_train_upscaler(monkeypatch, toy_checkpoint):
+    given = {"preset": "small", "minutes": 1.5, "data": Path("d"), "out": Path("o"), "run": Path("r"), "seed": 9}
     given |= {"threads": 2}
-    where = "genie_gym.pipeline.add_upscaler.add_upscaler"
-    place, got = arrived(monkeypatch, where, ["fit-upscaler", toy_checkpoint], given)
-    got["preset"] = got.pop("size")
-    assert ([str(one) for one in place], got) == ([toy_checkpoint], given)
+    where = "genie_gym.training.add_upscaler.add_upscaler"
+    got = arrived(monkeypatch, where, ["train-upscaler", toy_checkpoint], given)
+    assert got == ((UpscalerTrainConfig(toy_checkpoint, **given),), {})
+
+
+def test_finetune(monkeypatch):
+    given = {"decoder_steps": 7, "dynamics_steps": 8, "lr_scale": 0.2, "new_share": 0.7, "seed": 9, "threads": 2}
+    given |= {"out": Path("o"), "run": Path("r")}
+    command = ["finetune", "Toy-Numpy", "--data", "a", "b", "--old", "c"]
+    got = arrived(monkeypatch, "genie_gym.training.finetune.finetune", command, given)
+    folders = {"data": (Path("a"), Path("b")), "old": (Path("c"),)}
+    assert got == ((FinetuneRunConfig(checkpoint="Toy-Numpy", **folders, **given),), {})
+
+
+def test_map_actions(monkeypatch):
+    given = {"data": Path("d"), "out": Path("o"), "seed": 9}
+    got = arrived(monkeypatch, "genie_gym.training.map_actions.map_actions", ["map-actions", "Toy-Numpy"], given)
+    assert got == ((MapActionsConfig("Toy-Numpy", **given),), {})
 
 
 def test_demo(monkeypatch):
     given = {"steps": 20, "seed": 9, "checkpoint": "c", "out": Path("o"), "threads": 2}
-    got = arrived(monkeypatch, "genie_gym.pipeline.demo.demo", ["demo", "Toy"], given)
-    assert got == (("Toy",), given)
+    (config,), _ = arrived(monkeypatch, "genie_gym.evaluation.demo.demo", ["demo", "Toy"], given)
+    assert vars(config) == {"game": "Toy"} | given
+
+
+def test_evaluate(monkeypatch):
+    given = {"data": Path("d"), "clips": 3, "context": 4, "horizon": 5, "long_steps": 6, "num_rollouts": 7, "seed": 9}
+    given |= {"perceptual": True, "real_actions": True, "out": Path("o"), "device": "cpu", "threads": 2}
+    given |= {"sampling_steps": 8, "temperature": 0.5, "order": "random", "min_p": 0.1}
+    (config,), _ = arrived(monkeypatch, "genie_gym.evaluation.evaluate.evaluate", ["evaluate", "Toy"], given)
+    assert vars(config) == {"checkpoint": "Toy"} | given
+
+
+def test_inspect(monkeypatch):
+    given = {"data": Path("d"), "clips": 3, "seed": 9, "out": Path("o"), "device": "cpu", "threads": 2}
+    (config,), _ = arrived(monkeypatch, "genie_gym.analysis.inspect.inspect", ["inspect", "Toy"], given)
+    assert vars(config) == {"checkpoint": "Toy"} | given
+
+
+def test_play(monkeypatch):
+    given = {"device": "cpu", "zoom": 3.0, "seed": 9, "upscale": True, "latent": True}
+    (config,), _ = arrived(monkeypatch, "genie_gym.envs.play.play", ["play", "Toy"], given)
+    assert vars(config) == {"checkpoint": "Toy"} | given

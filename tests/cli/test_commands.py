@@ -11,28 +11,31 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from genie_gym import games, paths
+from genie_gym import games
 from genie_gym.cli import main
-from genie_gym.cli.names import find_checkpoint
-from genie_gym.data import Recording
+from genie_gym.data import EpisodeDataset
 from genie_gym.envs import WorldModelEnv
-from genie_gym.fit import PRESETS, UPSCALER_PRESETS, FitConfig, Preset, UpscalerPreset
 from genie_gym.models.dynamics import DynamicsConfig
-from genie_gym.models.latent_actions import LatentActionConfig
+from genie_gym.models.lam import LatentActionConfig
 from genie_gym.models.tokenizer import TokenizerConfig
 from genie_gym.models.upscaler import UpscalerConfig
 from genie_gym.registration import register_games
+from genie_gym.training.presets import PRESETS, Preset
+from genie_gym.training.trainer import TrainerConfig
+from genie_gym.training.upscaler import UPSCALER_PRESETS, UpscalerPreset
+from genie_gym.utils import paths
 from genie_gym.world_model import Checkpoint
+from genie_gym.world_model.resolve import resolve_checkpoint
 from tests.conftest import untrained
 
 SMALL = {"dim": 16, "heads": 2, "window": 4}
 MINIATURE = Preset(
     tokenizer=TokenizerConfig(patch=16, encoder_blocks=1, decoder_blocks=1, codes=16, code_dim=4, warmup=1, **SMALL),
-    dynamics=DynamicsConfig(actions=0, blocks=1, side=4, codes=16, code_dim=4, **SMALL),
-    latent_actions=LatentActionConfig(patch=16, encoder_blocks=1, decoder_blocks=1, drawing_dim=8, warmup=1, **SMALL),
-    fit_tokenizer=FitConfig(steps=2, batch=2),
-    fit_dynamics=FitConfig(steps=2, batch=2),
-    fit_latent_actions=FitConfig(steps=2, batch=2),
+    dynamics=DynamicsConfig(num_actions=0, blocks=1, side=4, codes=16, code_dim=4, **SMALL),
+    lam=LatentActionConfig(patch=16, encoder_blocks=1, decoder_blocks=1, drawing_dim=8, warmup=1, **SMALL),
+    tokenizer_training=TrainerConfig(steps=2, batch_size=2),
+    dynamics_training=TrainerConfig(steps=2, batch_size=2),
+    lam_training=TrainerConfig(steps=2, batch_size=2),
 )
 
 
@@ -40,8 +43,8 @@ def test_help_names_every_command_without_waiting_for_torch():
     script = "import sys; from genie_gym.cli import main; main(['--help'])"
     script = f"try:\n {script}\nfinally:\n print(sorted({{'torch', 'stable_baselines3'}} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    others = ("map-buttons", "explore", "places", "refit", "demo", "inspect", "play")
-    for command in ("roms", "games", "collect", "convert", "fit", "fit-upscaler", "evaluate", *others):
+    others = ("map-actions", "explore", "coverage", "refit", "demo", "inspect", "play")
+    for command in ("roms", "games", "collect", "convert", "train", "train-upscaler", "evaluate", *others):
         assert command in answer.stdout
     assert answer.returncode == 0 and answer.stdout.splitlines()[-1] == "[]"
 
@@ -66,43 +69,43 @@ def test_from_recording_to_figures(tmp_path, capsys, monkeypatch):
     collect = ["collect", "toy", "--episodes", "4", "--max-steps", "60", "--workers", "1", "--policy", "sticky"]
     assert main(collect) == 0
     assert "4 episodes" in capsys.readouterr().out
-    assert len(Recording(paths.data_dir("Toy-Numpy"))) == 4
+    assert len(EpisodeDataset(paths.data_dir("Toy-Numpy"))) == 4
 
-    assert main(["fit", "Toy", "--preset", "miniature"]) == 0
+    assert main(["train", "Toy", "--preset", "miniature"]) == 0
     assert "genie-gym evaluate Toy-Numpy" in capsys.readouterr().out
-    assert Checkpoint.load(paths.weights_dir("Toy-Numpy")).provenance["preset"] == "miniature"
+    assert Checkpoint.load(paths.weights_dir("Toy-Numpy")).metadata.preset == "miniature"
 
     assert main(["evaluate", "Toy", "--clips", "3", "--long-steps", "6", "--out", str(tmp_path / "figures")]) == 0
     assert "delta-PSNR" in capsys.readouterr().out
     figures = json.loads((tmp_path / "figures" / "figures.json").read_text())
     assert figures["game"] == "Toy-Numpy" and figures["settings"]["clips"] == 3
     own = Checkpoint.load(paths.weights_dir("Toy-Numpy")).sampling
-    assert {name: figures["settings"][name] for name in vars(own)} == vars(own)
+    assert figures["settings"]["sampling"] == vars(own)
 
     short = ["evaluate", "Toy", "--clips", "3", "--long-steps", "0", "--out", str(tmp_path / "other")]
-    drawn = ["--steps", "3", "--temperature", "0.5", "--order", "confidence", "--floor", "0.1"]
+    drawn = ["--sampling-steps", "3", "--temperature", "0.5", "--order", "confidence", "--min-p", "0.1"]
     assert main([*short, *drawn]) == 0
-    other = json.loads((tmp_path / "other" / "figures.json").read_text())["settings"]
-    assert [other[name] for name in ("steps", "temperature", "order", "floor")] == [3, 0.5, "confidence", 0.1]
+    other = json.loads((tmp_path / "other" / "figures.json").read_text())["settings"]["sampling"]
+    assert [other[name] for name in ("steps", "temperature", "order", "min_p")] == [3, 0.5, "confidence", 0.1]
     capsys.readouterr()
     assert main([*short, "--order", "left to right"]) == 2
     assert "order must be one of confidence, random; got 'left to right'" in capsys.readouterr().err
 
-    frames = ["refit", "Toy", "--data-from", "random", "--frames", "60", "--max-steps", "25", "--workers", "1"]
+    frames = ["refit", "Toy", "--policy-source", "random", "--frames", "60", "--max-steps", "25", "--workers", "1"]
     steps = ["--decoder-steps", "2", "--dynamics-steps", "2", "--clips", "3", "--out", str(tmp_path / "refitted")]
     assert main([*frames, *steps]) == 0
     text = capsys.readouterr().out
     run = paths.home() / "runs" / "Toy-Numpy-refit-random-0"
-    assert "1, old play" in text and f"report: {run / 'report.html'}" in text
-    assert "round 1" in Checkpoint.load(tmp_path / "refitted").provenance
+    assert "1, old" in text and f"report: {run / 'report.html'}" in text
+    assert len(Checkpoint.load(tmp_path / "refitted").metadata.finetuning) == 1
     assert main([*frames, *steps, "--seed", "1", "--run", str(run)]) == 2
-    assert "was begun with seed 0, now asked for seed 1" in capsys.readouterr().err
+    assert "was started with seed 0, now asked for seed 1" in capsys.readouterr().err
 
 
 def test_a_folder_named_as_a_picture_is_no_picture(tmp_path, capsys):
     (tmp_path / "0.png").mkdir()
     assert main(["convert", str(tmp_path)]) == 2
-    assert "holds 0 picture(s)" in capsys.readouterr().err
+    assert "holds 0 image(s)" in capsys.readouterr().err
 
 
 def test_no_frames_a_second(tmp_path, capsys):
@@ -112,20 +115,20 @@ def test_no_frames_a_second(tmp_path, capsys):
     assert "fps" in capsys.readouterr().err
 
 
-def test_from_explorer_to_places(tmp_path, capsys):
+def test_from_explorer_to_coverage(tmp_path, capsys):
     pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
     folder = tmp_path / "agent"
-    command = ["explore", "Toy", "--reward", "rnd", "--envs", "2", "--max-steps", "40", "--out", str(folder)]
+    command = ["explore", "Toy", "--reward", "rnd", "--num-envs", "2", "--max-steps", "40", "--out", str(folder)]
     assert main([*command, "--steps", "256", "--device", "cpu"]) == 0
     text = capsys.readouterr().out
-    assert "256" in text and "places" in text and f"--policy {folder}" in "".join(text.split("\n"))
+    assert "256" in text and "visited cells" in text and f"--policy {folder}" in "".join(text.split("\n"))
     play = ["collect", "Toy", "--episodes", "2", "--max-steps", "20", "--workers", "1"]
-    assert main([*play, "--policy", str(folder), "--random-share", "0.5"]) == 0
+    assert main([*play, "--policy", str(folder), "--epsilon", "0.5"]) == 0
     shutil.copytree(folder, paths.agents_dir("Toy-Numpy") / "mine")
     assert main([*play, "--policy", "mine"]) == 0
     assert main(play) == 0
     capsys.readouterr()
-    assert main(["places", "Toy"]) == 0
+    assert main(["coverage", "Toy"]) == 0
     text = capsys.readouterr().out
     assert "random-0" in text and "agent-" in text and "mine-" in text and "unknown" in text
 
@@ -143,17 +146,17 @@ def test_convert_makes_a_game_that_can_be_fitted(tmp_path, capsys, monkeypatch):
         words = ["convert", str(folder), str(actions), "--game", "Pinball", "--action-names", "left", "right", "tilt"]
         assert main(words) == 0
     text = capsys.readouterr().out
-    assert "2 episodes, 48 frames" in text and "map-buttons" not in text
+    assert "2 episodes, 48 frames" in text and "map-actions" not in text
 
-    recording = Recording(paths.data_dir("Pinball-Own"))
+    recording = EpisodeDataset(paths.data_dir("Pinball-Own"))
     assert recording.header["actions"] == ["left", "right", "tilt"]
     np.testing.assert_array_equal(recording[0].actions[:3], [0, 1, 0])
 
-    assert main(["fit", "Pinball", "--preset", "miniature"]) == 0  # with -Own or without
+    assert main(["train", "Pinball", "--preset", "miniature"]) == 0  # with -Own or without
     assert Checkpoint.load(paths.weights_dir("Pinball-Own")).game["name"] == "Pinball-Own"
     (tmp_path / "Pinball").mkdir()  # hides nothing
     monkeypatch.chdir(tmp_path)
-    assert find_checkpoint("Pinball") == find_checkpoint("Pinball-Own") == str(paths.weights_dir("Pinball-Own"))
+    assert resolve_checkpoint("Pinball") == resolve_checkpoint("Pinball-Own") == str(paths.weights_dir("Pinball-Own"))
     assert main(["games", "--system", "Own"]) == 0
     assert "Pinball-Own" in capsys.readouterr().out
 
@@ -169,7 +172,7 @@ def test_a_game_from_video_alone(tmp_path, capsys, monkeypatch):
         video.release()
         assert main(["convert", str(path), "--game", "Clip"]) == 0
     assert "2 episodes, 48 frames" in capsys.readouterr().out
-    assert main(["fit", "Clip-Own", "--preset", "miniature"]) == 0
+    assert main(["train", "Clip-Own", "--preset", "miniature"]) == 0
     capsys.readouterr()
     assert main(["evaluate", "Clip-Own", "--clips", "2", "--long-steps", "0"]) == 0
     assert "latent and true" not in capsys.readouterr().out  # there is no truth
@@ -191,11 +194,11 @@ def test_a_game_from_video_alone(tmp_path, capsys, monkeypatch):
         str(tmp_path / "labelled"),
     ]
     assert main(labelled) == 0
-    assert f"genie-gym map-buttons Clip-Own --data {tmp_path / 'labelled'}" in capsys.readouterr().out
-    assert main(["map-buttons", "Clip-Own", "--data", str(tmp_path / "labelled")]) == 0
+    assert f"genie-gym map-actions Clip-Own --data {tmp_path / 'labelled'}" in capsys.readouterr().out
+    assert main(["map-actions", "Clip-Own", "--data", str(tmp_path / "labelled")]) == 0
     text = capsys.readouterr().out
     assert "explained" in text and "genie-gym play Clip-Own" in text
-    env = gym.make("GenieRedux/Clip-Own-v0", buttons=True)
+    env = gym.make("GenieRedux/Clip-Own-v0", real_actions=True)
     assert env.unwrapped.get_action_meanings() == ["jump", "left", "right"]
     assert env.unwrapped.get_keys_to_action()[(1073741904,)] == 1  # the left arrow
     del gym.registry["GenieRedux/Clip-Own-v0"]
@@ -229,38 +232,38 @@ def test_interrupt_is_one_line(capsys, monkeypatch):
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("genie_gym.games.table.game_rows", interrupted)
+    monkeypatch.setattr("genie_gym.games.listing.game_rows", interrupted)
     assert main(["games"]) == 130
     assert capsys.readouterr().err.splitlines() == ["genie-gym: interrupted"]
 
 
-def test_inspect_writes_a_page_from_dreams_or_from_ones_own_play(tmp_path, capsys, toy_checkpoint):
-    command = ["inspect", toy_checkpoint, "--pieces", "2", "--out", str(tmp_path / "inside")]
+def test_inspect_writes_a_page_of_imagined_or_recorded_clips(tmp_path, capsys, toy_checkpoint):
+    command = ["inspect", toy_checkpoint, "--clips", "2", "--out", str(tmp_path / "inside")]
     assert main(command) == 0
-    assert "own dreams" in capsys.readouterr().out
+    assert "imagined rollouts" in capsys.readouterr().out
     main(["collect", "Toy", "--episodes", "4", "--max-steps", "60", "--workers", "1"])
     assert main(command) == 0
     figures = json.loads((tmp_path / "inside" / "figures.json").read_text())
-    assert figures["recording"] == str(paths.data_dir("Toy-Numpy")) and figures["pieces"] == 2
+    assert figures["dataset"] == str(paths.data_dir("Toy-Numpy")) and figures["clips"] == 2
     assert (tmp_path / "inside" / "report.html").is_file()
 
 
 def test_from_large_frames_to_a_dream_drawn_by_the_upscaler(tmp_path, capsys, monkeypatch):
-    sizes, recipe = UpscalerConfig(widths=(4, 8)), FitConfig(steps=2, batch=2)
+    sizes, recipe = UpscalerConfig(widths=(4, 8)), TrainerConfig(steps=2, batch_size=2)
     monkeypatch.setitem(UPSCALER_PRESETS, "miniature", UpscalerPreset(sizes, recipe, crop=16))
     untrained().save(paths.weights_dir("Toy-Numpy"))
     collect = ["collect", "Toy", "--episodes", "3", "--max-steps", "20", "--workers", "1"]
     assert main(collect) == 0
-    fit = ["fit-upscaler", "Toy", "--preset", "miniature"]
+    fit = ["train-upscaler", "Toy", "--preset", "miniature"]
     capsys.readouterr()
     assert main(fit) == 2
-    assert "record some with: genie-gym collect Toy-Numpy --large" in capsys.readouterr().err
-    assert main([*collect, "--large"]) == 0
+    assert "record some with: genie-gym collect Toy-Numpy --high-res" in capsys.readouterr().err
+    assert main([*collect, "--high-res"]) == 0
     assert main(fit) == 0
     text = capsys.readouterr().out
     assert "where bicubic enlarging has" in text and "genie-gym play Toy --upscale" in text
     assert WorldModelEnv("Toy", upscale=True).reset(seed=0)[0].shape == (256, 256, 3)
     played = []
-    monkeypatch.setattr("genie_gym.pipeline.play.play", lambda *place, **options: played.append(options["upscale"]))
+    monkeypatch.setattr("genie_gym.envs.play.play", lambda config: played.append(config.upscale))
     assert main(["play", "Toy", "--upscale"]) == main(["play", "Toy"]) == 0
     assert played == [True, False]

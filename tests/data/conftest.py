@@ -1,4 +1,4 @@
-"""Small recordings that the tests of this folder share."""
+"""Fixtures: small datasets."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ HEADER = {"game": {"name": "Toy-Numpy"}, "actions": ["NOOP", "LEFT", "RIGHT"], "
 
 
 def _make_episode(seed: int, length: int = 40, *, terminated: bool = True) -> data.Episode:
-    """Frames whose first pixel counts the frame and whose second holds the seed, over noise that gzip cannot shrink."""
+    """Return an episode of noise, with the index of the frame and the seed in its first pixel."""
     rng = np.random.default_rng(seed)
     frames = rng.integers(0, 256, (length, 64, 64, 3), np.uint8)
     frames[:, 0, 0, 0], frames[:, 0, 0, 1] = np.arange(length) % 256, seed
@@ -45,10 +45,10 @@ def assert_same() -> Callable[[data.Episode, data.Episode], None]:
 
 
 @pytest.fixture
-def recorded(tmp_path: Path) -> tuple[data.Recording, list[data.Episode]]:
-    """A recording of six episodes of different lengths, and the episodes that went in."""
+def recorded(tmp_path: Path) -> tuple[data.EpisodeDataset, list[data.Episode]]:
+    """Return a dataset of six episodes of different lengths, and the episodes as written."""
     episodes = [_make_episode(seed, 20 + 7 * seed, terminated=seed % 2 == 0) for seed in range(6)]
-    with data.RecordingWriter(tmp_path / "Toy-Numpy", HEADER) as writer:
+    with data.EpisodeWriter(tmp_path / "Toy-Numpy", HEADER) as writer:
         for episode in episodes:
             writer.append(episode)
-    return data.Recording(tmp_path / "Toy-Numpy"), episodes
+    return data.EpisodeDataset(tmp_path / "Toy-Numpy"), episodes

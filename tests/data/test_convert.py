@@ -1,4 +1,4 @@
-"""Own pictures and videos become recordings with every frame, action and reward in its place."""
+"""Images and videos become datasets with frames, actions and rewards aligned."""
 
 import json
 from itertools import pairwise
@@ -16,14 +16,14 @@ NAMES = ["NOOP", "LEFT", "RIGHT"]
 
 
 def shade(index: int) -> tuple[int, int, int]:
-    """A colour of its own for each frame, as RGB, far enough apart to survive a lossy codec."""
+    """Return a distinct RGB colour for each frame, far enough from others to survive a lossy codec."""
     return 20 + 10 * index, 60, 240 - 10 * index
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Twelve wide pictures, numbered so that sorting by text would put 10 before 2."""
-    folder = tmp_path / "pictures"
+def images(tmp_path: Path) -> Path:
+    """Return a folder of twelve wide images, numbered so that sorting as text would put 10 before 2."""
+    folder = tmp_path / "images"
     folder.mkdir()
     for index in range(12):
         cv2.imwrite(str(folder / f"frame_{index}.png"), np.full((40, 80, 3), shade(index)[::-1], np.uint8))
@@ -32,7 +32,7 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
-    """Twenty frames of 64x64 at 30 frames a second."""
+    """Return a video of twenty 64x64 frames at 30 frames per second."""
     path = tmp_path / "my run.mp4"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, (64, 64))
     assert writer.isOpened()
@@ -47,19 +47,19 @@ def written(path: Path, lines: list) -> Path:
     return path
 
 
-def test_pictures_in_order_padded_to_squares(pictures, tmp_path):
+def test_images_in_order_padded_to_squares(images, tmp_path):
     actions = written(tmp_path / "a.csv", [str(index % 3) for index in range(12)])
-    recording = convert.from_frames(pictures, actions, tmp_path / "out", game="Mine", action_names=NAMES, fps=20)
-    episode = recording[0]
+    dataset = convert.from_frames(images, actions, tmp_path / "out", game="Mine", action_names=NAMES, fps=20)
+    episode = dataset[0]
     assert episode.frames.shape == (12, 64, 64, 3)
     for index, frame in enumerate(episode.frames):
         assert tuple(frame[32, 32].tolist()) == shade(index)
-    assert not episode.frames[:, :15].any()  # black bars above and below a picture twice as wide as high
+    assert not episode.frames[:, :15].any()  # black bars above and below a image twice as wide as high
     assert not episode.frames[:, 49:].any()
     assert episode.actions.tolist() == [index % 3 for index in range(11)]
     assert not episode.rewards.any()
     assert (episode.terminated, episode.truncated) == (False, True)
-    spec = games.GameSpec.from_dict(recording.header["game"])
+    spec = games.GameSpec.from_dict(dataset.header["game"])
     assert (spec.name, spec.meanings, spec.fps, spec.frame_skip) == ("Mine-Own", NAMES, 20, 1)
 
 
@@ -72,66 +72,64 @@ def test_pictures_in_order_padded_to_squares(pictures, tmp_path):
         ("a.jsonl", [{"action": i % 3, "reward": i, "note": "x"} for i in range(11)]),
     ],
 )
-def test_forms_of_action_files(pictures, tmp_path, name, lines):
+def test_forms_of_action_files(images, tmp_path, name, lines):
     actions = written(tmp_path / name, lines)
-    episode = convert.from_frames(pictures, actions, tmp_path / "out", action_names=NAMES, terminated=True)[0]
+    episode = convert.from_frames(images, actions, tmp_path / "out", action_names=NAMES, terminated=True)[0]
     assert episode.actions.tolist() == [i % 3 for i in range(11)]
     assert episode.rewards.tolist() == list(range(11))
     assert episode.terminated
 
 
-def test_names_guessed_and_kept_for_later_files(pictures, tmp_path):
+def test_names_guessed_and_kept_for_later_files(images, tmp_path):
     first = written(tmp_path / "a.txt", [["UP", "DOWN"][i % 2] for i in range(11)])
-    recording = convert.from_frames(pictures, first, tmp_path / "out")
-    assert recording.header["actions"] == ["DOWN", "UP"]
+    dataset = convert.from_frames(images, first, tmp_path / "out")
+    assert dataset.header["actions"] == ["DOWN", "UP"]
     second = written(tmp_path / "b.txt", ["UP"] * 11)
-    (pictures / "frame_0.png").unlink()  # another content, so another episode
-    recording = convert.from_frames(pictures, second, tmp_path / "out")
-    assert sorted(episode.actions.sum() for episode in recording.episodes()) == [6, 10]
+    (images / "frame_0.png").unlink()  # another content, so another episode
+    dataset = convert.from_frames(images, second, tmp_path / "out")
+    assert sorted(episode.actions.sum() for episode in dataset.episodes()) == [6, 10]
     numbers = written(tmp_path / "c.jsonl", [3, *[0] * 10])
-    assert convert.from_frames(pictures, numbers, tmp_path / "new").header["actions"] == [
-        f"ACTION_{i}" for i in range(4)
-    ]
+    assert convert.from_frames(images, numbers, tmp_path / "new").header["actions"] == [f"ACTION_{i}" for i in range(4)]
 
 
-def test_same_source_again_replaces_the_first(pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(convert, "SHORTEST", 6)
+def test_same_source_again_replaces_the_first(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(convert, "MIN_LENGTH", 6)
     for action in (1, 2, 0):
         actions = written(tmp_path / "a.csv", [str(action)] * 12)
-        recording = convert.from_frames(pictures, actions, tmp_path / "out", action_names=NAMES)
-        assert [episode.actions.tolist() for episode in recording.episodes()] == [[action] * 5] * 2
-    renamed = pictures.rename(tmp_path / "renamed")
+        dataset = convert.from_frames(images, actions, tmp_path / "out", action_names=NAMES)
+        assert [episode.actions.tolist() for episode in dataset.episodes()] == [[action] * 5] * 2
+    renamed = images.rename(tmp_path / "renamed")
     assert len(convert.from_frames(renamed, actions, tmp_path / "out", action_names=NAMES)) == 2
 
 
-def test_long_sources_are_cut_into_episodes(pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(convert, "SHORTEST", 5)
+def test_long_sources_are_cut_into_episodes(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(convert, "MIN_LENGTH", 5)
     actions = written(tmp_path / "a.csv", [str(i) for i in range(12)])
-    recording = convert.from_frames(pictures, actions, tmp_path / "out", terminated=True)
-    assert [episode.actions.tolist() for episode in recording.episodes()] == [[0, 1, 2], [4, 5, 6], [8, 9, 10]]
-    assert [episode.terminated for episode in recording.episodes()] == [False, False, True]
-    (pictures / "frame_11.png").unlink()  # eleven of them are three episodes too, and none is a rest
+    dataset = convert.from_frames(images, actions, tmp_path / "out", terminated=True)
+    assert [episode.actions.tolist() for episode in dataset.episodes()] == [[0, 1, 2], [4, 5, 6], [8, 9, 10]]
+    assert [episode.terminated for episode in dataset.episodes()] == [False, False, True]
+    (images / "frame_11.png").unlink()  # eleven of them are three episodes too, and none is a rest
     written(actions, [str(i) for i in range(11)])
-    recording = convert.from_frames(pictures, actions, tmp_path / "other", terminated=True)
-    assert recording.lengths.tolist() == [3, 4, 4]
-    assert recording[2].terminated
+    dataset = convert.from_frames(images, actions, tmp_path / "other", terminated=True)
+    assert dataset.lengths.tolist() == [3, 4, 4]
+    assert dataset[2].terminated
 
 
-def test_without_actions(pictures, tmp_path):
-    recording = convert.from_frames(pictures, None, tmp_path / "out")
-    assert recording.header["runs"][0]["no_actions"] is True
-    assert recording.header["actions"] == ["NOOP"]
-    assert not recording[0].actions.any()
+def test_without_actions(images, tmp_path):
+    dataset = convert.from_frames(images, None, tmp_path / "out")
+    assert dataset.header["runs"][0]["no_actions"] is True
+    assert dataset.header["actions"] == ["NOOP"]
+    assert not dataset[0].actions.any()
     labelled = written(tmp_path / "a.csv", ["LEFT"] * 12)
-    with pytest.raises(DataError, match="made without actions; give play with actions a folder of its own with --out"):
-        convert.from_frames(pictures, labelled, tmp_path / "out")
+    with pytest.raises(DataError, match=r"made without actions; .* folder of their own with --out"):
+        convert.from_frames(images, labelled, tmp_path / "out")
 
 
-def test_keys_follow_from_the_actions_names(pictures, tmp_path):
+def test_keys_follow_from_the_actions_names(images, tmp_path):
     names = ["NOOP", "left", "UP+RIGHT", "Fire", *"abcdef", "ten"]
     actions = written(tmp_path / "a.csv", ["0"] * 12)
-    recording = convert.from_frames(pictures, actions, tmp_path / "out", action_names=names)
-    keys = [action["keys"] for action in recording.header["game"]["actions"]]
+    dataset = convert.from_frames(images, actions, tmp_path / "out", action_names=names)
+    keys = [action["keys"] for action in dataset.header["game"]["actions"]]
     assert keys == [[], ["left"], ["up", "right"], ["3"], ["4"], ["5"], ["6"], ["7"], ["8"], ["9"], []]
 
 
@@ -189,10 +187,10 @@ def test_video_with_an_action_for_each_kept_frame(video, tmp_path):
         ("a.xml", ["0"], "should end in one of .csv"),
     ],
 )
-def test_bad_action_files(pictures, tmp_path, name, lines, words):
+def test_bad_action_files(images, tmp_path, name, lines, words):
     actions = written(tmp_path / name, lines)
     with pytest.raises(DataError, match=words):
-        convert.from_frames(pictures, actions, tmp_path / "out", action_names=NAMES)
+        convert.from_frames(images, actions, tmp_path / "out", action_names=NAMES)
     assert not (tmp_path / "out").exists()
 
 
@@ -204,30 +202,30 @@ def test_bad_action_files(pictures, tmp_path, name, lines, words):
         (["action,reward", "up,1", ",1", *["down,1"] * 10], "line 3 has no action"),
     ],
 )
-def test_actions_from_which_no_names_can_be_guessed(pictures, tmp_path, lines, words):
+def test_actions_from_which_no_names_can_be_guessed(images, tmp_path, lines, words):
     with pytest.raises(DataError, match=words):
-        convert.from_frames(pictures, written(tmp_path / "a.csv", lines), tmp_path / "out")
+        convert.from_frames(images, written(tmp_path / "a.csv", lines), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_odd_names_of_files(pictures, tmp_path):
-    (pictures / "frame_1\u00b2.png").write_bytes((pictures / "frame_1.png").read_bytes())  # a digit, but no number
-    long = pictures.rename(tmp_path / ("p" * 250))
-    recording = convert.from_frames(long, None, tmp_path / "out")
-    assert recording.lengths.sum() == 13 and len(recording.ids[0]) < 150
+def test_odd_names_of_files(images, tmp_path):
+    (images / "frame_1\u00b2.png").write_bytes((images / "frame_1.png").read_bytes())  # a digit, but no number
+    long = images.rename(tmp_path / ("p" * 250))
+    dataset = convert.from_frames(long, None, tmp_path / "out")
+    assert dataset.lengths.sum() == 13 and len(dataset.ids[0]) < 150
 
 
-def test_bad_sources(pictures, video, tmp_path):
+def test_bad_sources(images, video, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(DataError, match="no folder"):
         convert.from_frames(tmp_path / "nowhere", None, out)
     with pytest.raises(DataError, match=r"cannot read the action file .*nothing.csv"):
-        convert.from_frames(pictures, tmp_path / "nothing.csv", out)
-    (pictures / "frame_3.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"frame_3.png is no readable picture"):
-        convert.from_frames(pictures, None, out)
+        convert.from_frames(images, tmp_path / "nothing.csv", out)
+    (images / "frame_3.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"frame_3.png is no readable image"):
+        convert.from_frames(images, None, out)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"holds 0 picture"):
+    with pytest.raises(DataError, match=r"holds 0 image"):
         convert.from_frames(tmp_path / "empty", None, out)
     with pytest.raises(DataError, match=r"no video .*none.mp4"):
         convert.from_video(tmp_path / "none.mp4", None, out)
@@ -239,21 +237,21 @@ def test_bad_sources(pictures, video, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["My Game", "../../escape", "a/b", ""])
-def test_names_that_are_no_names(pictures, tmp_path, name):
+def test_names_that_are_no_names(images, tmp_path, name):
     with pytest.raises(GameError, match=r"letters, digits, '_', '\.' and '-' only\. Received"):
-        convert.from_frames(pictures, None, tmp_path / "out", game=name)
+        convert.from_frames(images, None, tmp_path / "out", game=name)
     assert not (tmp_path / "out").exists()
 
 
-def test_play_with_actions_and_without_is_kept_apart(pictures, tmp_path):
+def test_episodes_with_and_without_actions_are_kept_apart(images, tmp_path):
     actions = written(tmp_path / "a.csv", ["0"] * 12)
     for first, then, words in ((actions, None, "made with actions"), (None, actions, "made without actions")):
         out = tmp_path / words.replace(" ", "-")
-        convert.from_frames(pictures, first, out, game="Mine")
+        convert.from_frames(images, first, out, game="Mine")
         with pytest.raises(DataError, match=words):
-            convert.from_frames(pictures, then, out, game="Mine")
+            convert.from_frames(images, then, out, game="Mine")
 
 
-def test_converted_recordings_feed_clips(pictures, tmp_path):
-    recording = convert.from_frames(pictures, None, tmp_path / "out")
-    assert data.Clips(recording, 8).sample(np.random.default_rng(0), 2)["frames"].shape == (2, 8, 64, 64, 3)
+def test_converted_recordings_feed_clips(images, tmp_path):
+    dataset = convert.from_frames(images, None, tmp_path / "out")
+    assert data.SequenceDataset(dataset, 8).sample(np.random.default_rng(0), 2)["frames"].shape == (2, 8, 64, 64, 3)

@@ -1,4 +1,4 @@
-"""An episode refuses arrays that do not fit together."""
+"""An episode refuses arrays of wrong types or lengths."""
 
 import numpy as np
 import pytest
@@ -19,8 +19,8 @@ def test_accepts_what_fits():
     episode = data.Episode(**arrays(), terminated=True)
     assert len(episode) == 4
     assert episode.info == {}
-    assert episode.large is None
-    assert data.Episode(**arrays(), large=np.zeros((4, 24, 24, 3), np.uint8)).large.shape == (4, 24, 24, 3)
+    assert episode.high_res is None
+    assert data.Episode(**arrays(), high_res=np.zeros((4, 24, 24, 3), np.uint8)).high_res.shape == (4, 24, 24, 3)
 
 
 @pytest.mark.parametrize(
@@ -36,10 +36,13 @@ def test_accepts_what_fits():
         ({"actions": np.array([0, -1, 0])}, "not be negative, got -1"),
         ({"actions": [0, 0, 0]}, "numpy array, got list"),
         ({"rewards": np.zeros(3)}, "rewards must be float32 .* got float64"),
-        ({"large": np.zeros((3, 16, 16, 3), np.uint8)}, r"large frames must be as many .* \(3, 16, 16, 3\)"),
-        ({"large": np.zeros((4, 20, 20, 3), np.uint8)}, "a whole number of times as high and wide"),
-        ({"large": np.zeros((4, 4, 4, 3), np.uint8)}, "a whole number of times"),
-        ({"large": np.zeros((4, 16, 16, 3))}, "large must be uint8 .* got float64"),
+        (
+            {"high_res": np.zeros((3, 16, 16, 3), np.uint8)},
+            r"high-resolution frames must be as many .* \(3, 16, 16, 3\)",
+        ),
+        ({"high_res": np.zeros((4, 20, 20, 3), np.uint8)}, "a whole number of times as high and wide"),
+        ({"high_res": np.zeros((4, 4, 4, 3), np.uint8)}, "a whole number of times"),
+        ({"high_res": np.zeros((4, 16, 16, 3))}, "high_res must be uint8 .* got float64"),
     ],
 )
 def test_refuses_what_does_not_fit(change: dict, words: str):

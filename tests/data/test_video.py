@@ -1,4 +1,4 @@
-"""Which frames of a video are taken, which part of its picture, and where its scenes begin."""
+"""Which frames of a video are kept, which part of the image, and where scenes begin."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ import pytest
 from genie_gym.data import convert
 from genie_gym.data.video import read_video
 from genie_gym.errors import DataError
-from genie_gym.frames import square
+from genie_gym.utils.images import letterbox
 
 
 def write(path: Path, frames: np.ndarray, fps: float = 30) -> Path:
-    """Frames uint8 (t, h, w, 3), RGB, as an mp4."""
+    """Write frames uint8 (t, h, w, 3), RGB, as an mp4."""
     video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, frames.shape[2:0:-1])
     assert video.isOpened()
     for frame in frames:
@@ -23,7 +23,7 @@ def write(path: Path, frames: np.ndarray, fps: float = 30) -> Path:
 
 
 def shades(count: int, height: int = 48, width: int = 64, first: int = 40, step: int = 1) -> np.ndarray:
-    """Frames that are each some levels brighter than the last."""
+    """Return frames that are each `step` levels brighter than the one before."""
     levels = np.arange(first, first + step * count, step, dtype=np.uint8)
     return np.broadcast_to(levels[:, None, None, None], (count, height, width, 3)).copy()
 
@@ -33,7 +33,7 @@ def letterboxed(frames: np.ndarray, top: int, left: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("own", "asked", "rate", "places"),
+    ("own", "asked", "rate", "indices"),
     [
         (30, None, 15, [0, 2, 4, 6, 8, 10]),
         (60, None, 15, [0, 4, 8]),
@@ -45,21 +45,21 @@ def letterboxed(frames: np.ndarray, top: int, left: int) -> np.ndarray:
         (30, 20, 20, [0, 2, 3, 5, 6, 8, 9, 11]),
     ],
 )
-def test_which_frames_are_taken(tmp_path, own, asked, rate, places):
+def test_which_frames_are_taken(tmp_path, own, asked, rate, indices):
     video = read_video(write(tmp_path / "v.mp4", shades(12, step=10), own), asked)
-    assert video.places.tolist() == list(places) and video.total == 12
+    assert video.indices.tolist() == list(indices) and video.total == 12
     assert video.rate == pytest.approx(rate, abs=0.01)
-    np.testing.assert_allclose(video.frames[:, 32, 32, 0], [40 + 10 * place for place in places], atol=4)
+    np.testing.assert_allclose(video.frames[:, 32, 32, 0], [40 + 10 * index for index in indices], atol=4)
 
 
 def test_black_bars_are_cut_off(tmp_path):
     slopes = np.linspace(60, 200, 64)[None, :, None] + np.linspace(0, 50, 48)[:, None, None]
-    picture = np.broadcast_to(slopes.astype(np.uint8), (6, 48, 64, 3))
-    path = write(tmp_path / "wide.mp4", letterboxed(picture, 0, 32))
+    image = np.broadcast_to(slopes.astype(np.uint8), (6, 48, 64, 3))
+    path = write(tmp_path / "wide.mp4", letterboxed(image, 0, 32))
     video = read_video(path)
     assert video.pixels == (128, 48)
     assert np.abs(np.array(video.box) - (32, 0, 64, 48)).max() <= 2
-    same = square(picture[0], 64).astype(int)
+    same = letterbox(image[0], 64).astype(int)
     assert np.abs(video.frames[0][8:56] - same[8:56]).mean() < 8  # a codec lies between
     assert "of 128x48 pixels, the rest are black bars" in str(video) and "3 of the video's 6 frames" in str(video)
     kept = read_video(path, keep_bars=True)
@@ -83,8 +83,8 @@ def test_later_videos_are_cut_like_the_first(tmp_path):
     out = tmp_path / "out"
     convert.from_video(write(tmp_path / "one.mp4", frames), None, out)
     frames[:, 24:48] = 0  # the upper half of the game stays dark
-    recording = convert.from_video(write(tmp_path / "two.mp4", frames), None, out)
-    boxes = [run["box"] for run in recording.header["runs"]]
+    dataset = convert.from_video(write(tmp_path / "two.mp4", frames), None, out)
+    boxes = [run["box"] for run in dataset.header["runs"]]
     assert boxes[0] == boxes[1] and boxes[0][1] == pytest.approx(24, abs=1)
 
 
@@ -109,12 +109,12 @@ def test_a_rate_that_no_screen_has(tmp_path):
 def test_scenes_of_an_edited_video(tmp_path, shape):
     scenes = [shades(20), shades(31, first=160), shades(1, first=10), shades(28, first=90)]
     frames = np.stack([cv2.resize(frame, shape) for frame in np.concatenate(scenes)])
-    path, told = write(tmp_path / "v.mp4", frames, 15), []
-    whole = convert.from_video(path, None, tmp_path / "whole", report=told.append)
+    path, messages = write(tmp_path / "v.mp4", frames, 15), []
+    whole = convert.from_video(path, None, tmp_path / "whole", on_message=messages.append)
     assert whole.lengths.tolist() == [80]
-    assert told[0] == "80 of the video's 80 frames taken, 15 a second"
-    assert told[1].startswith("3 time(s) the whole picture changes at once;") and "--cuts" in told[1]
-    told.clear()
-    scenes = convert.from_video(path, None, tmp_path / "scenes", cuts=True, report=told.append)
-    assert scenes.lengths.tolist() == [20, 31, 28] and len(told) == 1
+    assert messages[0] == "80 of the video's 80 frames taken, 15 a second"
+    assert messages[1].startswith("3 time(s) the whole image changes at once;") and "--cuts" in messages[1]
+    messages.clear()
+    scenes = convert.from_video(path, None, tmp_path / "scenes", cuts=True, on_message=messages.append)
+    assert scenes.lengths.tolist() == [20, 31, 28] and len(messages) == 1
     assert [episode.info["first_frame"] for episode in scenes.episodes()] == [0, 20, 52]

@@ -55,7 +55,7 @@ def test_a_prompt_keeps_its_size(upscaled_checkpoint):
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
 def test_many_at_once_are_as_many_single_ones(upscaled_checkpoint, mode):
-    options = {"max_episode_steps": 3, "ends": False, "autoreset_mode": mode}
+    options = {"max_episode_steps": 3, "terminate": False, "autoreset_mode": mode}
     plain = WorldModelVectorEnv(3, checkpoint=upscaled_checkpoint, **options)
     large = WorldModelVectorEnv(3, checkpoint=upscaled_checkpoint, upscale=True, render_mode="rgb_array", **options)
     assert large.observation_space.shape == (3, 256, 256, 3)
@@ -82,4 +82,4 @@ def test_tensors(upscaled_checkpoint):
 def test_without_an_upscaler_the_error_says_what_to_type(toy_checkpoint, make):
     with pytest.raises(CheckpointError) as error:
         make(checkpoint=toy_checkpoint, upscale=True)
-    assert f"genie-gym collect Toy-Numpy --large && genie-gym fit-upscaler {toy_checkpoint}" in str(error.value)
+    assert f"genie-gym collect Toy-Numpy --high-res && genie-gym train-upscaler {toy_checkpoint}" in str(error.value)

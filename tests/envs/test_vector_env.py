@@ -36,11 +36,11 @@ def test_each_dream_is_that_of_a_single_env_also_through_resets(make, toy_checkp
         [lambda: WorldModelEnv(checkpoint=toy_checkpoint, temperature=1.0, reward=reward)] * 3,
         autoreset_mode=AutoresetMode(mode),
     )
-    (frames, told), (expected, theirs) = vector.reset(seed=7), singles.reset(seed=7)
+    (frames, infos_at_reset), (expected, theirs) = vector.reset(seed=7), singles.reset(seed=7)
     assert np.array_equal(frames, expected)
-    assert told.keys() == theirs.keys()
+    assert infos_at_reset.keys() == theirs.keys()
     for name, value in theirs.items():
-        np.testing.assert_array_equal(told[name], value)
+        np.testing.assert_array_equal(infos_at_reset[name], value)
     ended = 0
     for actions in ACTIONS:
         frames, rewards, ends, cuts, infos = vector.step(actions)
@@ -51,7 +51,7 @@ def test_each_dream_is_that_of_a_single_env_also_through_resets(make, toy_checkp
         assert np.array_equal(ends, theirs[2])
         assert np.array_equal(cuts, theirs[3])
         assert infos.keys() == theirs[4].keys()
-        for name in ("game_reward", "end_probability"):
+        for name in ("game_reward", "termination_prob"):
             # Where a dream ends and begins at once Gymnasium has the new one's, and ours are those of the end.
             same = ~ends if mode == "SameStep" else slice(None)
             assert np.allclose(infos[name][same], theirs[4][name][same], rtol=1e-4)
@@ -68,10 +68,10 @@ def test_each_dream_is_that_of_a_single_env_also_through_resets(make, toy_checkp
 
 
 def test_disabled_resets_only_what_the_mask_says(make):
-    env = make(autoreset_mode="Disabled", ends=False)
+    env = make(autoreset_mode="Disabled", terminate=False)
     env.reset(seed=0)
     env.step(ACTIONS[0])
-    twin = make(autoreset_mode="Disabled", ends=False)
+    twin = make(autoreset_mode="Disabled", terminate=False)
     twin.reset(seed=0)
     twin.step(ACTIONS[0])
     frames, _ = env.reset(seed=[None, 5, None], options={"reset_mask": np.array([False, True, False])})
@@ -86,7 +86,7 @@ def test_infos_of_a_partial_reset_say_whose_they_are(make):
     env.reset(seed=0)
     mask = np.arange(env.num_envs) == 1
     _, infos = env.reset(options={"reset_mask": mask})
-    assert infos["_game_reward"].tolist() == infos["_end_probability"].tolist() == mask.tolist()
+    assert infos["_game_reward"].tolist() == infos["_termination_prob"].tolist() == mask.tolist()
 
 
 def test_disabled_refuses_to_step_an_ended_dream(make):
@@ -98,7 +98,7 @@ def test_disabled_refuses_to_step_an_ended_dream(make):
 
 
 def test_the_asked_for_limit_truncates(make):
-    env = make(ends=False, max_episode_steps=4)
+    env = make(terminate=False, max_episode_steps=4)
     env.reset(seed=0)
     cuts = np.stack([env.step(actions)[3] for actions in ACTIONS[:10]])
     # Steps 4 and, after the step that resets, 9.
@@ -127,7 +127,7 @@ def test_seeds_are_told_and_copies_share_the_model(make):
     env.reset(seed=5)
     assert env.np_random_seed == (5, 6, 7)
     copied = copy.deepcopy(env)
-    assert copied._dreams.model is env._dreams.model
+    assert copied._engine.model is env._engine.model
     for actions in ACTIONS[:3]:  # each goes on by itself
         frames = env.step(actions)[0]
     for actions in ACTIONS[:3]:
@@ -157,8 +157,8 @@ def test_make_vec_uses_one_batch(toy_checkpoint):
 def test_a_prompt_starts_all_dreams(make, toy_checkpoint):
     prompt = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     options = {"prompt": prompt, "prompt_actions": [2, 1]}
-    alone = WorldModelEnv(checkpoint=toy_checkpoint, temperature=1.0, device="cpu", ends=False)
-    dreams = make(ends=False)
+    alone = WorldModelEnv(checkpoint=toy_checkpoint, temperature=1.0, device="cpu", terminate=False)
+    dreams = make(terminate=False)
     frames, expected = dreams.reset(seed=0, options=options)[0], alone.reset(seed=1, options=options)[0]
     assert np.abs(frames.astype(int) - expected).max() <= 1
     for actions in ACTIONS[:5]:  # a dream's seed is that of the row
@@ -176,7 +176,7 @@ def test_a_prompt_starts_all_dreams(make, toy_checkpoint):
         (
             lambda make: make().reset(options={"reset_mask": np.array([True, False, False])}),
             gym.error.ResetNeeded,
-            r"call reset\(\) first; only dreams \[0\] of 3",
+            r"call reset\(\) first; only rollouts \[0\] of 3",
         ),
         (lambda make: make(render_mode="rgb_array").render(), gym.error.ResetNeeded, "before render"),
         (
@@ -211,7 +211,7 @@ def test_tensors_hold_what_arrays_hold(make, mode):
         expected, got = arrays.step(actions), tensors.step(torch.from_numpy(actions))
         assert [x.dtype for x in got[:4]] == [torch.uint8, torch.float32, torch.bool, torch.bool]
         assert all(np.allclose(a, b.numpy()) for a, b in zip(expected[:4], got[:4], strict=True))
-        assert np.array_equal(got[4]["end_probability"], expected[4]["end_probability"])
+        assert np.array_equal(got[4]["termination_prob"], expected[4]["termination_prob"])
     mask = torch.tensor([True, False, True])
     arrays.reset(seed=9, options={"reset_mask": mask.numpy(), "prompt": np.asarray(kept[0])})
     again = tensors.reset(seed=9, options={"reset_mask": mask, "prompt": kept[0]})[0]
@@ -223,8 +223,8 @@ def test_tensors_hold_what_arrays_hold(make, mode):
 def test_an_action_that_a_gpu_would_not_show_at_once_is_refused_with_the_outcome(make):
     env = make()
     env.reset(seed=0)
-    outcome = env._dreams.step(ACTIONS[0])
-    env._dreams.unknown = torch.tensor([False, True, False])  # as the step leaves it there
+    outcome = env._engine.step(ACTIONS[0])
+    env._engine.invalid_actions = torch.tensor([False, True, False])  # as the step leaves it there
     with pytest.raises(InvalidActionError, match="an action must be one of 0 NOOP"):
         env._advance(np.array([0, 7, 0]), outcome, np.zeros(3, bool))
 

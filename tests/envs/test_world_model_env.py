@@ -10,12 +10,12 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 import genie_gym  # noqa: F401 (registers the ids)
-from genie_gym import paths
 from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import CheckpointError, ConfigError, GameError, InvalidActionError, PromptError
 from genie_gym.registration import register_games
+from genie_gym.utils import paths
 from genie_gym.world_model import Checkpoint
-from genie_gym.world_model.noise import uniform
+from genie_gym.world_model.rng import uniform
 from tests.conftest import reward_by_numpy, untrained
 
 
@@ -90,7 +90,7 @@ def test_without_weights_the_error_names_the_folder_and_the_commands():
         gym.make("GenieRedux/SuperMarioBros-v0")
     message = str(raised.value)
     assert str(paths.weights_dir("SuperMarioBros-Nes")) in message
-    assert "genie-gym collect SuperMarioBros-Nes && genie-gym fit SuperMarioBros-Nes" in message
+    assert "genie-gym collect SuperMarioBros-Nes && genie-gym train SuperMarioBros-Nes" in message
 
 
 def test_an_unknown_game_is_answered_with_the_likely_one():
@@ -106,7 +106,7 @@ def test_the_spec_survives_a_deep_copy_and_makes_the_same_env(toy_checkpoint):
 
 def test_environments_share_one_model(toy_checkpoint):
     first, second = WorldModelEnv(checkpoint=toy_checkpoint), WorldModelEnv(checkpoint=toy_checkpoint)
-    assert first._dreams.model is second._dreams.model
+    assert first._engine.model is second._engine.model
 
 
 @pytest.mark.parametrize("context", [None, 4, 2, 1])
@@ -114,22 +114,22 @@ def test_a_dream_begins_with_so_many_real_frames_and_their_actions(toy_checkpoin
     env, kept = WorldModelEnv(checkpoint=toy_checkpoint, context=context), context or 4
     frame, _ = env.reset(seed=0)
     checkpoint, row = Checkpoint.load(toy_checkpoint), [int(gym.utils.seeding.np_random(0)[0].integers(6))]
-    frames, actions = (checkpoint.starts[name][row] for name in ("frames", "actions"))
+    frames, actions = (checkpoint.initial_contexts[name][row] for name in ("frames", "actions"))
     state, seen = checkpoint.model.start(frames[:, 4 - kept :], actions[:, 4 - kept :])
     np.testing.assert_array_equal(frame, seen[0])
-    mine = env._dreams._state
+    mine = env._engine._state
     assert torch.equal(mine.past.blocks[0].memory, state.past.blocks[0].memory)
     assert torch.equal(mine.past.count, state.past.count) and torch.equal(mine.actions, state.actions)
 
 
 def test_tokens_are_drawn_as_the_options_say(toy_checkpoint):
     """By the inverse of the distribution function, as numpy has it."""
-    env = WorldModelEnv(checkpoint=toy_checkpoint, temperature=0.5, floor=0.3)
+    env = WorldModelEnv(checkpoint=toy_checkpoint, temperature=0.5, min_p=0.3)
     env.reset(seed=0)
-    state, tokens = env._dreams._state, env._dreams.model.tokens
+    state, tokens = env._engine._state, env._engine.model.tokens
     for _ in range(5):
         noise = uniform(state.seeds, state.past.count, 2 * tokens + 1)[0, 1 : 1 + tokens].double().numpy()
-        outcome = env._dreams.step(np.array([1]))
+        outcome = env._engine.step(np.array([1]))
         p = torch.softmax(outcome.logits[0].double() / 0.5, -1).numpy()
         p[p < 0.3 * p.max(-1, keepdims=True)] = 0
         cumulative = (p / p.sum(-1, keepdims=True)).cumsum(-1)
@@ -141,7 +141,7 @@ def test_it_dreams_in_bfloat16(toy_checkpoint):
     for env in (exact, rounded):
         env.reset(seed=0)
         env.step(1)
-    one, other = (env._dreams.step(np.array([2])).logits.float() for env in (exact, rounded))
+    one, other = (env._engine.step(np.array([2])).logits.float() for env in (exact, rounded))
     assert not torch.equal(one, other)
     frame = rounded.step(1)[0]
     assert frame.dtype == np.uint8 and frame.std() > 0
@@ -239,28 +239,28 @@ def test_ends_are_drawn_with_the_probability_told(toy_checkpoint):
     env = WorldModelEnv(checkpoint=toy_checkpoint)
     env.reset(seed=0)
     steps = [env.step(0) for _ in range(300)]
-    told = np.array([info["end_probability"] for *_, info in steps])
+    probabilities = np.array([info["termination_prob"] for *_, info in steps])
     drawn = np.array([ended for _, _, ended, _, _ in steps])
-    assert 0 < told.mean() < 1
-    assert abs(drawn.mean() - told.mean()) < 4 * np.sqrt((told * (1 - told)).mean() / 300)
-    endless = WorldModelEnv(checkpoint=toy_checkpoint, ends=False)
+    assert 0 < probabilities.mean() < 1
+    assert abs(drawn.mean() - probabilities.mean()) < 4 * np.sqrt((probabilities * (1 - probabilities)).mean() / 300)
+    endless = WorldModelEnv(checkpoint=toy_checkpoint, terminate=False)
     endless.reset(seed=0)
     assert not any(endless.step(0)[2] for _ in range(100))
 
 
 @pytest.mark.parametrize("steps", [1, 3])
-def test_autoexplore_pays_the_entropy_of_the_tokens_drawn(toy_checkpoint, monkeypatch, steps):
+def test_autoexplore_rewards_the_entropy_of_the_tokens_drawn(toy_checkpoint, monkeypatch, steps):
     env = WorldModelEnv(checkpoint=toy_checkpoint, reward="autoexplore", sampling_steps=steps, temperature=1.0)
     plain = WorldModelEnv(checkpoint=toy_checkpoint, sampling_steps=steps, temperature=1.0)
-    outcomes, step = [], env._dreams.step
-    monkeypatch.setattr(env._dreams, "step", lambda actions: outcomes.append(step(actions)) or outcomes[-1])
+    outcomes, step = [], env._engine.step
+    monkeypatch.setattr(env._engine, "step", lambda actions: outcomes.append(step(actions)) or outcomes[-1])
     assert np.array_equal(env.reset(seed=3)[0], plain.reset(seed=3)[0])
-    paid = []
+    rewards = []
     for action in [0, 1, 2, 3, 3, 2]:
         (frame, reward, *_, info), (same, own, *_, twin) = env.step(action), plain.step(action)
-        assert np.array_equal(frame, same)  # what is paid changes nothing else
+        assert np.array_equal(frame, same)  # the reward changes nothing else
         assert info["game_reward"] == twin["game_reward"] == own
-        paid.append(reward)
+        rewards.append(reward)
     expected = [reward_by_numpy(outcome.logits.numpy())[0] for outcome in outcomes]
-    np.testing.assert_allclose(paid, expected, rtol=1e-5)
-    assert 0 < min(paid) < max(paid) <= 2
+    np.testing.assert_allclose(rewards, expected, rtol=1e-5)
+    assert 0 < min(rewards) < max(rewards) <= 2

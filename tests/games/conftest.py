@@ -1,4 +1,4 @@
-"""Games are tested in an empty data folder, and no emulator outlives its test."""
+"""Fixtures: an empty data folder per test, and emulators that are closed after it."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from genie_gym import games
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch) -> Path:
-    """The data folder of one test."""
+    """Return the data folder of the test."""
     monkeypatch.setenv("GENIE_GYM_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("GENIE_GYM_RETROACT", raising=False)
     return tmp_path / "home"
@@ -17,21 +17,21 @@ def home(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def make():
-    """`games.make`, closing what it made."""
-    made = []
+    """Return `games.make`; its environments are closed after the test."""
+    created = []
 
-    def make_and_note(*args, **kwargs):
-        made.append(games.make(*args, **kwargs))
-        return made[-1]
+    def make_and_keep(*args, **kwargs):
+        created.append(games.make(*args, **kwargs))
+        return created[-1]
 
-    yield make_and_note
-    for env in made:
+    yield make_and_keep
+    for env in created:
         env.close()
 
 
 @pytest.fixture
 def ale_rom() -> Path:
-    """Kangaroo's ROM as ale-py packages it."""
+    """Return the path of Kangaroo's ROM in ale-py."""
     roms = pytest.importorskip("ale_py.roms", reason="needs ale-py: pip install genie_gym[atari]")
     pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
     return Path(roms.__file__).parent / "kangaroo.bin"

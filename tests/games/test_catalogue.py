@@ -1,3 +1,5 @@
+"""The list of games matches stable-retro, and games are found by every usual spelling."""
+
 import subprocess
 import sys
 

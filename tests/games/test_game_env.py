@@ -1,3 +1,5 @@
+"""Frame skip, padding, random starts and errors of the common interface."""
+
 import warnings
 
 import gymnasium as gym
@@ -10,7 +12,7 @@ from genie_gym.errors import GameError, InvalidActionError
 
 
 class Counter(gym.Env):
-    """Its picture's brightness and its reward count the frames since the reset; it ends at frame `last`."""
+    """A game whose brightness and reward are the number of frames since the reset; it ends at frame `last`."""
 
     metadata = {"render_fps": 60}
     observation_space = gym.spaces.Box(0, 255, (30, 40, 3), np.uint8)
@@ -49,7 +51,7 @@ def test_skipped_frames_sum_rewards_and_stop_at_the_end():
     assert env.source.seen == [1] * 4 + [2] * 4 + [1] * 2
 
 
-def test_pictures_are_padded_to_a_square():
+def test_images_are_padded_to_a_square():
     env = games.wrap(Counter(), size=32, random_start=False)
     env.reset()
     observation = env.step(0)[0]
@@ -80,7 +82,7 @@ def test_the_number_of_idle_steps_can_be_asked_for():
     env = games.wrap(Counter(last=200), frame_skip=2)
     observation, info = env.reset(options={"noops": 7})
     assert int(observation.max()) == 14
-    assert info == {"noops": 7, "frame": 14, "level": "B"}  # of the picture that is given
+    assert info == {"noops": 7, "frame": 14, "level": "B"}  # of the image that is given
 
 
 @pytest.mark.parametrize("noops", [-1, 2.5, "many"])

@@ -1,3 +1,5 @@
+"""Procgen games run, are repeatable, and end with an image of their own level."""
+
 import sys
 from types import SimpleNamespace
 from typing import ClassVar
@@ -16,28 +18,28 @@ def needs_procgen():
 
 
 class Levels:
-    """What Procgen's interface looks like, of a game whose n-th level lasts n + 2 steps and pays their number.
+    """A stub of Procgen's interface with a game whose n-th level lasts n + 2 steps and rewards each with its number.
 
-    A picture's red is the level, its green the step; the step after a level's last is already the next level's first.
+    An image's red is the level, its green the step; the step after a level's last is already the next level's first.
     """
 
     combos = ((), ("RIGHT",), ("LEFT",), ("UP", "RIGHT"), ("UP",), ("DOWN",), ("LEFT", "UP"))
     made: ClassVar[list["Levels"]] = []
 
     def __init__(self, **options):
-        self.options, self.level, self.at, self.paid, self.acted, self.closed = options, 0, 0, 0.0, [], False
+        self.options, self.level, self.at, self.reward, self.acted, self.closed = options, 0, 0, 0.0, [], False
         self.made.append(self)
 
     def act(self, action):
         self.acted.append(action.tolist())
-        self.at, self.paid = self.at + 1, float(self.at + 1)
+        self.at, self.reward = self.at + 1, float(self.at + 1)
         if action[0] == -1 or self.at == self.level + 2:
             self.level, self.at = self.level + 1, 0
 
     def observe(self):
-        picture = np.zeros((1, 64, 64, 3), np.uint8)
-        picture[..., 0], picture[..., 1] = self.level, self.at
-        return np.array([self.paid], np.float32), {"rgb": picture}, np.array([self.at == 0])
+        image = np.zeros((1, 64, 64, 3), np.uint8)
+        image[..., 0], image[..., 1] = self.level, self.at
+        return np.array([self.reward], np.float32), {"rgb": image}, np.array([self.at == 0])
 
     def get_info(self):
         return [{"level_seed": np.int32(self.level), "rgb": np.zeros((512, 512, 3), np.uint8)}]
@@ -46,7 +48,7 @@ class Levels:
         self.closed = True
 
 
-def test_levels_follow_one_another_and_end_with_a_picture_of_their_own(make, monkeypatch):
+def test_levels_follow_one_another_and_end_with_a_image_of_their_own(make, monkeypatch):
     monkeypatch.setitem(sys.modules, "procgen", SimpleNamespace(ProcgenGym3Env=Levels))
     env = make("CoinRun")
 
@@ -63,9 +65,9 @@ def test_levels_follow_one_another_and_end_with_a_picture_of_their_own(make, mon
     assert [(reward, ended) for _, reward, ended, *_ in steps] == [(1.0, False), (2.0, True)]
     assert levels.acted == [[1], [1]]
 
-    assert look(env.reset(options={"noops": 0})[0]) == (1, 0)  # the level that is there anyway
+    assert look(env.reset(options={"noops": 0})[0]) == (1, 0)  # the level that Procgen has started already
     env.step(right)
-    assert look(env.reset(options={"noops": 0})[0]) == (2, 0) and levels.acted[-1] == [-1]  # one that is given up
+    assert look(env.reset(options={"noops": 0})[0]) == (2, 0) and levels.acted[-1] == [-1]  # abandoned
     env.reset(seed=4)
     assert levels.closed and Levels.made[1].options["rand_seed"] == levels.options["rand_seed"]
 
@@ -99,7 +101,7 @@ def test_the_seed_decides_the_levels(make):
     assert not np.array_equal(first[0], first[1])
 
 
-def test_an_episode_is_repeatable_and_ends_with_its_own_picture(make):
+def test_an_episode_is_repeatable_and_ends_with_its_own_image(make):
     needs_procgen()
     env = make("StarPilot")
 
@@ -116,7 +118,7 @@ def test_an_episode_is_repeatable_and_ends_with_its_own_picture(make):
     assert not np.array_equal(env.reset()[0], first[0])
 
 
-def test_coinrun_moves_as_told(make):
+def test_coinrun_moves_as_its_actions_say(make):
     needs_procgen()
     env = make("CoinRun")
     meanings = env.get_action_meanings()
@@ -130,7 +132,7 @@ def test_coinrun_moves_as_told(make):
     assert env.game.frame_skip == 1
 
 
-def test_detailed_pictures_change_nothing_else(make):
+def test_detailed_images_change_nothing_else(make):
     needs_procgen()
     plain, detailed = make("CoinRun"), make("CoinRun", detailed=True)
     for env in (plain, detailed):
@@ -139,7 +141,7 @@ def test_detailed_pictures_change_nothing_else(make):
         (first, *mine), (second, *theirs) = plain.step(1), detailed.step(1)
         np.testing.assert_array_equal(first, second)
         assert mine == theirs
-        picture = detailed.render()
-        assert picture.shape == (512, 512, 3) and plain.render().shape == (64, 64, 3)
-        fourth = picture.reshape(64, 8, 64, 8, 3).mean((1, 3))
-        assert np.abs(fourth - first).mean() < 25  # the small picture is drawn from single points
+        image = detailed.render()
+        assert image.shape == (512, 512, 3) and plain.render().shape == (64, 64, 3)
+        fourth = image.reshape(64, 8, 64, 8, 3).mean((1, 3))
+        assert np.abs(fourth - first).mean() < 25  # the small image is sampled without smoothing

@@ -1,3 +1,5 @@
+"""Console games are repeatable, agree with stable-retro, and report what is missing."""
+
 import subprocess
 import sys
 
@@ -5,9 +7,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from genie_gym import frames, games
+from genie_gym import games
 from genie_gym.errors import GameError, MissingExtraError
 from genie_gym.games import roms
+from genie_gym.utils import images
 
 retro = pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
 pytestmark = pytest.mark.retro
@@ -16,7 +19,7 @@ ACTIONS = np.random.default_rng(0).integers(4, size=60)
 
 
 def episode(env, **reset):
-    """Observations, rewards and the start of one run under ACTIONS."""
+    """Return observations, rewards and the info of the reset of one episode with ACTIONS."""
     observation, info = env.reset(**reset)
     observations, rewards = [observation], []
     for action in ACTIONS:
@@ -51,36 +54,36 @@ def test_steps_are_four_frames_of_the_emulator():
     def advance(held):
         mask, total = np.array([button in held for button in raw.buttons], np.int8), 0
         for _ in range(4):
-            picture, reward, *_ = raw.step(mask)
+            frame, reward, *_ = raw.step(mask)
             total += reward
-        return frames.square(picture), total
+        return images.letterbox(frame), total
 
     advance(()), advance(())
     theirs = [advance(buttons[action]) for action in ACTIONS]
     raw.close()
-    np.testing.assert_array_equal(ours[1:], np.stack([picture for picture, _ in theirs]))
+    np.testing.assert_array_equal(ours[1:], np.stack([frame for frame, _ in theirs]))
     assert rewards == [reward for _, reward in theirs] and sum(rewards) > 0
 
 
 def test_every_action_of_airstriker_does_something(make):
     env = make("Airstriker", random_start=False)
-    pictures = []
+    frames = []
     for action in range(env.action_space.n):
         env.reset()
         for _ in range(3):
             observation = env.step(action)[0]
-        pictures.append(observation)
+        frames.append(observation)
     assert env.get_action_meanings() == ["NOOP", "RIGHT", "LEFT", "PRIMARY"]
-    assert len({picture.tobytes() for picture in pictures}) == len(pictures)
+    assert len({frame.tobytes() for frame in frames}) == len(frames)
 
 
-def test_the_rendered_picture_has_the_consoles_resolution(make):
+def test_the_rendered_frame_has_the_consoles_resolution(make):
     env = make("Airstriker")
     env.reset(seed=0)
     assert env.render().shape == (224, 320, 3) and env.render().dtype == np.uint8
 
 
-def test_a_second_emulator_is_refused_and_the_first_plays_on(make):
+def test_a_second_emulator_is_refused_and_the_first_still_works(make):
     env = make("Airstriker")
     env.reset(seed=0)
     with pytest.raises(GameError, match="One process holds one emulator"):
@@ -110,7 +113,7 @@ def test_savestates_are_drawn_by_the_seed(make, ale_rom, tmp_path, home, monkeyp
     ("name", "says"),
     [("SuperMarioBros", r"roms import PATH`\."), ("Kangaroo", r"roms import PATH` \(or `genie-gym roms import --ale`")],
 )
-def test_a_missing_rom_says_how_to_bring_it(name, says):
+def test_a_missing_rom_says_how_to_import_it(name, says):
     with pytest.raises(GameError, match=f"No ROM of {name}-.*{says}"):
         games.make(name)
 

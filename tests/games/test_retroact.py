@@ -1,3 +1,5 @@
+"""RetroAct tables are read, and other files are refused."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""ROMs are recognised by content in files, folders and archives."""
+
 import hashlib
 import shutil
 import zipfile
@@ -6,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genie_gym import games, paths
+from genie_gym import games
 from genie_gym.errors import GameError, MissingExtraError
 from genie_gym.games import roms
+from genie_gym.utils import paths
 
 retro = pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
 
@@ -49,7 +52,7 @@ def test_what_is_not_imported_is_reported(ale_rom, tmp_path):
 
 @pytest.fixture
 def dump(monkeypatch) -> bytes:
-    """64 KiB that stand for a cartridge known as Super Mario World, and, after a NES header, as Super Mario Bros. 3."""
+    """Return 64 KiB registered as Super Mario World, and with a NES header as Super Mario Bros. 3."""
     content = np.random.default_rng(0).bytes(2**16)
     snes, nes = (hashlib.sha1(body).hexdigest() for body in (content, content[::-1]))
     known = {snes: ("SuperMarioWorld-Snes-v0", ".sfc", ""), nes: ("SuperMarioBros3-Nes-v0", ".nes", "")}
@@ -81,7 +84,7 @@ def test_other_bytes_in_front_make_another_rom(dump, tmp_path, header):
 
 def test_files_larger_than_any_rom_are_not_read(ale_rom, tmp_path):
     with (tmp_path / "film.bin").open("wb") as film:
-        film.truncate(2**40)  # a sparse file: a terabyte that fits on no machine's memory
+        film.truncate(2**40)  # a sparse file, larger than any memory
     shutil.copy(ale_rom, tmp_path)
     report = roms.import_roms([tmp_path])
     assert (report.imported, report.unknown) == ([KANGAROO], [tmp_path / "film.bin"])
@@ -137,4 +140,4 @@ def _runs(env):
         seen.add(observation.tobytes())
         if terminated:
             env.reset()
-    assert len(seen) > 3, f"{env.game.name} shows a still picture"
+    assert len(seen) > 3, f"{env.game.name} shows a still image"

@@ -1,3 +1,5 @@
+"""Specifications survive JSON, and map keys as pygame does."""
+
 import json
 
 import pytest

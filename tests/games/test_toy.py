@@ -1,3 +1,5 @@
+"""The toy game is seeded, solvable, fast, and does what its actions say."""
+
 import time
 import warnings
 
@@ -11,13 +13,13 @@ from genie_gym.games.toy import JUMP, LEFT, NOOP, RIGHT, ToyGame
 
 def play(game, seed, choose):
     """Pictures and rewards of one episode of at most 1,500 steps, and whether it terminated."""
-    picture, _ = game.reset(seed=seed)
-    pictures, rewards, terminated = [picture], [], False
+    image, _ = game.reset(seed=seed)
+    images, rewards, terminated = [image], [], False
     while not terminated and len(rewards) < 1500:
-        picture, reward, terminated, _, _ = game.step(choose(game))
-        pictures.append(picture)
+        image, reward, terminated, _, _ = game.step(choose(game))
+        images.append(image)
         rewards.append(reward)
-    return np.stack(pictures), rewards, terminated
+    return np.stack(images), rewards, terminated
 
 
 def test_passes_gymnasiums_check():
@@ -53,7 +55,7 @@ def test_running_blindly_ends_at_the_first_danger():
         assert terminated and len(rewards) < 80
 
 
-def test_jumping_in_time_clears_every_level_and_pays_coins():
+def test_jumping_in_time_clears_every_level_and_collects_coins():
     def look_ahead(game):
         column = int(game._x + 11) // toy.TILE
         return JUMP if (game._pits[column] or game._spikes[column]) and game._standing() else RIGHT
@@ -66,13 +68,13 @@ def test_jumping_in_time_clears_every_level_and_pays_coins():
 
 
 def test_waiting_is_safe_and_changes_nothing():
-    pictures, rewards, terminated = play(ToyGame(), 0, lambda game: NOOP)
+    images, rewards, terminated = play(ToyGame(), 0, lambda game: NOOP)
     assert not terminated and sum(rewards) == 0
-    assert (pictures == pictures[0]).all()
+    assert (images == images[0]).all()
 
 
-def test_one_picture_does_not_show_the_speed():
-    """Two moments that look alike but go on differently under the same action: the game needs memory."""
+def test_one_image_does_not_show_the_speed():
+    """Two moments that look alike but continue differently under the same action, so that a model needs memory."""
     moving, resting = ToyGame(), ToyGame()
     for game in (moving, resting):
         game.reset(seed=0)

@@ -78,7 +78,7 @@ def test_starts_at_encodings_of_the_first_batch(encodings):
 
 
 def test_training_starts_only_once(encodings):
-    book = Codebook(16, 6, decay=1.0, idle=0.0)  # codes neither move nor are revived: only a start could change them
+    book = Codebook(16, 6, decay=1.0, min_usage=0.0)  # only a start could change the codes
     book(encodings)
     assert book.started
     before = book.codes.clone()
@@ -87,7 +87,7 @@ def test_training_starts_only_once(encodings):
 
 
 def test_codes_move_towards_the_mean_of_their_encodings_and_stay_unit(book, encodings):
-    book.idle = 0.0
+    book.min_usage = 0.0
     before = book.codes.numpy().astype(float)
     _, tokens, _ = book(encodings)
     x = unit(encodings.numpy().reshape(-1, 6).astype(float))
@@ -99,7 +99,7 @@ def test_codes_move_towards_the_mean_of_their_encodings_and_stay_unit(book, enco
 
 
 def test_revives_at_most_a_few_codes_a_step(book, encodings):
-    book.revive, book.idle = 3, 0.009  # a code chosen once a step has a usage of 0.01 after its first step
+    book.max_revived, book.min_usage = 3, 0.009  # a code chosen once a step has a usage of 0.01 after its first step
     book.usage.zero_()
     x = unit(encodings.numpy().reshape(-1, 6))
     for step in range(1, 4):
@@ -114,10 +114,10 @@ def test_revives_at_most_a_few_codes_a_step(book, encodings):
 
 
 def test_used_codes_are_never_revived(book, encodings):
-    book.revive = 1000
+    book.max_revived = 1000
     for _ in range(3):
         book(encodings)
-    assert (book.usage > book.idle).all()
+    assert (book.usage > book.min_usage).all()
 
 
 def test_training_brings_most_codes_into_use():

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from genie_gym.fit import preset
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig, token_distance_cross_entropy
 from genie_gym.models.transformer import with_drafts
+from genie_gym.training.presets import get_preset
 from tests.conftest import excited
 
-SMALL = DynamicsConfig(actions=3, dim=16, blocks=2, heads=2, side=2, window=4, codes=8, code_dim=4)
-TINY = DynamicsConfig(actions=6)  # the sizes of the preset
-PAPER = DynamicsConfig(actions=5, dim=64, blocks=3, heads=8, side=4, window=5, codes=64, code_dim=32)  # scaled down
+SMALL = DynamicsConfig(num_actions=3, dim=16, blocks=2, heads=2, side=2, window=4, codes=8, code_dim=4)
+TINY = DynamicsConfig(num_actions=6)  # the sizes of the preset
+PAPER = DynamicsConfig(num_actions=5, dim=64, blocks=3, heads=8, side=4, window=5, codes=64, code_dim=32)  # scaled down
 
 
 def make(config: DynamicsConfig = SMALL, std: float = 0.2) -> Dynamics:
@@ -27,15 +27,15 @@ def clip(config: DynamicsConfig = SMALL, frames: int = 6, batch: int = 2, seed: 
     n = config.side**2
     return {
         "tokens": torch.randint(config.codes, (batch, frames, n), generator=g),
-        "actions": torch.randint(config.actions, (batch, frames), generator=g),
+        "actions": torch.randint(config.num_actions, (batch, frames), generator=g),
         "rewards": torch.randn(batch, frames, generator=g),
-        "ends": torch.rand(batch, frames, generator=g) < 0.2,
+        "terminated": torch.rand(batch, frames, generator=g) < 0.2,
         "changed": torch.rand(batch, frames, n, generator=g) < 0.5,
     }
 
 
 def predict(model: Dynamics, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Logits of each frame but the first, all its tokens hidden, given the real frames before it."""
+    """Logits of each frame but the first, all its tokens masked, given the real frames before it."""
     return model.next_logits(batch["tokens"], batch["actions"])
 
 
@@ -76,12 +76,12 @@ def test_a_frame_bears_on_nothing_before_it_nor_on_its_own_prediction():
 @torch.no_grad()
 def test_a_hidden_token_carries_no_code():
     model = make()
-    hidden = torch.tensor([[model.hidden, 2]])
-    before = model.embeddings(hidden)
-    assert torch.equal(before[0, 0], model.embed.weight[model.hidden])
+    masked = torch.tensor([[model.mask_token, 2]])
+    before = model.embeddings(masked)
+    assert torch.equal(before[0, 0], model.embed.weight[model.mask_token])
     assert torch.allclose(before[0, 1], model.embed.weight[2] + model.skip.weight @ model.codebook[2], atol=1e-6)
     model.codebook += 1
-    after = model.embeddings(hidden)
+    after = model.embeddings(masked)
     assert torch.equal(before[0, 0], after[0, 0]) and not torch.allclose(before[0, 1], after[0, 1])
 
 
@@ -130,9 +130,9 @@ def test_cached_refinement_equals_the_uncached_pass(config):
         past = tokens[:, t - 1 : t] if t > 2 else tokens[:, :0]  # committed by the first pass of the next step
         for still_hidden in (n, n // 2, 1):
             draft = tokens[:, t : t + 1].clone()
-            draft[:, :, :still_hidden] = model.hidden
-            led = actions[:, t - past.shape[1] : t + 1]
-            cached = model.to_logits(model.features(past, draft, led, cache)[:, -1])
+            draft[:, :, :still_hidden] = model.mask_token
+            prev_actions = actions[:, t - past.shape[1] : t + 1]
+            cached = model.to_logits(model.features(past, draft, prev_actions, cache)[:, -1])
             whole = model.to_logits(model.features(tokens[:, :t], draft, actions[:, : t + 1])[:, -1])
             assert torch.allclose(cached, whole, atol=1e-4), (t, still_hidden)
             past = tokens[:, :0]
@@ -145,9 +145,22 @@ def test_next_frames_are_the_likeliest_given_the_real_past():
     predicted = model.next_frames(batch["tokens"], batch["actions"])
     assert torch.equal(predicted[:, 0], batch["tokens"][:, 0])
     for t in range(1, 6):
-        hidden = torch.full_like(batch["tokens"][:, :1], model.hidden)
-        features = model.features(batch["tokens"][:, :t], hidden, batch["actions"][:, : t + 1])
+        masked = torch.full_like(batch["tokens"][:, :1], model.mask_token)
+        features = model.features(batch["tokens"][:, :t], masked, batch["actions"][:, : t + 1])
         assert torch.equal(predicted[:, t], model.to_logits(features[:, -1]).argmax(-1))
+
+
+@torch.no_grad()
+def test_a_model_for_other_actions_keeps_all_that_does_not_read_them():
+    """Where no action is given, it predicts the same; the new actions are read by layers of their own."""
+    model, batch = make(), clip()
+    other = model.with_new_actions(5).eval()
+    none = torch.full_like(batch["actions"], -1)
+    assert torch.equal(other.next_logits(batch["tokens"], none), model.next_logits(batch["tokens"], none))
+    assert torch.equal(other.codebook, model.codebook) and other.config == replace(SMALL, num_actions=5)
+    last = other.next_logits(batch["tokens"], none + 5)  # action 4, which the first model does not have
+    assert not torch.allclose(last, other.next_logits(batch["tokens"], none))
+    assert model.config == SMALL
 
 
 def seeded_loss(model: Dynamics, batch: dict[str, torch.Tensor], seed: int = 0) -> float:
@@ -161,7 +174,7 @@ def test_loss_ignores_what_the_first_frame_should_be():
     model, batch = make(), clip()
     other = {name: value.clone() for name, value in batch.items()}
     other["rewards"][:, 0] += 100
-    other["ends"][:, 0] ^= True
+    other["terminated"][:, 0] ^= True
     other["changed"][:, 0] ^= True
     assert seeded_loss(model, batch) == seeded_loss(model, other)
     other["rewards"][:, 1] += 100
@@ -170,8 +183,8 @@ def test_loss_ignores_what_the_first_frame_should_be():
 
 @torch.no_grad()
 def test_loss_against_numpy():
-    """All tokens hidden and no noise: the weighted mean of equation 1 over frames 1 onwards, and the heads' losses."""
-    model, batch = make(replace(SMALL, full=1.0)), clip()
+    """All tokens masked and no noise: the weighted mean of equation 1 over frames 1 onwards, and the heads' losses."""
+    model, batch = make(replace(SMALL, fully_masked_share=1.0)), clip()
     loss, metrics = model(batch)
     logits = predict(model, batch).numpy().astype(float)
     p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
@@ -180,7 +193,7 @@ def test_loss_against_numpy():
     entropy = -np.log((p * y).sum(-1))
     each = entropy + ((y @ (1 - codes @ codes.T)) * p).sum(-1)
     weight = 1 + 4.0 * changed
-    expected = (weight * each).sum() / weight.sum() + float(metrics["reward"]) + float(metrics["end"])
+    expected = (weight * each).sum() / weight.sum() + float(metrics["reward"]) + float(metrics["termination"])
     assert loss.item() == pytest.approx(expected, rel=1e-4)
     assert metrics["cross_entropy"].item() == pytest.approx(entropy.mean(), rel=1e-4)
     right = logits.argmax(-1) == tokens
@@ -196,49 +209,52 @@ def test_the_loss_is_of_hidden_tokens_alone_and_heads_read_the_frame_that_came(m
     monkeypatch.setattr(model.heads, "loss", lambda *told: given.append(told) or (torch.zeros(()), torch.zeros(())))
     loss, _ = model(batch)
     past, tokens = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
-    drafts = model.embeddings(tokens.masked_fill(masks, model.hidden))
+    drafts = model.embeddings(tokens.masked_fill(masks, model.mask_token))
     features = model.transformer(with_drafts(model.embeddings(past), drafts, model.one_hot(batch["actions"])))
     each = token_distance_cross_entropy(model.to_logits(features), tokens, model.codebook)
     weight = masks * (1 + 4.0 * batch["changed"][:, 1:])
     assert loss.item() == pytest.approx(((weight * each).sum() / weight.sum()).item(), rel=1e-5)
-    for got, expected in zip(given[0], (features, batch["rewards"][:, 1:], batch["ends"][:, 1:]), strict=True):
+    for got, expected in zip(given[0], (features, batch["rewards"][:, 1:], batch["terminated"][:, 1:]), strict=True):
         assert torch.equal(got, expected)
 
 
 @torch.no_grad()
 def test_actions_are_dropped_in_training():
-    model, batch = make(replace(SMALL, drop_action=1.0)).train(), clip()
+    model, batch = make(replace(SMALL, action_dropout=1.0)).train(), clip()
     without = batch | {"actions": torch.full_like(batch["actions"], -1)}
     assert seeded_loss(model, batch) == seeded_loss(model, without)
 
 
 def test_the_past_is_disturbed_in_training_only():
     torch.manual_seed(0)
-    model, tokens = make(replace(SMALL, corrupt=0.5, blind=0.5)), torch.zeros(400, 6, 4, dtype=torch.int64)
+    model, tokens = (
+        make(replace(SMALL, max_corruption=0.5, masked_past_share=0.5)),
+        torch.zeros(400, 6, 4, dtype=torch.int64),
+    )
     actions = torch.ones(400, 6, dtype=torch.int64)
     past, blind = model._noisy_past(tokens)
     assert torch.equal(past, tokens) and not blind.any()
-    assert torch.equal(model._dropped(actions), actions)
+    assert torch.equal(model._with_dropout(actions), actions)
 
     model.train()
     past, blind = model._noisy_past(tokens)
     # from frame 2, 3, 4, 5 or 6 on, of which the last is beyond the clip
     assert blind.any((1, 2)).float().mean().item() == pytest.approx(0.5 * 4 / 5, abs=0.1)
     assert not blind[:, :2].any()  # something is left to predict from
-    assert (past[blind] == model.hidden).all()
+    assert (past[blind] == model.mask_token).all()
     assert torch.equal(blind[:, 1:] | blind[:, :-1], blind[:, 1:])  # to the clip's end
     # a rate uniform in [0, 0.5], of random codes of which one in eight is the right one
     assert (past[~blind] != 0).float().mean().item() == pytest.approx(0.25 * 7 / 8, abs=0.03)
-    assert (model._dropped(actions) == -1).float().mean().item() == pytest.approx(0.05, abs=0.02)
+    assert (model._with_dropout(actions) == -1).float().mean().item() == pytest.approx(0.05, abs=0.02)
 
 
 @torch.no_grad()
 def test_a_frame_without_a_past_is_hidden_whole(monkeypatch):
-    """Of a clip hidden from frame 3 on, the loss counts frames 3 to 5, of which no token shows."""
+    """Of a clip masked from frame 3 on, the loss counts frames 3 to 5, of which no token shows."""
     model, batch = make(), clip()
     blind = torch.zeros_like(batch["tokens"], dtype=torch.bool)
     blind[:, 3:] = True
-    past = batch["tokens"].masked_fill(blind, model.hidden)
+    past = batch["tokens"].masked_fill(blind, model.mask_token)
     monkeypatch.setattr(model, "_noisy_past", lambda tokens: (past, blind))
     monkeypatch.setattr("genie_gym.models.dynamics.random_masks", lambda *_: torch.zeros_like(blind[:, 1:]))
     _, metrics = model(batch)
@@ -256,7 +272,7 @@ def test_learns_what_an_action_does():
 
     def batch() -> dict[str, torch.Tensor]:
         actions = torch.randint(3, (8, 4))
-        still = {"rewards": torch.zeros(8, 4), "ends": torch.zeros(8, 4, dtype=torch.bool)}
+        still = {"rewards": torch.zeros(8, 4), "terminated": torch.zeros(8, 4, dtype=torch.bool)}
         tokens = actions[..., None].expand(8, 4, 4).contiguous()
         return still | {"tokens": tokens, "actions": actions, "changed": torch.ones_like(tokens, dtype=torch.bool)}
 
@@ -272,17 +288,17 @@ def test_learns_what_an_action_does():
 @pytest.mark.parametrize("size", ["tiny", "paper"])
 def test_cached_logits_of_a_whole_window_at_the_presets_sizes(size):
     torch.manual_seed(0)
-    model = Dynamics(preset(size).dynamics_for(7)).eval()
+    model = Dynamics(get_preset(size).dynamics_for(7)).eval()
     for parameter in model.parameters():
         if not parameter.any():  # what starts at zero would hide a fault behind it
             torch.nn.init.normal_(parameter, std=0.02)
     window, n = model.config.window, model.config.side**2
     tokens, actions = torch.randint(1024, (1, window, n)), torch.randint(7, (1, window))
-    hidden = torch.full((1, 1, n), model.hidden)
+    masked = torch.full((1, 1, n), model.mask_token)
     with torch.no_grad():
         cache = model.transformer.new_cache(1)
         for t in range(window - 1):
-            cached = model.features(tokens[:, t : t + 1], hidden, actions[:, t : t + 2], cache)[:, -1]
-        whole = model.features(tokens[:, :-1], hidden, actions)[:, -1]
+            cached = model.features(tokens[:, t : t + 1], masked, actions[:, t : t + 2], cache)[:, -1]
+        whole = model.features(tokens[:, :-1], masked, actions)[:, -1]
         torch.testing.assert_close(model.to_logits(cached), model.to_logits(whole), atol=1e-4, rtol=0)
     assert whole.std() > 0.1

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from genie_gym.models.maskgit import confidence, masked_after, random_masks, sample_tokens, settle
+from genie_gym.models.maskgit import confidence, num_masked_after, random_masks, sample_tokens, unmask
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 8, 25])
 @pytest.mark.parametrize("tokens", [1, 16, 64, 256])
 def test_schedule_is_the_cosine(steps, tokens):
-    left = [masked_after(i, steps, tokens) for i in range(steps)]
+    left = [num_masked_after(i, steps, tokens) for i in range(steps)]
     shares = np.cos(np.pi / 2 * np.arange(1, steps + 1) / steps)
     assert all(abs(a - tokens * b) < 1 + 1e-6 and a <= tokens * b + 1e-6 for a, b in zip(left, shares, strict=True))
     assert left[-1] == 0
@@ -20,22 +20,22 @@ def test_schedule_is_the_cosine(steps, tokens):
 
 
 def test_exact_thirds_are_not_lost_to_rounding():
-    assert masked_after(1, 3, 64) == 32  # 64 cos(60 degrees), which floating point puts a hair below or above
+    assert num_masked_after(1, 3, 64) == 32  # 64 cos(60 degrees), which floating point puts a hair below or above
 
 
 def test_settle_keeps_the_least_certain_hidden():
     rng = np.random.default_rng(0)
     for keep, _ in itertools.product(range(7), range(20)):
-        priority, hidden = rng.permutation(6 * 3).reshape(3, 6) / 18, rng.random((3, 6)) < 0.6
-        after = settle(torch.from_numpy(priority), torch.from_numpy(hidden), keep).numpy()
-        for p, before, got in zip(priority, hidden, after, strict=True):
+        priority, masked = rng.permutation(6 * 3).reshape(3, 6) / 18, rng.random((3, 6)) < 0.6
+        after = unmask(torch.from_numpy(priority), torch.from_numpy(masked), keep).numpy()
+        for p, before, got in zip(priority, masked, after, strict=True):
             lowest = sorted(np.flatnonzero(before), key=lambda i: p[i])[:keep]
             assert set(np.flatnonzero(got)) == set(lowest)
 
 
-def frequencies(logits: torch.Tensor, draws: int, temperature: float, floor: float = 0.0) -> np.ndarray:
+def frequencies(logits: torch.Tensor, draws: int, temperature: float, min_p: float = 0.0) -> np.ndarray:
     uniform = torch.rand(draws, generator=torch.Generator().manual_seed(0))
-    codes = sample_tokens(logits.expand(draws, -1), uniform, temperature, floor)
+    codes = sample_tokens(logits.expand(draws, -1), uniform, temperature, min_p)
     return np.bincount(codes.numpy(), minlength=logits.shape[-1])
 
 
@@ -54,7 +54,7 @@ def test_codes_are_drawn_as_often_as_the_softmax_says(temperature):
 
 def test_floor_forbids_unlikely_codes_and_keeps_the_others_odds():
     p = np.array([0.5, 0.3, 0.04, 0.1, 0.06])
-    counts, draws = frequencies(torch.from_numpy(p).log(), 20_000, 1.0, floor=0.15), 20_000  # below 0.075
+    counts, draws = frequencies(torch.from_numpy(p).log(), 20_000, 1.0, min_p=0.15), 20_000  # below 0.075
     assert (counts[[2, 4]] == 0).all()
     q = p[[0, 1, 3]] / p[[0, 1, 3]].sum()
     assert (np.abs(counts[[0, 1, 3]] - draws * q) < 4.5 * np.sqrt(draws * q * (1 - q))).all()
@@ -63,7 +63,7 @@ def test_floor_forbids_unlikely_codes_and_keeps_the_others_odds():
 def test_the_largest_and_smallest_noise_draw_codes_above_the_floor():
     logits = torch.randn(500, 64, generator=torch.Generator().manual_seed(1))
     for noise in (0.0, 1 - 2**-24):
-        codes = sample_tokens(logits, torch.full((500,), noise), 1.0, floor=0.2)
+        codes = sample_tokens(logits, torch.full((500,), noise), 1.0, min_p=0.2)
         drawn = logits.softmax(-1).gather(-1, codes[:, None])[:, 0]
         assert (drawn >= 0.2 * logits.softmax(-1).amax(-1) - 1e-6).all()
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from genie_gym import games
-from genie_gym.frames import to_model
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
+from genie_gym.utils.images import to_model
 from tests.conftest import excited
 
 SMALL = TokenizerConfig(
@@ -82,7 +82,7 @@ def test_decoding_frame_by_frame_equals_decoding_the_whole_beyond_the_window():
 
 @torch.no_grad()
 def test_moving_pixels_weigh_more():
-    model = excited(Tokenizer(replace(SMALL, commitment=0.0)))
+    model = excited(Tokenizer(replace(SMALL, commitment_weight=0.0)))
     frames = pictures(1).repeat(1, 5, 1, 1, 1)
     frames[:, 3, :, 4:9, 4:9] += 0.3  # a sprite comes by
     frames[:, 2, 1, 0, 0] += 0.01  # too little to be called motion

@@ -21,7 +21,7 @@ from tests.conftest import excited
 
 @pytest.fixture(params=[False, True], ids=["space first", "time first"])
 def net(request) -> SpaceTimeTransformer:
-    config = TransformerConfig(dim=16, blocks=2, heads=2, side=2, window=3, actions=3, time_first=request.param)
+    config = TransformerConfig(dim=16, blocks=2, heads=2, side=2, window=3, num_actions=3, time_first=request.param)
     return excited(SpaceTimeTransformer(config))
 
 
@@ -189,7 +189,7 @@ def test_alibi_slopes_of_eight_heads_are_those_of_the_paper():
 
 
 def test_recomputing_gives_the_same_gradients_and_keeps_less():
-    config = TransformerConfig(dim=16, blocks=3, heads=2, side=3, window=3, actions=2)
+    config = TransformerConfig(dim=16, blocks=3, heads=2, side=3, window=3, num_actions=2)
     model = excited(SpaceTimeTransformer(config))
     x, drafts = torch.randn(2, 5, 9, 16), torch.randn(2, 5, 9, 16)
     actions = torch.nn.functional.one_hot(torch.randint(2, (2, 6)), 2).float()

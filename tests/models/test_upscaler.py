@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from genie_gym.frames import to_model
-from genie_gym.models.upscaler import TOGETHER, Upscaler, UpscalerConfig
+from genie_gym.models.upscaler import BATCH, Upscaler, UpscalerConfig
+from genie_gym.utils.images import to_model
 from tests.conftest import excited
 
 SMALL = UpscalerConfig(widths=(8, 12, 16))
@@ -27,7 +27,7 @@ def test_before_training_it_enlarges_bicubically(scale):
 
 
 def test_a_picture_is_drawn_alike_alone_and_among_many():
-    model, frames = excited(Upscaler(SMALL), 0.1), noise(TOGETHER + 3, 16)
+    model, frames = excited(Upscaler(SMALL), 0.1), noise(BATCH + 3, 16)
     everything = model.upscale(frames)
     assert torch.equal(everything, model.upscale(frames))
     alone = torch.cat([model.upscale(frame[None]) for frame in frames])

@@ -1,4 +1,4 @@
-"""AutoExplore against numpy and against the form of the model's own training; what it must not depend on."""
+"""AutoExplore against NumPy and against the layout of training clips; what it must not depend on."""
 
 from types import SimpleNamespace
 
@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from genie_gym.errors import ConfigError
-from genie_gym.frames import to_model
-from genie_gym.models.maskgit import masked_after
+from genie_gym.models.maskgit import num_masked_after
 from genie_gym.models.transformer import with_drafts
 from genie_gym.models.uncertainty import token_entropy
-from genie_gym.rewards import AutoExplore
+from genie_gym.rewards.autoexplore import AutoExplore
+from genie_gym.utils.images import to_model
 from genie_gym.world_model import WorldModel
 from tests.conftest import reward_by_numpy, untrained
 
@@ -29,18 +29,18 @@ def windows() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize(("context", "horizon"), [(2, 3), (3, 2), (2, 1), (1, 4)])
-def test_the_reward_is_that_of_a_training_clip_whose_past_is_hidden(model, windows, context, horizon):
-    """Independent of how AutoExplore asks: all frames as drafts at once, as the loss sees them."""
+def test_reward_is_that_of_a_training_clip_with_masked_past(model, windows, context, horizon):
+    """Independent of AutoExplore's own forward pass: all frames are drafts in one pass, as in the training loss."""
     frames, actions = windows[0], windows[1][:, : context + horizon - 1]
     dynamics = model.dynamics
     with torch.inference_mode():
         tokens = model.tokenizer.encode(frames.permute(0, 1, 4, 2, 3).float() / 255)[:, : context + horizon]
         past = tokens.clone()
-        past[:, context:] = dynamics.hidden
-        led = torch.cat([torch.full((6, 1), -1), actions], 1)
+        past[:, context:] = dynamics.mask_token
+        prev_actions = torch.cat([torch.full((6, 1), -1), actions], 1)
         past = past[:, :-1]
-        drafts = torch.full_like(past, dynamics.hidden)
-        embedded = with_drafts(dynamics.embeddings(past), dynamics.embeddings(drafts), dynamics.one_hot(led))
+        drafts = torch.full_like(past, dynamics.mask_token)
+        embedded = with_drafts(dynamics.embeddings(past), dynamics.embeddings(drafts), dynamics.one_hot(prev_actions))
         logits = dynamics.to_logits(dynamics.transformer(embedded)[:, -1])
     got = AutoExplore(model, context, horizon).score(frames, actions)
     np.testing.assert_allclose(got.reward.numpy(), reward_by_numpy(logits.numpy()), rtol=1e-3)
@@ -50,7 +50,7 @@ def test_the_reward_is_that_of_a_training_clip_whose_past_is_hidden(model, windo
 
 
 @pytest.mark.slow
-def test_compiled_scores_are_the_scores_of_any_number_of_windows_in_one_graph(model, windows):
+def test_compiled_scores_equal_eager_ones_with_a_single_graph(model, windows):
     eager, fast = AutoExplore(model), AutoExplore(model, compile=True)
     torch._dynamo.utils.counters.clear()
     for rows in (slice(0, 6), slice(4, 6), slice(1, 2)):
@@ -61,7 +61,7 @@ def test_compiled_scores_are_the_scores_of_any_number_of_windows_in_one_graph(mo
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
 
 
-def test_where_nothing_compiles_scores_are_those_of_before_and_it_is_said(model, windows, monkeypatch):
+def test_failed_compilation_warns_once_and_scores_stay_the_same(model, windows, monkeypatch):
     def fail(*args, **options):
         def run(*given):
             raise torch._dynamo.exc.TorchDynamoException("no compiler\nand a long story")
@@ -70,15 +70,15 @@ def test_where_nothing_compiles_scores_are_those_of_before_and_it_is_said(model,
 
     monkeypatch.setattr("torch.compile", fail)
     reward = AutoExplore(model, compile=True)
-    with pytest.warns(RuntimeWarning, match=r"scoring is not compiled \(no compiler\) .* leave compile out") as told:
+    with pytest.warns(RuntimeWarning, match=r"scoring is not compiled \(no compiler\) .* leave compile out") as caught:
         scores = [reward.score(windows[0][:n], windows[1][:n]).reward for n in (6, 3)]
-    assert len(told) == 1  # and then never again
+    assert len(caught) == 1
     expected = AutoExplore(model).score(*windows).reward
     assert torch.equal(scores[0], expected) and torch.allclose(scores[1], expected[:3], atol=1e-5)
 
 
 def handmade() -> WorldModel:
-    """A stand-in whose logits say which token and which action stood where: v(place), 0 for two codes."""
+    """A stand-in model whose logits, v(place) and 0 for two codes, reveal the position of each token and action."""
 
     def features(past, drafts, actions):
         visible = torch.where(past < 0, torch.tensor(0.0), past.float())[:, :, 0]  # (N, t)
@@ -87,12 +87,12 @@ def handmade() -> WorldModel:
         value = value[:, None] + 0.2 * torch.arange(drafts.shape[2])
         return value[:, None, :, None].expand(-1, past.shape[1] + 1, -1, -1)
 
-    def encode(pictures):  # the token is the picture's red
-        return (pictures[:, :, 0, 0, :1] * 255).round().long().expand(-1, -1, 4)
+    def encode(frames):  # the token is the red of the frame
+        return (frames[:, :, 0, 0, :1] * 255).round().long().expand(-1, -1, 4)
 
     dynamics = SimpleNamespace(
         config=SimpleNamespace(window=8, side=2),
-        hidden=-9,
+        mask_token=-9,
         features=features,
         to_logits=lambda x: torch.cat([x, torch.zeros_like(x)], -1),
     )
@@ -101,7 +101,7 @@ def handmade() -> WorldModel:
 
 
 def expected_handmade(colours: list[int], actions: list[int]) -> float:
-    """By hand for two colours and four actions: what `handmade` makes of them, by equations 2 to 4."""
+    """The reward of `handmade` for two colours and four actions, by equations 2 to 4."""
     value = 0.01 * colours[0] + 0.02 * colours[1] - 0.1
     value += sum(0.1 * (i + 2) * action for i, action in enumerate(actions))
     logits = np.array([[value + 0.2 * i, 0] for i in range(4)], np.float32)
@@ -109,7 +109,7 @@ def expected_handmade(colours: list[int], actions: list[int]) -> float:
 
 
 @pytest.mark.parametrize("actions", [[0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [1, 2, 3, 0], [0, 3, 2, 1]])
-def test_each_action_stands_at_the_frame_it_led_to(actions):
+def test_each_action_belongs_to_the_frame_it_leads_to(actions):
     frames = torch.zeros(1, 2, 4, 4, 3, dtype=torch.uint8)
     frames[:, 0], frames[:, 1] = 7, 20
     got = AutoExplore(handmade()).score(frames, torch.tensor([actions]))
@@ -126,7 +126,7 @@ def test_every_action_of_the_window_matters(model, windows):
         assert ((scorer.score(frames, changed).map - before).abs().amax((1, 2)) > 1e-4).all(), i
 
 
-def test_frames_after_the_context_do_not_matter_and_those_before_do(model, windows):
+def test_only_context_frames_matter(model, windows):
     frames, actions = windows
     scorer = AutoExplore(model)
     reward = scorer.score(frames, actions).reward
@@ -137,10 +137,10 @@ def test_frames_after_the_context_do_not_matter_and_those_before_do(model, windo
         assert not torch.allclose(scorer.score(changed, actions).reward, reward, atol=1e-4)
 
 
-@pytest.mark.parametrize("steps", [1, 3])
-def test_neither_batch_nor_order_matters(model, windows, steps):
+@pytest.mark.parametrize("sampling_steps", [1, 3])
+def test_neither_batch_nor_order_matters(model, windows, sampling_steps):
     frames, actions = windows
-    scorer = AutoExplore(model, steps=steps)
+    scorer = AutoExplore(model, sampling_steps=sampling_steps)
     together = scorer.score(frames, actions)
     order = torch.tensor([3, 0, 5, 1, 4, 2])
     shuffled = scorer.score(frames[order], actions[order])
@@ -151,10 +151,10 @@ def test_neither_batch_nor_order_matters(model, windows, steps):
         torch.testing.assert_close(alone.reward, together.reward[i : i + 1], atol=1e-5, rtol=1e-5)
 
 
-def test_scoring_neither_trains_nor_draws(model, windows):
+def test_scoring_neither_trains_nor_draws_random_numbers(model, windows):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     state = torch.get_rng_state()
-    scorer = AutoExplore(model, steps=2)
+    scorer = AutoExplore(model, sampling_steps=2)
     first, second = scorer.score(*windows), scorer.score(*windows)
     assert torch.equal(first.map, second.map)
     assert scorer.update(*windows) == {} and not scorer.learns
@@ -164,30 +164,33 @@ def test_scoring_neither_trains_nor_draws(model, windows):
 
 
 @torch.no_grad()
-def test_refinement_settles_the_surest_first(model, windows):
+def test_refinement_unmasks_the_most_confident_first(model, windows):
     frames, actions = windows
     reward = AutoExplore(model)
-    once, twice = (AutoExplore(model, steps=steps).score(frames, actions).map.flatten(1) for steps in (1, 2))
-    shown = model.tokenizer.encode(to_model(frames[:, : reward.context]))
-    led = torch.cat([torch.full((len(actions), 1), -1), actions], 1)
-    first = reward._logits(shown, torch.full_like(shown[:, 0], model.dynamics.hidden), led)
-    surest = first.softmax(-1).amax(-1).topk(16 - masked_after(0, 2, 16)).indices
-    assert torch.isclose(once, twice, atol=1e-6).gather(1, surest).all()
+    single, double = (
+        AutoExplore(model, sampling_steps=sampling_steps).score(frames, actions).map.flatten(1)
+        for sampling_steps in (1, 2)
+    )
+    context = model.tokenizer.encode(to_model(frames[:, : reward.context]))
+    prev_actions = torch.cat([torch.full((len(actions), 1), -1), actions], 1)
+    first = reward._logits(context, torch.full_like(context[:, 0], model.dynamics.mask_token), prev_actions)
+    confident = first.softmax(-1).amax(-1).topk(16 - num_masked_after(0, 2, 16)).indices
+    assert torch.isclose(single, double, atol=1e-6).gather(1, confident).all()
 
 
-def test_refinement_keeps_what_it_settled_and_refines_the_rest(model, windows):
-    once, twice = (AutoExplore(model, steps=steps).score(*windows).map.flatten(1) for steps in (1, 2))
-    kept = torch.isclose(once, twice, atol=1e-6).sum(1)
-    assert (kept >= 16 - masked_after(0, 2, 16)).all()  # the surest tokens, settled by the first pass
-    assert (kept < 16).all()  # the others were asked again, with those in sight
+def test_refinement_keeps_unmasked_tokens_and_refines_the_rest(model, windows):
+    single, double = (AutoExplore(model, sampling_steps=count).score(*windows).map.flatten(1) for count in (1, 2))
+    kept = torch.isclose(single, double, atol=1e-6).sum(1)
+    assert (kept >= 16 - num_masked_after(0, 2, 16)).all()  # the most confident tokens, unmasked by the first pass
+    assert (kept < 16).all()  # the others are scored again, given those
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"context": 0}, "context and steps must be 1 or more; got 0 and 1"),
-        ({"steps": 0}, "context and steps must be 1 or more; got 2 and 0"),
-        ({"horizon": 0}, r"horizon must lie in 1 .. 5, what this model can look back; got 0"),
+        ({"context": 0}, "context and sampling_steps must be 1 or more; got 0 and 1"),
+        ({"sampling_steps": 0}, "context and sampling_steps must be 1 or more; got 2 and 0"),
+        ({"horizon": 0}, r"horizon must lie in 1 .. 5, within the model's attention window; got 0"),
         ({"horizon": 6}, r"horizon must lie in 1 .. 5"),
         ({"quantile": 1.5}, r"quantile must lie in \[0, 1\]; got 1.5"),
     ],
@@ -205,7 +208,7 @@ def test_windows_of_another_length(model, windows):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cpu_and_cuda_agree(windows):
-    mine, theirs = untrained(window=6).model, untrained(window=6).model.to("cuda")
+    on_cpu, on_cuda = untrained(window=6).model, untrained(window=6).model.to("cuda")
     torch.testing.assert_close(
-        AutoExplore(mine).score(*windows).map, AutoExplore(theirs).score(*windows).map, atol=1e-3, rtol=1e-3
+        AutoExplore(on_cpu).score(*windows).map, AutoExplore(on_cuda).score(*windows).map, atol=1e-3, rtol=1e-3
     )

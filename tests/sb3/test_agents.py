@@ -1,4 +1,4 @@
-"""Saved agents play as Stable-Baselines3 itself would have them play, whatever they need to remember."""
+"""Saved agents choose the actions that Stable-Baselines3 itself chooses, with whatever state they need."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import VecFrameStack
 
 from genie_gym.errors import CheckpointError, ConfigError
-from genie_gym.sb3 import AgentPlayer, ExplorerConfig, make_explorer, make_game_vec_env, save_agent
+from genie_gym.sb3 import ExplorerConfig, SavedAgent, make_explorer, make_game_vec_env, save_agent
 
 STEPS = 12
 
@@ -21,14 +21,14 @@ def env():
 
 
 def excite(agent) -> None:
-    """Untrained policies choose nearly evenly whatever they see; these do not."""
+    """Make an untrained policy depend on its observations; by default it is nearly uniform."""
     torch.manual_seed(1)
     for parameter in agent.policy.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
 
 
-def play(player: AgentPlayer, frames: np.ndarray, seed: int) -> list[int]:
-    player.start(seed)
+def actions_of(player: SavedAgent, frames: np.ndarray, seed: int) -> list[int]:
+    player.reset(seed)
     return [player(frame) for frame in frames]
 
 
@@ -37,54 +37,54 @@ def frames() -> np.ndarray:
 
 
 def test_a_recurrent_agent_keeps_its_state_through_an_episode(env, tmp_path):
-    agent = make_explorer(env, ExplorerConfig(steps=8, batch=8, lstm=16), device="cpu")
+    agent = make_explorer(env, ExplorerConfig(n_steps=8, batch_size=8, lstm_hidden_size=16), device="cpu")
     excite(agent)
     save_agent(agent, tmp_path / "agent.zip", {"game": "Toy-Numpy"})
-    player = AgentPlayer(tmp_path / "agent.zip")
-    assert player.about == {"game": "Toy-Numpy"} and player.actions == 4
+    player = SavedAgent(tmp_path / "agent.zip")
+    assert player.about == {"game": "Toy-Numpy"} and player.num_actions == 4
 
     torch.manual_seed(7)
     state, expected = None, []
     for step, frame in enumerate(frames()):
         action, state = agent.predict(frame.transpose(2, 0, 1), state, np.array([step == 0]))
         expected.append(int(action))
-    assert play(player, frames(), 7) == expected
-    assert play(player, frames(), 7) == expected  # a new episode begins without the old one's state
-    assert len({tuple(play(player, frames(), seed)) for seed in range(5)}) > 1
+    assert actions_of(player, frames(), 7) == expected
+    assert actions_of(player, frames(), 7) == expected  # a new episode starts without the state of the old one
+    assert len({tuple(actions_of(player, frames(), seed)) for seed in range(5)}) > 1
 
 
-def test_an_agent_of_stacked_frames_gets_them_stacked(env, tmp_path):
+def test_an_agent_of_stacked_frames_receives_stacked_frames(env, tmp_path):
     stacked = VecFrameStack(env, 3)
     agent = PPO("CnnPolicy", stacked, n_steps=8, batch_size=8, device="cpu")
     excite(agent)
     agent.save(tmp_path / "ppo.zip")
-    shown = frames()
-    padded = np.concatenate([np.zeros((2, 64, 64, 3), np.uint8), shown])
+    observations = frames()
+    padded = np.concatenate([np.zeros((2, 64, 64, 3), np.uint8), observations])
     torch.manual_seed(3)
     expected = [int(agent.predict(np.concatenate(padded[t : t + 3], -1).transpose(2, 0, 1))[0]) for t in range(STEPS)]
-    assert play(AgentPlayer(tmp_path / "ppo.zip"), shown, 3) == expected
+    assert actions_of(SavedAgent(tmp_path / "ppo.zip"), observations, 3) == expected
 
 
-def test_other_algorithms_play_too(env, tmp_path):
+def test_other_algorithms_are_supported(env, tmp_path):
     agent = DQN("CnnPolicy", env, buffer_size=10, device="cpu")
     excite(agent)
     agent.save(tmp_path / "dqn.zip")
     expected = [int(agent.predict(frame.transpose(2, 0, 1), deterministic=True)[0]) for frame in frames()]
-    assert play(AgentPlayer(tmp_path / "dqn.zip"), frames(), 0) == expected
+    assert actions_of(SavedAgent(tmp_path / "dqn.zip"), frames(), 0) == expected
 
 
-def test_pictures_of_another_size(env, tmp_path):
-    make_explorer(env, ExplorerConfig(lstm=16), device="cpu").save(tmp_path / "agent.zip")
-    with pytest.raises(ConfigError, match=r"pictures of shape \(3, 64, 64\)"):
-        AgentPlayer(tmp_path / "agent.zip")(np.zeros((32, 32, 3), np.uint8))
+def test_frames_of_another_size(env, tmp_path):
+    make_explorer(env, ExplorerConfig(lstm_hidden_size=16), device="cpu").save(tmp_path / "agent.zip")
+    with pytest.raises(ConfigError, match=r"frames of shape \(3, 64, 64\)"):
+        SavedAgent(tmp_path / "agent.zip")(np.zeros((32, 32, 3), np.uint8))
 
 
-def test_files_that_hold_no_agent(tmp_path):
+def test_files_without_an_agent(tmp_path):
     with pytest.raises(CheckpointError, match="train one with: genie-gym explore"):
-        AgentPlayer(tmp_path / "none.zip")
+        SavedAgent(tmp_path / "none.zip")
     (tmp_path / "text.zip").write_text("no zip")
     with pytest.raises(CheckpointError, match="damaged or was not saved by"):
-        AgentPlayer(tmp_path / "text.zip")
+        SavedAgent(tmp_path / "text.zip")
     PPO("MlpPolicy", "CartPole-v1", device="cpu").save(tmp_path / "cart.zip")
-    with pytest.raises(CheckpointError, match="colour pictures"):
-        AgentPlayer(tmp_path / "cart.zip")
+    with pytest.raises(CheckpointError, match="colour frames"):
+        SavedAgent(tmp_path / "cart.zip")

@@ -1,4 +1,4 @@
-"""The explorer: the paper's sizes, a network that computes what numpy computes, and a training that goes on."""
+"""The explorer: the paper's sizes, its network against NumPy, and resumed training."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,6 @@ import gymnasium as gym
 from einops import reduce
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticCnnPolicy
 
-from genie_gym import precision
 from genie_gym.errors import CheckpointError
 from genie_gym.sb3 import (
     ExplorerCNN,
@@ -18,17 +17,18 @@ from genie_gym.sb3 import (
     ExplorerPolicy,
     make_explorer,
     make_game_vec_env,
-    pay,
     resume_explorer,
     save_agent,
+    wrap_reward,
 )
+from genie_gym.utils import precision
 
-TINY = ExplorerConfig(steps=8, batch=16, epochs=1, lstm=16)
+TINY = ExplorerConfig(n_steps=8, batch_size=16, n_epochs=1, lstm_hidden_size=16)
 
 
 @pytest.fixture
 def env():
-    games = pay(make_game_vec_env("Toy-Numpy", 2, max_steps=12), "none", "Toy-Numpy", device="cpu")
+    games = wrap_reward(make_game_vec_env("Toy-Numpy", 2, max_steps=12), "none", "Toy-Numpy", device="cpu")
     yield games
     games.close()
 
@@ -41,27 +41,25 @@ def test_four_stages_give_1024_features():
     assert [(c.in_channels, c.out_channels) for c in convolutions] == [(3, 32), (32, 32), (32, 64), (64, 64)]
 
 
-def test_a_stage_is_what_numpy_computes():
+def test_a_stage_equals_numpy():
     torch.manual_seed(0)
     network = ExplorerCNN(gym.spaces.Box(0, 255, (3, 64, 64), np.uint8))
-    picture = np.random.default_rng(0).random((3, 64, 64), np.float32)
+    frame = np.random.default_rng(0).random((3, 64, 64), np.float32)
     kernel, bias = (p.detach().numpy() for p in network.stages[0][0].parameters())
-    patches = np.lib.stride_tricks.sliding_window_view(
-        np.pad(2 * picture - 1, ((0, 0), (1, 1), (1, 1))), (3, 3), (1, 2)
-    )
+    patches = np.lib.stride_tricks.sliding_window_view(np.pad(2 * frame - 1, ((0, 0), (1, 1), (1, 1))), (3, 3), (1, 2))
     convolved = np.einsum("cyxhw,ochw->oyx", patches, kernel) + bias[:, None, None]
     expected = np.maximum(reduce(convolved, "o (y a) (x b) -> o y x", "max", a=2, b=2), 0)
-    got = network.stages[0](torch.from_numpy(2 * picture - 1)[None])[0].detach().numpy()
+    got = network.stages[0](torch.from_numpy(2 * frame - 1)[None])[0].detach().numpy()
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 def test_features_in_bfloat16_are_nearly_those_in_float32(monkeypatch):
     torch.manual_seed(0)
     network = ExplorerCNN(gym.spaces.Box(0, 255, (3, 64, 64), np.uint8))
-    pictures = torch.rand(3, 3, 64, 64)
-    exact = network(pictures)
+    frames = torch.rand(3, 3, 64, 64)
+    exact = network(frames)
     monkeypatch.setattr(precision, "_multiplies_bfloat16", lambda device: True)
-    rounded = network(pictures)
+    rounded = network(frames)
     assert rounded.dtype == torch.float32 and not torch.equal(rounded, exact)
     torch.testing.assert_close(rounded, exact, atol=0.01 * exact.abs().max().item(), rtol=0.02)
 
@@ -72,18 +70,18 @@ def test_the_lstm_has_512_units_by_default(env):
 
 
 @pytest.mark.parametrize("starts", ["nowhere", "first", "within"])
-def test_sequences_in_one_call_are_those_of_sb3_contrib(starts):
+def test_sequences_in_one_call_equal_sb3_contribs(starts):
     torch.manual_seed(0)
     lstm = torch.nn.LSTM(5, 7)
     features, states = torch.randn(3 * 4, 5), (torch.randn(1, 3, 7), torch.randn(1, 3, 7))
-    begun = torch.zeros(3, 4)
+    episode_starts = torch.zeros(3, 4)
     if starts != "nowhere":
-        begun[1, 0 if starts == "first" else 2] = 1
-    mine, theirs = (
-        policy._process_sequence(features, states, begun.flatten(), lstm)
+        episode_starts[1, 0 if starts == "first" else 2] = 1
+    one_call, stepwise = (
+        policy._process_sequence(features, states, episode_starts.flatten(), lstm)
         for policy in (ExplorerPolicy, RecurrentActorCriticCnnPolicy)
     )
-    torch.testing.assert_close(mine, theirs)
+    torch.testing.assert_close(one_call, stepwise)
 
 
 def test_learning_changes_the_convolutions(env):
@@ -94,54 +92,55 @@ def test_learning_changes_the_convolutions(env):
     assert all((a != b).any() for a, b in zip(before, agent.policy.features_extractor.parameters(), strict=True))
 
 
-def test_a_resumed_explorer_goes_on(env, tmp_path):
+def test_a_resumed_explorer_continues(env, tmp_path):
     path = tmp_path / "agent.zip"
     agent, about = resume_explorer(path, env, TINY, seed=3, device="cpu")
     assert about == {}
     agent.learn(16)
-    save_agent(
-        agent, path, {"game": "Toy-Numpy", "scale": {"returns mean": 1.0, "returns var": 4.0, "returns count": 9.0}}
-    )
+    statistics = {"returns": {"mean": 1.0, "var": 4.0, "count": 9.0}}
+    save_agent(agent, path, {"game": "Toy-Numpy", "reward_statistics": statistics})
     again, about = resume_explorer(path, env, device="cpu")
     assert again.num_timesteps == 16 and about["game"] == "Toy-Numpy"
     for mine, theirs in zip(agent.policy.parameters(), again.policy.parameters(), strict=True):
         assert torch.equal(mine, theirs)
     state = again.policy.optimizer.state_dict()["state"]
     assert state and all(s["step"] == 1 for s in state.values())  # one epoch of one batch
-    assert env.venv.reward_stream.scale.statistics.var == 4.0
+    assert env.venv.reward_pipeline.processor.normalizer.statistics.var == 4.0
     again.learn(16, reset_num_timesteps=False)
     assert again.num_timesteps == 32
 
 
-def test_it_learns_as_the_config_says(env):
-    config = ExplorerConfig(lr=0.5, steps=3, batch=6, epochs=4, gamma=0.6, gae_lambda=0.7, entropy=0.8, lstm=9)
+def test_the_config_reaches_the_algorithm(env):
+    config = ExplorerConfig(
+        0.5, n_steps=3, batch_size=6, n_epochs=4, gamma=0.6, gae_lambda=0.7, ent_coef=0.8, lstm_hidden_size=9
+    )
     agent = make_explorer(env, config, device="cpu")
     assert (agent.learning_rate, agent.n_steps, agent.batch_size, agent.n_epochs) == (0.5, 3, 6, 4)
     assert (agent.gamma, agent.gae_lambda, agent.ent_coef) == (0.6, 0.7, 0.8)
     assert agent.policy.lstm_actor.hidden_size == 9
 
 
-def test_a_resumed_explorer_begins_elsewhere(env, tmp_path, monkeypatch):
-    agent, begun = make_explorer(env, TINY, device="cpu"), []
-    monkeypatch.setattr(type(agent), "set_random_seed", lambda self, seed=None: begun.append(seed))
+def test_a_resumed_explorer_is_seeded_by_its_steps(env, tmp_path, monkeypatch):
+    agent, seeds = make_explorer(env, TINY, device="cpu"), []
+    monkeypatch.setattr(type(agent), "set_random_seed", lambda self, seed=None: seeds.append(seed))
     for steps, seed in ((16, 0), (32, 0), (16, 1), (16, 0)):
         agent.num_timesteps = steps
         save_agent(agent, tmp_path / "agent.zip", {})
         resume_explorer(tmp_path / "agent.zip", env, seed=seed, device="cpu")
-    first, later, other, again = begun[1::2]  # loading draws one, too
+    first, later, other, again = seeds[1::2]  # loading sets one, too
     assert first == again and len({first, later, other}) == 3
 
 
-def test_a_damaged_agent_is_said_in_a_line(env, tmp_path):
+def test_a_damaged_agent_is_reported(env, tmp_path):
     (tmp_path / "agent.zip").write_bytes(b"PK no agent")
     with pytest.raises(CheckpointError, match=r"remove .* to start again"):
         resume_explorer(tmp_path / "agent.zip", env, device="cpu")
 
 
-def test_a_new_explorer_begins_with_anothers_weights(env, tmp_path):
+def test_a_new_explorer_starts_with_anothers_weights(env, tmp_path):
     other = make_explorer(env, TINY, seed=1, device="cpu")
     save_agent(other, tmp_path / "other.zip", {})
-    agent, about = resume_explorer(tmp_path / "agent.zip", env, TINY, device="cpu", begin_with=tmp_path / "other.zip")
+    agent, about = resume_explorer(tmp_path / "agent.zip", env, TINY, device="cpu", init_from=tmp_path / "other.zip")
     assert about == {} and agent.num_timesteps == 0
     mine, theirs = (one.policy.state_dict() for one in (agent, other))
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)

@@ -1,4 +1,4 @@
-"""Real games as a VecEnv: different starts, episode statistics, limits, one emulator a process."""
+"""Real games as a VecEnv: different initial states, episode statistics, limits, one emulator per process."""
 
 import numpy as np
 import pytest
@@ -7,15 +7,15 @@ pytest.importorskip("stable_baselines3", reason="needs Stable-Baselines3: pip in
 
 from genie_gym import games
 from genie_gym.errors import ConfigError, GameError
-from genie_gym.sb3 import EndsAreTruncations, make_game_vec_env
+from genie_gym.sb3 import TerminationAsTruncation, make_game_vec_env
 
 
-def test_each_copy_is_the_game_with_its_own_seed():
+def test_each_environment_is_the_game_with_its_own_seed():
     env = make_game_vec_env("Toy-Numpy", 2, seed=5)
     frames = env.reset()
     assert frames.shape == (2, 64, 64, 3) and frames.dtype == np.uint8
-    for copy, seed in enumerate((5, 6)):
-        np.testing.assert_array_equal(frames[copy], games.make("Toy-Numpy").reset(seed=seed)[0])
+    for row, seed in enumerate((5, 6)):
+        np.testing.assert_array_equal(frames[row], games.make("Toy-Numpy").reset(seed=seed)[0])
 
 
 def test_episodes_are_counted_and_limited():
@@ -28,7 +28,7 @@ def test_episodes_are_counted_and_limited():
 
 
 def run_right(env) -> list[dict]:
-    """Infos of the toy game until it ends in the first pit or spike."""
+    """Return the infos of the toy game until it ends in the first pit or spike."""
     env.reset()
     infos = []
     while not infos or not infos[-1].get("terminal_observation", None) is not None:
@@ -37,16 +37,16 @@ def run_right(env) -> list[dict]:
     return infos
 
 
-def test_an_end_counts_as_a_limit_but_is_remembered():
+def test_a_termination_becomes_a_truncation_but_is_kept():
     plain = run_right(make_game_vec_env("Toy-Numpy", 1))[-1]
     assert plain["TimeLimit.truncated"] is False
-    *before, last = run_right(EndsAreTruncations(make_game_vec_env("Toy-Numpy", 1)))
+    *before, last = run_right(TerminationAsTruncation(make_game_vec_env("Toy-Numpy", 1)))
     assert last["TimeLimit.truncated"] is True and last["game_over"] is True
     assert not any(info["TimeLimit.truncated"] for info in before)
 
 
-def test_a_limit_is_no_game_over():
-    env = EndsAreTruncations(make_game_vec_env("Toy-Numpy", 1, max_steps=2))
+def test_a_truncation_is_no_game_over():
+    env = TerminationAsTruncation(make_game_vec_env("Toy-Numpy", 1, max_steps=2))
     env.reset()
     env.step(np.array([0]))
     info = env.step(np.array([0]))[3][0]
@@ -60,22 +60,22 @@ def test_wrong_options():
         make_game_vec_env("Airstrikr", 1)
 
 
-def test_a_missing_rom_is_said_before_any_process_starts():
+def test_a_missing_rom_is_reported_before_any_process_starts():
     pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
     with pytest.raises(GameError, match="No ROM of SuperMarioBros-Nes"):
         make_game_vec_env("SuperMarioBros-Nes", 1)
 
 
 @pytest.mark.retro
-def test_emulators_run_side_by_side_and_repeatably():
-    def play(seed: int) -> np.ndarray:
+def test_emulators_run_side_by_side_and_deterministically():
+    def rollout(seed: int) -> np.ndarray:
         env = make_game_vec_env("Airstriker-Genesis", 2, seed=seed)
         try:
             return np.stack([env.reset(), *(env.step(np.array([t % 4, 0]))[0] for t in range(5))])
         finally:
             env.close()
 
-    first = play(0)
+    first = rollout(0)
     assert first.shape == (6, 2, 64, 64, 3)
     assert (first[:, 0] != first[:, 1]).any()
-    np.testing.assert_array_equal(first, play(0))
+    np.testing.assert_array_equal(first, rollout(0))

@@ -1,4 +1,4 @@
-"""The Stable-Baselines3 wrapper pays what Gymnasium's does, and its algorithms learn from it."""
+"""The Stable-Baselines3 wrapper gives the rewards of Gymnasium's, and algorithms learn from it."""
 
 from functools import partial
 
@@ -40,7 +40,7 @@ def make(checkpoint: str, kind: type = DummyVecEnv, **options) -> VecAutoExplore
         pytest.param(SubprocVecEnv, {}, marks=pytest.mark.slow),
     ],
 )
-def test_it_pays_what_the_gymnasium_wrapper_pays(exploring_checkpoint, kind, options):
+def test_rewards_equal_those_of_the_gymnasium_wrapper(exploring_checkpoint, kind, options):
     env = make(exploring_checkpoint, kind, **options)
     vector = SyncVectorEnv(MAKERS, autoreset_mode=AutoresetMode.SAME_STEP)
     other = AutoExploreReward(vector, checkpoint=exploring_checkpoint, device="cpu", **options)
@@ -48,29 +48,29 @@ def test_it_pays_what_the_gymnasium_wrapper_pays(exploring_checkpoint, kind, opt
     frames, _ = env.reset(), other.reset(seed=5)
     for actions in ACTIONS:
         frames, rewards, dones, infos = env.step(actions)
-        theirs = other.step(actions)
-        assert np.array_equal(frames, theirs[0]) and rewards.dtype == np.float32
-        np.testing.assert_allclose(rewards, theirs[1], rtol=1e-5)
-        assert np.array_equal(dones, theirs[2] | theirs[3])
+        expected = other.step(actions)
+        assert np.array_equal(frames, expected[0]) and rewards.dtype == np.float32
+        np.testing.assert_allclose(rewards, expected[1], rtol=1e-5)
+        assert np.array_equal(dones, expected[2] | expected[3])
         for i, info in enumerate(infos):
-            assert info["game_reward"] == theirs[4]["game_reward"][i]
-            assert info["intrinsic_reward"] == pytest.approx(theirs[4]["intrinsic_reward"][i], rel=1e-5)
+            assert info["game_reward"] == expected[4]["game_reward"][i]
+            assert info["intrinsic_reward"] == pytest.approx(expected[4]["intrinsic_reward"][i], rel=1e-5)
             assert ("terminal_observation" in info) == dones[i]
     env.close()
 
 
-def test_statistics_below_are_the_games_and_above_the_agents(exploring_checkpoint):
-    for above in (False, True):
+def test_a_monitor_inside_records_the_games_returns_and_one_outside_the_agents(exploring_checkpoint):
+    for outside in (False, True):
         inner = DummyVecEnv(MAKERS)
-        env = VecAutoExploreReward(inner if above else VecMonitor(inner), checkpoint=exploring_checkpoint)
-        env = VecMonitor(env) if above else env
+        env = VecAutoExploreReward(inner if outside else VecMonitor(inner), checkpoint=exploring_checkpoint)
+        env = VecMonitor(env) if outside else env
         env.seed(5)
         env.reset()
         totals = np.zeros((2, 3))
         for actions in ACTIONS[:6]:
             _, rewards, dones, infos = env.step(actions)
             totals += [[info["game_reward"] for info in infos], rewards]
-        assert dones[0] and infos[0]["episode"]["r"] == pytest.approx(totals[int(above), 0], abs=1e-5)
+        assert dones[0] and infos[0]["episode"]["r"] == pytest.approx(totals[int(outside), 0], abs=1e-5)
 
 
 def test_ppo_learns_from_it_under_the_usual_wrappers(exploring_checkpoint):
@@ -83,16 +83,16 @@ def test_ppo_learns_from_it_under_the_usual_wrappers(exploring_checkpoint):
 
 
 def test_it_must_be_below_stacking(exploring_checkpoint):
-    with pytest.raises(ConfigError, match="before pictures are stacked, transposed"):
+    with pytest.raises(ConfigError, match="before frames are stacked, transposed"):
         VecAutoExploreReward(VecTransposeImage(DummyVecEnv(MAKERS)), checkpoint=exploring_checkpoint)
 
 
-def test_the_actions_must_be_the_models():
+def test_actions_must_be_those_of_the_model():
     with pytest.raises(ConfigError, match="knows the actions NOOP, RIGHT, LEFT, PRIMARY"):
         VecAutoExploreReward(DummyVecEnv(MAKERS), game="Airstriker")
 
 
-def test_a_wrong_action_is_refused_before_any_environment_steps(exploring_checkpoint):
+def test_an_invalid_action_is_refused_before_any_environment_steps(exploring_checkpoint):
     env = make(exploring_checkpoint)
     env.reset()
     with pytest.raises(InvalidActionError, match=r"must lie in 0 \.\. 3"):

@@ -12,6 +12,7 @@ import torch
 
 from genie_gym.errors import CheckpointError
 from genie_gym.world_model import Checkpoint
+from genie_gym.world_model.metadata import TrainingMetadata
 from tests.conftest import untrained, untrained_upscaler
 
 FRAMES = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -29,7 +30,7 @@ def test_the_upscaler_is_kept(folder):
     assert not loaded.training and not any(parameter.requires_grad for parameter in loaded.parameters())
     content = (folder / "upscaler.safetensors").read_bytes()
     listed = json.loads((folder / "config.json").read_text())["sha256"]
-    assert listed.keys() == {"model.safetensors", "starts.safetensors", "upscaler.safetensors"}
+    assert listed.keys() == {"model.safetensors", "contexts.safetensors", "upscaler.safetensors"}
     assert listed["upscaler.safetensors"] == hashlib.sha256(content).hexdigest()
 
 
@@ -71,12 +72,12 @@ def test_other_sizes_are_noticed(folder, sizes):
 
 def test_another_model_of_the_game_takes_it_over(tmp_path):
     old, new = replace(untrained(), upscaler=untrained_upscaler()), untrained(seed=5)
-    old.provenance, new.provenance = {"data": "old", "upscaler": "31 dB"}, {"data": "new"}
+    old.metadata, new.metadata = TrainingMetadata("old", upscaler="31 dB"), TrainingMetadata("new")
     new.adopt_upscaler(old)
     new.save(tmp_path)
     loaded = Checkpoint.load(tmp_path)
     assert torch.equal(loaded.upscaler.upscale(FRAMES), old.upscaler.upscale(FRAMES))
-    assert loaded.provenance == {"data": "new", "upscaler": "31 dB"}
+    assert loaded.metadata == TrainingMetadata("new", upscaler="31 dB")
     assert "- upscaler: 31 dB" in (tmp_path / "README.md").read_text()
 
     new.adopt_upscaler(untrained())  # which has none

@@ -9,18 +9,18 @@ import pytest
 import torch
 from torch._dynamo.exc import TorchDynamoException
 
-from genie_gym.world_model import Sampling
+from genie_gym.world_model import SamplingConfig
 from tests.conftest import untrained
 
 STEPS = """
 import torch
-from genie_gym.world_model import Sampling
+from genie_gym.world_model import SamplingConfig
 from tests.conftest import untrained
 checkpoint = untrained()
 checkpoint.model.compile_step()
-state, _ = checkpoint.model.start(checkpoint.starts["frames"][:1])
+state, _ = checkpoint.model.start(checkpoint.initial_contexts["frames"][:1])
 for _ in range(2):
-    print(checkpoint.model.step(state, torch.tensor([0]), Sampling(steps=1)).frames.shape)
+    print(checkpoint.model.step(state, torch.tensor([0]), SamplingConfig(steps=1)).frames.shape)
 """
 
 
@@ -28,21 +28,21 @@ def assert_a_compiled_dream_is_the_dream(game, passes):
     """Steps both side by side; returns them."""
     eager, compiled = untrained(game), untrained(game)
     compiled.model.compile_step()
-    frames, led = eager.starts["frames"][:3], eager.starts["actions"][:3]
+    frames, prev_actions = eager.initial_contexts["frames"][:3], eager.initial_contexts["actions"][:3]
     actions = torch.randint(4, (8, 3), generator=torch.Generator().manual_seed(0))
-    states = [checkpoint.model.start(frames, led)[0] for checkpoint in (eager, compiled)]
+    states = [checkpoint.model.start(frames, prev_actions)[0] for checkpoint in (eager, compiled)]
     for t, taken in enumerate(actions):
         if t == 4:  # rows begun anew
             for checkpoint, state in zip((eager, compiled), states, strict=True):
                 state.put(torch.tensor([2, 0]), checkpoint.model.start(frames[:2, :2])[0])
         one, other = (
-            checkpoint.model.step(state, taken, Sampling(steps=passes))
+            checkpoint.model.step(state, taken, SamplingConfig(steps=passes))
             for checkpoint, state in zip((eager, compiled), states, strict=True)
         )
         torch.testing.assert_close(one.logits, other.logits, atol=1e-4, rtol=1e-4)
         assert (one.frames.int() - other.frames.int()).abs().max() <= 1
         torch.testing.assert_close(one.rewards, other.rewards, atol=1e-2, rtol=1e-3)
-        assert torch.equal(states[0].tokens, states[1].tokens) and torch.equal(one.ended, other.ended)
+        assert torch.equal(states[0].tokens, states[1].tokens) and torch.equal(one.terminated, other.terminated)
     return eager, compiled
 
 
@@ -54,16 +54,20 @@ def test_a_compiled_dream_of_several_passes_is_the_dream():
 @pytest.mark.slow
 def test_so_is_one_of_a_single_pass_in_two_games_and_beyond_the_limit_it_goes_on_uncompiled():
     """Three matters in one test: a step takes half a minute to compile."""
-    action, sampling = torch.tensor([3]), Sampling(steps=1)
+    action, sampling = torch.tensor([3]), SamplingConfig(steps=1)
     with torch._dynamo.config.patch(recompile_limit=1):  # one graph for each world; monkeypatch would not bring it back
         for game in ("Toy-Numpy", "SuperMarioBros-Nes"):  # which have different numbers of actions
             models = assert_a_compiled_dream_is_the_dream(game, passes=1)
         with pytest.warns(RuntimeWarning, match="the step is compiled for 1 batch sizes"):  # one dream is another graph
-            one, other = (x.model.step(x.model.start(x.starts["frames"][:1])[0], action, sampling) for x in models)
+            one, other = (
+                x.model.step(x.model.start(x.initial_contexts["frames"][:1])[0], action, sampling) for x in models
+            )
         torch.testing.assert_close(one.logits, other.logits, atol=1e-4, rtol=1e-4)
         with warnings.catch_warnings(), torch.compiler.set_stance("fail_on_recompile"):  # the graph is still in use
             warnings.simplefilter("error")
-            models[1].model.step(models[1].model.start(models[1].starts["frames"][:3])[0], action.expand(3), sampling)
+            models[1].model.step(
+                models[1].model.start(models[1].initial_contexts["frames"][:3])[0], action.expand(3), sampling
+            )
 
 
 def test_a_pass_that_cannot_be_compiled_in_the_midst_of_a_step_is_made_uncompiled(monkeypatch):

@@ -1,4 +1,4 @@
-"""The wrapper of many environments pays each what the wrapper of one does, however episodes begin again."""
+"""The vector wrapper gives each environment the rewards of the wrapper for one, in every autoreset mode."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from genie_gym import games
 from genie_gym.envs import WorldModelEnv, WorldModelVectorEnv
 from genie_gym.errors import ConfigError, InvalidActionError
-from genie_gym.wrappers import AutoExploreReward as OneReward
+from genie_gym.wrappers.autoexplore import AutoExploreReward as SingleReward
 from genie_gym.wrappers.vector import AutoExploreReward
 
 LENGTHS = (6, 9, 14)  # episodes end at different times
@@ -25,8 +25,8 @@ def make(checkpoint: str, autoreset: AutoresetMode, kind: type = SyncVectorEnv, 
 
 
 def singles(checkpoint: str, row: int, resets_take_a_step: bool, **options) -> list[tuple]:
-    """What one wrapped environment gives for that row's seed and actions: (frame, reward, own reward, over)."""
-    env = OneReward(MAKERS[row](), checkpoint=checkpoint, device="cpu", **options)
+    """Return frame, reward, game reward and done of each step of one environment with a row's seed and actions."""
+    env = SingleReward(MAKERS[row](), checkpoint=checkpoint, device="cpu", **options)
     frame, _ = env.reset(seed=5 + row)
     steps, over = [], False
     for action in ACTIONS[:, row]:
@@ -44,7 +44,7 @@ def singles(checkpoint: str, row: int, resets_take_a_step: bool, **options) -> l
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
 @pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
-def test_each_row_is_paid_as_one_environment_is(exploring_checkpoint, mode, kind):
+def test_each_row_is_rewarded_as_a_single_environment_is(exploring_checkpoint, mode, kind):
     env = make(exploring_checkpoint, mode, kind)
     expected = [singles(exploring_checkpoint, row, mode == AutoresetMode.NEXT_STEP) for row in range(3)]
     env.reset(seed=5)
@@ -61,7 +61,7 @@ def test_each_row_is_paid_as_one_environment_is(exploring_checkpoint, mode, kind
     env.close()
 
 
-def test_a_reset_by_mask_clears_those_rows_alone(exploring_checkpoint):
+def test_a_reset_by_mask_clears_only_those_rows(exploring_checkpoint):
     env = make(exploring_checkpoint, AutoresetMode.DISABLED)
     expected = [singles(exploring_checkpoint, row, False) for row in range(3)]
     env.reset(seed=5)
@@ -73,8 +73,8 @@ def test_a_reset_by_mask_clears_those_rows_alone(exploring_checkpoint):
 
 
 @pytest.mark.parametrize("reward", ["random_features", "rnd"])
-def test_a_baseline_is_asked_about_the_last_frame_of_an_episode_not_the_next(reward):
-    """Its reward looks at the newest frame, which in SAME_STEP mode is not among those returned."""
+def test_a_baseline_scores_the_last_frame_of_an_episode_not_the_next_first(reward):
+    """The reward depends on the newest frame, which SAME_STEP mode returns in `final_obs`."""
     same, following = (
         AutoExploreReward(SyncVectorEnv(MAKERS, autoreset_mode=mode), reward=reward, device="cpu")
         for mode in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP)
@@ -82,9 +82,9 @@ def test_a_baseline_is_asked_about_the_last_frame_of_an_episode_not_the_next(rew
     for env in (same, following):
         env.reset(seed=5)
     for actions in ACTIONS[:6]:
-        ours, theirs = same.step(actions), following.step(actions)
-        assert np.array_equal(ours[1], theirs[1]) and (ours[1] > 0).all()
-    assert ours[3].any() and not np.array_equal(ours[0], theirs[0])
+        one, other = same.step(actions), following.step(actions)
+        assert np.array_equal(one[1], other[1]) and (one[1] > 0).all()
+    assert one[3].any() and not np.array_equal(one[0], other[0])
 
 
 def test_rows_and_order_do_not_matter(exploring_checkpoint):
@@ -98,15 +98,15 @@ def test_rows_and_order_do_not_matter(exploring_checkpoint):
     np.testing.assert_allclose(run([1]), together[:, [1]], rtol=1e-4)
 
 
-def test_an_environment_reset_halfway_is_a_new_one(exploring_checkpoint):
+def test_a_full_reset_forgets_pending_autoresets(exploring_checkpoint):
     env = make(exploring_checkpoint, AutoresetMode.NEXT_STEP)
     for _ in range(2):
         env.reset(seed=5)
-        paid = np.stack([env.step(actions)[1] for actions in ACTIONS[:6]])  # row 0 is over and would reset next
-        assert (paid[:3] == 0).all() and (paid[3:] > 0).all()
+        rewards = np.stack([env.step(actions)[1] for actions in ACTIONS[:6]])  # row 0 is done and would reset next
+        assert (rewards[:3] == 0).all() and (rewards[3:] > 0).all()
 
 
-def test_it_adds_to_the_games_reward_and_other_wrappers_go_on_top(exploring_checkpoint):
+def test_it_adds_to_the_games_reward_below_other_wrappers(exploring_checkpoint):
     env = RecordEpisodeStatistics(make(exploring_checkpoint, AutoresetMode.NEXT_STEP, mode="add", coefficient=3))
     env.reset(seed=5)
     total = np.zeros(3)
@@ -117,23 +117,23 @@ def test_it_adds_to_the_games_reward_and_other_wrappers_go_on_top(exploring_chec
     assert infos["episode"]["r"][0] == pytest.approx(total[0])
 
 
-def test_it_explores_a_dream(exploring_checkpoint):
+def test_it_wraps_imagined_environments(exploring_checkpoint):
     import genie_gym  # noqa: F401 (registers the ids)
 
-    dreams = gym.make_vec("GenieRedux/Toy-v0", num_envs=2, checkpoint=exploring_checkpoint, ends=False)
-    env = AutoExploreReward(dreams, checkpoint=exploring_checkpoint)
+    imagined = gym.make_vec("GenieRedux/Toy-v0", num_envs=2, checkpoint=exploring_checkpoint, terminate=False)
+    env = AutoExploreReward(imagined, checkpoint=exploring_checkpoint)
     env.reset(seed=0)
     assert (np.stack([env.step(actions[:2])[1] for actions in ACTIONS[:6]])[3:] > 0).all()
 
 
-def test_pictures_it_does_not_know(exploring_checkpoint):
+def test_frames_that_do_not_fit(exploring_checkpoint):
     vector = SyncVectorEnv([partial(games.make, "Toy", size=32)])
     with pytest.raises(ConfigError, match="64x64, the environment gives 32x32"):
         AutoExploreReward(vector, checkpoint=exploring_checkpoint)
 
 
 @pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
-def test_actions_of_other_names(kind):
+def test_action_meanings_that_do_not_fit(kind):
     """Both games have four actions, of which the last is JUMP in one and PRIMARY in the other."""
     vector = kind(MAKERS)
     with pytest.raises(ConfigError, match="knows the actions NOOP, RIGHT, LEFT, PRIMARY, the environment has the"):
@@ -141,8 +141,8 @@ def test_actions_of_other_names(kind):
     vector.close()
 
 
-class Silent(gym.Env):
-    """The toy game, without names of its actions."""
+class WithoutMeanings(gym.Env):
+    """The toy game without action meanings."""
 
     def __init__(self):
         self.game = games.make("Toy", max_steps=20)
@@ -156,8 +156,8 @@ class Silent(gym.Env):
 
 
 @pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
-def test_environments_that_tell_no_names_of_actions(exploring_checkpoint, kind):
-    env = AutoExploreReward(kind([Silent] * 2), checkpoint=exploring_checkpoint)
+def test_environments_without_action_meanings(exploring_checkpoint, kind):
+    env = AutoExploreReward(kind([WithoutMeanings] * 2), checkpoint=exploring_checkpoint)
     env.reset(seed=5)
     assert (np.stack([env.step(actions[:2])[1] for actions in ACTIONS[:6]])[3:] > 0).all()
     env.close()
@@ -165,7 +165,7 @@ def test_environments_that_tell_no_names_of_actions(exploring_checkpoint, kind):
 
 @pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
 @pytest.mark.parametrize("wrong", [[0, 4, 0], [0, 0], [0.0, 1.0, 2.0]])
-def test_a_wrong_action_is_refused_and_the_next_one_taken(exploring_checkpoint, kind, wrong):
+def test_an_invalid_action_is_refused_and_the_next_step_works(exploring_checkpoint, kind, wrong):
     env = make(exploring_checkpoint, AutoresetMode.NEXT_STEP, kind)
     env.reset(seed=5)
     for actions in ACTIONS[:5]:
@@ -176,14 +176,14 @@ def test_a_wrong_action_is_refused_and_the_next_one_taken(exploring_checkpoint, 
     env.close()
 
 
-def test_dreams_in_tensors_are_refused(exploring_checkpoint):
-    dreams = WorldModelVectorEnv(2, checkpoint=exploring_checkpoint, tensors=True, device="cpu")
+def test_imagined_environments_of_tensors_are_refused(exploring_checkpoint):
+    imagined = WorldModelVectorEnv(2, checkpoint=exploring_checkpoint, tensors=True, device="cpu")
     with pytest.raises(ConfigError, match="without tensors=True"):
-        AutoExploreReward(dreams, checkpoint=exploring_checkpoint)
+        AutoExploreReward(imagined, checkpoint=exploring_checkpoint)
 
 
-def test_a_step_that_is_refused_leaves_the_past_as_it_was(exploring_checkpoint):
-    paid = []
+def test_a_step_that_raises_leaves_the_windows_unchanged(exploring_checkpoint):
+    results = []
     for refused in (False, True):
         env = make(exploring_checkpoint, AutoresetMode.DISABLED)
         env.reset(seed=5)
@@ -194,17 +194,17 @@ def test_a_step_that_is_refused_leaves_the_past_as_it_was(exploring_checkpoint):
                     env.step(actions)
                 env.env.step = step
             rewards = env.step(actions)[1]
-        paid.append(rewards)
-    assert np.array_equal(*paid) and (paid[0] > 0).any()
+        results.append(rewards)
+    assert np.array_equal(*results) and (results[0] > 0).any()
 
 
 def _refuse(actions):
     raise gym.error.ResetNeeded("reset it first")
 
 
-def test_dreams_that_pay_uncertainty_keep_the_games_reward(exploring_checkpoint):
-    dreams = WorldModelVectorEnv(2, checkpoint=exploring_checkpoint, reward="autoexplore")
-    env = AutoExploreReward(dreams, checkpoint=exploring_checkpoint, mode="add")
+def test_the_games_reward_of_imagined_environments_with_another_reward_is_kept(exploring_checkpoint):
+    imagined = WorldModelVectorEnv(2, checkpoint=exploring_checkpoint, reward="autoexplore")
+    env = AutoExploreReward(imagined, checkpoint=exploring_checkpoint, mode="add")
     env.reset(seed=0)
     for actions in ACTIONS[:6]:
         _, rewards, _, _, infos = env.step(actions[:2])
@@ -216,19 +216,19 @@ def test_dreams_that_pay_uncertainty_keep_the_games_reward(exploring_checkpoint)
     np.testing.assert_allclose(infos["game_reward"], own, rtol=1e-5)
 
 
-def test_the_last_reward_of_a_dream_is_kept_where_the_next_begins_at_once(exploring_checkpoint):
-    """Its infos are then in `final_info`, and those of the new dream's reset in their place."""
+def test_the_last_reward_of_an_imagined_episode_is_kept_with_same_step_resets(exploring_checkpoint):
+    """Its infos are in `final_info`, and those of the reset have replaced them."""
 
-    def dreams() -> SyncVectorEnv:
-        one = partial(WorldModelEnv, checkpoint=exploring_checkpoint, ends=False)
+    def imagined() -> SyncVectorEnv:
+        one = partial(WorldModelEnv, checkpoint=exploring_checkpoint, terminate=False)
         return SyncVectorEnv([lambda: TimeLimit(one(), 3)] * 2, autoreset_mode="SameStep")
 
-    plain, paid = dreams(), AutoExploreReward(dreams(), reward="none", mode="add")
+    plain, wrapped = imagined(), AutoExploreReward(imagined(), reward="none", mode="add")
     plain.reset(seed=3)
-    paid.reset(seed=3)
+    wrapped.reset(seed=3)
     for actions in ACTIONS[:7]:
         own = plain.step(actions[:2])[1]
-        _, rewards, *_, infos = paid.step(actions[:2])
+        _, rewards, *_, infos = wrapped.step(actions[:2])
         assert own.all()
         np.testing.assert_allclose(infos["game_reward"], own, rtol=1e-6)
         np.testing.assert_allclose(rewards, own, rtol=1e-6)

@@ -1,0 +1,64 @@
+"""Commands that explore: train an explorer or another agent, measure state coverage, refit the model."""
+
+import shlex
+from typing import Annotated
+
+from tyro.conf import arg
+
+from genie_gym.exploration.config import CoverageConfig, ExploreConfig
+from genie_gym.refitting.config import RefitConfig
+
+__all__ = ["coverage", "explore", "refit"]
+
+
+def explore(config: Annotated[ExploreConfig, arg(name="")]) -> int:
+    """Train an explorer in the real game or in imagination. Resumable: rerun the same command."""
+    from rich.console import Console
+
+    from genie_gym.exploration.explore import explore as train_explorer
+    from genie_gym.games import names
+
+    report = train_explorer(config)
+    Console().print(report)
+    if not report.finished:
+        print(f"stopped and saved in {report.agent.parent}; rerun the same command to resume")
+        return 130
+    print(f"{report.gif}: an episode of the trained agent")
+    if report.game in names():
+        agent = shlex.quote(str(config.out or report.agent.parent.name))
+        print(f"collect episodes of the real game with it: genie-gym collect {config.game} --policy {agent}")
+    return 0
+
+
+def refit(config: Annotated[RefitConfig, arg(name="")]) -> int:
+    """Improve a world model with an explorer's episodes, in rounds. Resumable: rerun the same command."""
+    from rich.console import Console
+
+    from genie_gym.refitting.runner import refit as run_rounds
+
+    report = run_rounds(config)
+    print(f"report: {report.page}")
+    if report.stopped:
+        print(f"stopped in {report.stopped} and saved; rerun the same command to resume")
+        return 130
+    Console().print(report)
+    demo = shlex.join(["genie-gym", "demo", config.game, "--checkpoint", str(report.checkpoint)])
+    print(f"world model in {report.checkpoint}; look at it with: {demo}")
+    return 0
+
+
+def coverage(config: Annotated[CoverageConfig, arg(name="")]) -> None:
+    """Compare the state coverage of recorded episodes, for each policy and seed on the same number of frames."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from genie_gym.exploration.coverage import compare_coverage
+
+    table = Table("run", "frames", "visited cells", "positions", box=box.SIMPLE_HEAD)
+    for report in compare_coverage(config):
+        name = report.label if len(config.datasets) > 1 else report.run
+        positions = "unknown" if report.positions is None else f"{report.positions:,}"
+        table.add_row(name, f"{report.frames:,}", f"{report.visited_cells:,}", positions)
+    Console().print(table)
+    print("cells are frames that differ in 8 x 8 squares of 32 grey levels; positions are the player's, from RAM")

@@ -1,0 +1,71 @@
+"""Commands to train and finetune world models."""
+
+import shlex
+from typing import Annotated
+
+from tyro.conf import arg
+
+from genie_gym.training.config import FinetuneRunConfig, MapActionsConfig, TrainConfig, UpscalerTrainConfig
+
+__all__ = ["finetune", "map_actions", "train", "train_upscaler"]
+
+INTERRUPTED = 130  # exit code, as shells know it
+
+
+def train(config: Annotated[TrainConfig, arg(name="")]) -> int:
+    """Train a world model on recorded episodes. Resumable: rerun the same command."""
+    from genie_gym.training import world_model
+
+    report = world_model.train(config)
+    if report.checkpoint is None:
+        return _interrupted()
+    name = shlex.quote(str(config.out or report.game))
+    data = f" --data {shlex.quote(str(config.data))}" if config.data else ""
+    print(f"world model of {report.game} in {report.checkpoint}; score it with: genie-gym evaluate {name}{data}")
+    print(f"play it with: genie-gym play {name}")
+    return 0
+
+
+def finetune(config: Annotated[FinetuneRunConfig, arg(name="")]) -> int:
+    """Finetune a world model on other episodes, with the same actions or others. Resumable: rerun the same command."""
+    from genie_gym.training import finetune as finetuning
+
+    report = finetuning.finetune(config)
+    if report.checkpoint is None:
+        return _interrupted()
+    place = shlex.quote(str(report.checkpoint))
+    print(f"finetuned world model in {place}; play it with: genie-gym play {place}")
+    return 0
+
+
+def train_upscaler(config: Annotated[UpscalerTrainConfig, arg(name="")]) -> int:
+    """Train an upscaler, which enlarges frames to 256x256 pixels. Resumable: rerun the same command."""
+    from genie_gym.training.add_upscaler import add_upscaler
+
+    report = add_upscaler(config)
+    if report.checkpoint is None:
+        return _interrupted()
+    psnr, bicubic = (report.training.metrics[name] for name in ("psnr", "bicubic_psnr"))
+    print(f"{psnr:.2f} dB on held-out frames, where bicubic enlarging has {bicubic:.2f}")
+    name = shlex.quote(str(config.out or config.checkpoint))
+    print(f"upscaler in {report.checkpoint}; see it with: genie-gym play {name} --upscale")
+    return 0
+
+
+def map_actions(config: Annotated[MapActionsConfig, arg(name="")]) -> int:
+    """Find the real game's actions among a model's latent actions, from episodes with recorded actions."""
+    from rich.console import Console
+
+    from genie_gym.training.map_actions import map_actions as find_actions
+    from genie_gym.world_model.fit_action_map import summary
+
+    report = find_actions(config)
+    Console().print(summary(report.action_map))
+    name = shlex.quote(str(config.out or config.checkpoint))
+    print(f"action map in {report.checkpoint}; play with the game's own actions: genie-gym play {name}")
+    return 0
+
+
+def _interrupted() -> int:
+    print("interrupted and saved; rerun the same command to resume")
+    return INTERRUPTED

@@ -1,0 +1,51 @@
+"""Commands to look at a world model: beside the real game, in a window to play in, and inside."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from genie_gym.analysis.config import InspectConfig
+from genie_gym.envs.play_config import PlayConfig
+from genie_gym.evaluation.config import DemoConfig
+
+__all__ = ["demo", "inspect", "play"]
+
+
+@dataclass(frozen=True)
+class DemoArguments(DemoConfig):
+    __doc__ = DemoConfig.__doc__
+    game: Positional[str] = DemoConfig.game
+
+
+def demo(config: Annotated[DemoArguments, arg(name="")]) -> int:
+    """Run a world model beside the real game under the same actions, print how close it stays, write a GIF."""
+    from rich.console import Console
+
+    from genie_gym.evaluation import demo as demonstration
+
+    report = demonstration.demo(config)
+    Console().print(report)
+    print(f"{report.gif}: the real game left, the world model right")
+    print(f"{report.grid}: the real game above, the world model below, at steps further and further apart")
+    return 0
+
+
+def play(config: Annotated[PlayConfig, arg(name="")]) -> int:
+    """Play in a world model, with the arrow keys and z, or 0 to 9 for latent actions; Escape closes the window."""
+    from genie_gym.envs.play import play as open_window
+
+    open_window(config)
+    return 0
+
+
+def inspect(config: Annotated[InspectConfig, arg(name="")]) -> int:
+    """Analyse a world model: what its codes mean, where it is uncertain, what each action does, on an HTML page."""
+    from rich.console import Console
+
+    from genie_gym.analysis import inspect as analysis
+
+    report = analysis.inspect(config)
+    Console().print(report)
+    print(f"{report.page}: the same as images; all figures: {config.out / 'figures.json'}")
+    return 0

@@ -1,0 +1,1 @@
+"""Collecting episodes of real games: policies, worker processes and the collector."""

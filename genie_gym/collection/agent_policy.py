@@ -1,0 +1,87 @@
+"""An agent saved by Stable-Baselines3 or sb3-contrib as a policy to collect episodes with."""
+
+import hashlib
+import multiprocessing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genie_gym.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:  # collecting with a random policy does not need torch
+    from genie_gym.sb3.agents import SavedAgent
+
+__all__ = ["AGENT", "AgentPolicy"]
+
+AGENT = "agent.zip"  # file in the folder of an agent's training
+
+
+class AgentPolicy:
+    """A policy that samples its actions from a saved agent, including the agent's memory.
+
+    Worker processes receive the path and load the agent themselves. Agents are read with pickle, which runs whatever
+    code the file contains: use only agents that you saved.
+
+    Args:
+        path: The agent's zip file, or the folder of its training.
+
+    Attributes:
+        name: Name of the folder or file and the first digits of the file's hash ("autoexplore-0-1a2b3c4d"), so that
+            episodes of different agents are never confused.
+        details: Entries for the header of a dataset.
+        modules: Modules that a worker process needs.
+
+    Raises:
+        CheckpointError: The file does not exist; from `reset`, the file holds no agent for images.
+    """
+
+    modules = ("genie_gym.sb3.agents",)
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path) / AGENT if Path(path).is_dir() else Path(path)
+        if not self.path.is_file():
+            raise CheckpointError(f"there is no agent at {self.path}; train one with: genie-gym explore GAME")
+        digest = hashlib.blake2b(self.path.read_bytes(), digest_size=4).hexdigest()
+        self.name = f"{_short_name(self.path)}-{digest}"
+        self.details = {"agent": str(self.path)}
+        self._agent: SavedAgent | None = None
+
+    def reset(self, num_actions: int, rng: np.random.Generator) -> None:
+        """Start an episode.
+
+        Raises:
+            ConfigError: The agent was trained with another number of actions.
+        """
+        if self._agent is None:
+            self._agent = _load(self.path)
+        if self._agent.num_actions != num_actions:
+            raise ConfigError(
+                f"the agent in {self.path} chooses from {self._agent.num_actions} actions, this game has {num_actions}"
+                "; use an agent that was trained on this game"
+            )
+        self._agent.reset(int(rng.integers(2**31)))
+
+    def __call__(self, frame: np.ndarray) -> int:
+        assert self._agent is not None, "call reset first"
+        return self._agent(frame)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_agent": None}
+
+
+def _load(path: Path) -> "SavedAgent":
+    import torch
+
+    from genie_gym.sb3.agents import SavedAgent
+
+    if multiprocessing.parent_process() is not None:
+        torch.set_num_threads(1)  # there are as many workers as CPU cores
+    return SavedAgent(path)
+
+
+def _short_name(path: Path) -> str:
+    """Return the name of the training's folder, else of the file, in characters that an episode id may contain."""
+    name = path.parent.name if path.name == AGENT else path.stem
+    kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name).strip("-")
+    return kept or "agent"

@@ -1,0 +1,225 @@
+"""Collecting episodes of a real game over worker processes, each with its own emulator."""
+
+import itertools
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from genie_gym import data, games
+from genie_gym.collection.config import CollectConfig
+from genie_gym.collection.policies import POLICIES, Policy, make_policy
+from genie_gym.collection.workers import HIGH_RES_SIZE, Job, WorkerPool
+from genie_gym.errors import ConfigError
+from genie_gym.utils import paths
+from genie_gym.utils.options import make_config
+from genie_gym.world_model.resolve import resolve_agent
+
+__all__ = ["CollectReport", "collect"]
+
+
+@dataclass(frozen=True)
+class CollectReport:
+    """The result of a collection.
+
+    Attributes:
+        folder: Folder of the dataset.
+        episodes: Number of episodes collected in this call.
+        steps: Number of steps collected in this call.
+        total_episodes: Number of episodes of this policy and seed in the folder, earlier calls included.
+        total_steps: Number of steps of this policy and seed in the folder, earlier calls included.
+        seconds: Wall time of this call in seconds.
+        interrupted: Whether Ctrl-C ended the call before the target was reached.
+        skipped: One line for each damaged shard in the folder.
+    """
+
+    folder: Path
+    episodes: int
+    steps: int
+    total_episodes: int
+    total_steps: int
+    seconds: float
+    interrupted: bool = False
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def frames_per_second(self) -> float:
+        """Agent steps per second, over all workers."""
+        return self.steps / self.seconds
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.episodes:,} episodes, {self.steps:,} steps in {self.seconds:.0f} s "
+            f"({self.frames_per_second:,.0f} frames/s); {self.total_steps:,} steps now in {self.folder}"
+        )
+        return text + ("; interrupted: rerun the same command to resume" if self.interrupted else "")
+
+
+def collect(
+    game: str | CollectConfig, *, policy: str | Policy | None = None, progress: bool = True, **options: Any
+) -> CollectReport:
+    """Collect episodes until the folder holds the given number of steps or episodes of this policy and seed.
+
+    Resumable: call it again with the same options. Scripts must call it under `if __name__ == "__main__":`, because
+    worker processes import the script.
+
+    Args:
+        game: Name of the game, or a whole configuration.
+        policy: The option `policy` of CollectConfig, or a policy object (see
+            `genie_gym.collection.policies.Policy`), which must be picklable and replaces that of the configuration.
+        progress: Whether to show a progress bar.
+        **options: Fields of CollectConfig by name, in place of a configuration.
+
+    Returns:
+        What was collected.
+
+    Raises:
+        ConfigError: An option is out of range, the policy is unknown, or the folder holds episodes of this policy and
+            seed with another maximum length.
+        CheckpointError: The saved agent is missing or damaged.
+        GameError: The game is unknown or does not start.
+        DataError: The folder cannot be written or holds another game.
+    """
+    if isinstance(policy, str):
+        options["policy"] = policy
+    given = game if isinstance(game, CollectConfig) else None
+    config = make_config(CollectConfig, given, options if given else {"game": game, **options})
+    job = _make_job(config, None if isinstance(policy, str) else policy)
+    _check_lengths(job)
+    data.EpisodeWriter(job.folder, job.header).close()  # reports problems with the folder before any emulator starts
+    data.pack(job.folder)
+    target = _Target(job)
+    with _ProgressBar(target, shown=progress) as bar:
+        interrupted = _run(job, target, bar)
+    data.pack(job.folder)
+    return target.report(interrupted)
+
+
+def _make_job(config: CollectConfig, policy: Policy | None) -> Job:
+    spec = games.find(config.game)
+    name, found = make_policy(policy or _policy_or_agent(spec.name, config.policy), config.epsilon)
+    header = {
+        "game": spec.to_dict(),
+        "actions": spec.meanings,
+        "frame_skip": spec.frame_skip,
+        "policy": name,
+        "seed": config.seed,
+        "max_steps": config.max_steps,
+        **({"high_res": HIGH_RES_SIZE} if config.high_res else {}),
+        **getattr(found, "details", {}),
+    }
+    return Job(config, spec.name, Path(config.out or paths.data_dir(spec.name)), header, name, found)
+
+
+def _policy_or_agent(game: str, name: str) -> str:
+    return name if name in POLICIES or not name else str(resolve_agent(game, name))
+
+
+def _check_lengths(job: Job) -> None:
+    """Check that the folder's episodes of this policy and seed, which count, have the maximum length asked for."""
+    asked = job.config.max_steps
+    for run in data.read_runs(job.folder):
+        length = run.get("max_steps", asked)
+        if (run.get("policy"), run.get("seed")) == (job.policy_name, job.config.seed) and length != asked:
+            raise ConfigError(
+                f"{job.folder} has episodes of {job.policy_name} with seed {job.config.seed} of at most {length} "
+                f"steps, not {asked}; choose that length (--max-steps), another seed (--seed) or folder (--out)"
+            )
+
+
+def _run(job: Job, target: "_Target", bar: "_ProgressBar") -> bool:
+    """Run the workers until the target is reached; return whether Ctrl-C came first."""
+    if target.reached():
+        return False
+    try:
+        with WorkerPool(job, job.config.workers or os.cpu_count() or 1) as pool:
+            for worker, kind, number in pool.events():
+                if kind == "steps":
+                    bar.advance(number)
+                elif kind == "ready":
+                    target.add(number)
+                    bar.advance(0)
+                    pool.submit(worker, target.next_index())
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+class _Target:
+    """What the folder holds of this policy and seed, what is being collected, and which episode comes next."""
+
+    def __init__(self, job: Job):
+        self._job, self.steps_wanted, self.episodes_wanted = job, job.config.target_steps, job.config.episodes
+        lengths, self._skipped = data.episode_lengths(job.folder, job.config.high_res)
+        prefix = job.episode_id(0).removesuffix("000000")
+        stored = {name: length for name, length in lengths.items() if name.startswith(prefix)}
+        self._old_episodes, self._old_steps = len(stored), sum(stored.values()) - len(stored)
+        self.episodes, self.steps, self._running = self._old_episodes, self._old_steps, 0
+        self._indices = (index for index in itertools.count() if job.episode_id(index) not in stored)
+        self._started = time.monotonic()
+
+    def reached(self) -> bool:
+        if self.steps_wanted is not None:
+            return self.steps >= self.steps_wanted
+        return self.episodes + self._running >= (self.episodes_wanted or 0)
+
+    def next_index(self) -> int | None:
+        """Return the index of the next episode to collect, None once the target is reached."""
+        if self.reached():
+            return None
+        self._running += 1
+        return next(self._indices)
+
+    def add(self, steps: int) -> None:
+        """Count an episode of that length that a worker stored; 0 means that the worker only just started."""
+        if steps:
+            self.episodes, self.steps, self._running = self.episodes + 1, self.steps + steps, self._running - 1
+
+    def report(self, interrupted: bool) -> CollectReport:
+        return CollectReport(
+            self._job.folder,
+            self.episodes - self._old_episodes,
+            self.steps - self._old_steps,
+            self.episodes,
+            self.steps,
+            time.monotonic() - self._started,
+            interrupted,
+            tuple(self._skipped),
+        )
+
+
+class _FrameRate(ProgressColumn):
+    """Frames per second so far."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.fields['frames'] / task.elapsed:,.0f} frames/s" if task.elapsed else "")
+
+
+class _ProgressBar:
+    """A progress bar that counts steps or episodes, whichever the target is given in."""
+
+    def __init__(self, target: _Target, shown: bool):
+        self._target, self._frames, self._steps = target, 0, target.steps
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}/{task.total:,.0f}"))
+        self._progress = Progress(*columns, _FrameRate(), TimeRemainingColumn(), disable=not shown)
+        unit, total = ("episodes", target.episodes_wanted) if target.episodes_wanted else ("steps", target.steps_wanted)
+        self._task = self._progress.add_task(unit, total=total, completed=self._completed(), frames=0)
+
+    def __enter__(self) -> "_ProgressBar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def advance(self, steps: int) -> None:
+        self._frames += steps
+        self._steps += steps
+        self._progress.update(self._task, completed=self._completed(), frames=self._frames)
+
+    def _completed(self) -> int:
+        return self._target.episodes if self._target.episodes_wanted else self._steps

@@ -1,0 +1,62 @@
+"""Several datasets of one game as a single set of windows, sampled with given weights."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from genie_gym.data.sequences import Batch, SequenceDataset
+from genie_gym.errors import DataError
+
+__all__ = ["MixtureDataset"]
+
+
+class MixtureDataset:
+    """The windows of several `SequenceDataset`, with the same interface.
+
+    Args:
+        parts: Sets of windows of the same length, from datasets with the same actions.
+        weights: How often each part is sampled, in any unit; in proportion to its number of windows by default.
+
+    Raises:
+        DataError: There is no part, lengths or actions differ, or the weights do not match the parts.
+    """
+
+    def __init__(self, parts: Sequence[SequenceDataset], weights: Sequence[float] | None = None):
+        self.parts = list(parts)
+        _check_alike(self.parts)
+        values = np.array([len(part) for part in parts] if weights is None else weights, float)
+        if values.shape != (len(parts),) or not (values >= 0).all() or not values.sum() > 0:
+            raise DataError(f"{len(parts)} datasets need as many weights, 0 or more and not all 0; got {weights}")
+        self._probabilities = values / values.sum()
+        self.length = parts[0].length
+
+    def __len__(self) -> int:
+        """Return the number of different windows."""
+        return sum(len(part) for part in self.parts)
+
+    def sample(self, rng: np.random.Generator, batch: int, length: int | None = None, overhang: int = 0) -> Batch:
+        """Sample windows as `SequenceDataset.sample` does, each from a part drawn by weight."""
+        counts = rng.multinomial(batch, self._probabilities)
+        drawn = [
+            part.sample(rng, int(count), length, overhang)
+            for part, count in zip(self.parts, counts, strict=True)
+            if count
+        ]
+        return {key: np.concatenate([one[key] for one in drawn]) for key in drawn[0]}
+
+    def in_order(self, batch: int) -> Iterator[Batch]:
+        """Iterate as `SequenceDataset.in_order` does, one part after the other; no batch mixes two parts."""
+        for part in self.parts:
+            yield from part.in_order(batch)
+
+
+def _check_alike(parts: list[SequenceDataset]) -> None:
+    if not parts:
+        raise DataError("at least one dataset is needed")
+    for what, values in (
+        ("window lengths", [part.length for part in parts]),
+        ("actions", [tuple(part.dataset.header["actions"]) for part in parts]),
+    ):
+        if len(set(values)) > 1:
+            folders = ", ".join(str(part.dataset.folder) for part in parts)
+            raise DataError(f"datasets can be joined only with the same {what}, got {values} in {folders}")

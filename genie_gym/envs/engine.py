@@ -1,0 +1,207 @@
+"""N imagined rollouts as one batch: what WorldModelEnv (N = 1) and WorldModelVectorEnv share.
+
+Each rollout gets its initial context and its seed from its own random stream, and all its samples follow from that
+seed, so the same seed gives the same rollout whatever N is.
+"""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+from genie_gym.envs.config import WorldModelEnvConfig
+from genie_gym.envs.prompt import Prompt
+from genie_gym.errors import CheckpointError, ConfigError, InvalidActionError
+from genie_gym.games import GameSpec
+from genie_gym.models.uncertainty import token_entropy, top_mean
+from genie_gym.models.upscaler import Upscaler
+from genie_gym.utils.precision import autocast
+from genie_gym.world_model import Checkpoint, Outcome, RolloutState
+from genie_gym.world_model.resolve import load_checkpoint, resolve_checkpoint
+
+__all__ = ["ImaginationEngine"]
+
+RENDER_SCALE = 4  # 64 pixels are too few to look at
+INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+class ImaginationEngine:
+    """N imagined rollouts of one checkpoint.
+
+    Args:
+        count: Number of rollouts, N.
+        config: Checkpoint, device, sampling and what a step gives.
+
+    Attributes:
+        game: The checkpoint's description of the game; its actions are the real ones with `config.real_actions`.
+        size: Side in pixels of the model's frames, and of prompts.
+        scale: Factor by which the frames that it gives are higher and wider than that.
+        zoom: Factor by which `render()` enlarges them further.
+        invalid_actions: bool (N,), on the device of the last step's actions: those that the game does not have. A step
+            whose actions are on a GPU takes another action in their place, see `raise_if_invalid`.
+
+    Raises:
+        CheckpointError, GameError, ConfigError: See the message.
+    """
+
+    def __init__(self, count: int, config: WorldModelEnvConfig):
+        place = resolve_checkpoint(config.checkpoint, config.game)
+        loaded = load_checkpoint(place, config.device, config.precision, config.compile)
+        self.count, self.terminate, self.reward = count, config.terminate, config.reward
+        self.model, self.initial_contexts = loaded.model, loaded.initial_contexts
+        self.game, self._model_actions = _actions_of(loaded, config.real_actions)
+        self.size = self.model.tokenizer.config.size
+        self._upscaler = _require_upscaler(loaded, config.checkpoint) if config.upscale else None
+        self.scale = self._upscaler.config.scale if self._upscaler else 1
+        self.zoom = 1 if self._upscaler else RENDER_SCALE
+        self.sampling = loaded.sampling.with_overrides(config)
+        self.context = _context_length(config.context, self.initial_contexts["frames"].shape[1])
+        self.invalid_actions = torch.zeros(count, dtype=torch.bool)
+        self._state: RolloutState | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "ImaginationEngine":
+        """Return independent rollouts of the same model, which does not change and may be large."""
+        memo |= {id(shared): shared for shared in (self.model, self.initial_contexts, self._upscaler)}
+        copied = object.__new__(type(self))
+        memo[id(self)] = copied
+        copied.__dict__ = {name: copy.deepcopy(value, memo) for name, value in self.__dict__.items()}
+        return copied
+
+    @property
+    def started(self) -> bool:
+        """Whether `reset` has been called."""
+        return self._state is not None
+
+    def reset(self, rows: list[int], streams: list[np.random.Generator], prompts: list[Prompt | None]) -> torch.Tensor:
+        """Start some of the rollouts anew.
+
+        Args:
+            rows: Their indices, ascending.
+            streams: Random stream of each of them.
+            prompts: Prompt of each of them, all of one length; or None for each, to draw one of the checkpoint's
+                initial contexts from its stream.
+
+        Returns:
+            uint8 (len(rows), s, s, 3) on the model's device, the newest frame of each as the model sees it; s is
+            scale * size.
+
+        Raises:
+            ResetNeeded: The first reset is of some rollouts only.
+        """
+        if not self.started and len(rows) < self.count:
+            raise gym.error.ResetNeeded(f"call reset() first; only rollouts {rows} of {self.count} were to start")
+        given = [prompt and self._with_model_actions(prompt) for prompt in prompts]
+        contexts = [prompt or self._draw_context(stream) for prompt, stream in zip(given, streams, strict=True)]
+        state, frames = self._start(contexts, np.array([stream.integers(2**63) for stream in streams]))
+        if self._state is None or len(rows) == self.count:
+            self._state = state
+        else:
+            self._state.put(torch.tensor(rows, device=self.model.device), state)
+        return self._upscaled(frames)
+
+    def step(self, actions: np.ndarray | torch.Tensor) -> Outcome:
+        """Take one action in each rollout.
+
+        Args:
+            actions: int64 (N,).
+
+        Raises:
+            ResetNeeded: The rollouts have not started.
+            InvalidActionError: An action is not one of the game's. Of actions on a GPU only shape and type are checked
+                at once; `invalid_actions` holds the rest.
+        """
+        if self._state is None:
+            raise gym.error.ResetNeeded("call reset() before step()")
+        outcome = self.model.step(self._state, self._model_actions[self._checked(actions)], self.sampling)
+        terminated = outcome.terminated if self.terminate else torch.zeros_like(outcome.terminated)
+        return replace(outcome, frames=self._upscaled(outcome.frames), terminated=terminated)
+
+    @torch.no_grad()
+    def reward_of(self, outcome: Outcome) -> torch.Tensor:
+        """Return the reward of a step, float (N,).
+
+        It is the game's reward as the model expects it; or with "autoexplore" the model's uncertainty about the frame
+        it sampled, in [0, 2]: the mean entropy of the most uncertain quarter of the frame's tokens.
+        """
+        return outcome.rewards if self.reward == "game" else top_mean(token_entropy(outcome.logits))
+
+    def raise_if_invalid(self, invalid: np.ndarray, actions: object) -> None:
+        """Raise InvalidActionError if one of the actions is invalid, bool (N,)."""
+        if invalid.any():
+            known = ", ".join(f"{i} {name}" for i, name in enumerate(self.game.meanings))
+            raise InvalidActionError(f"an action must be one of {known}; got {actions!r}")
+
+    def _upscaled(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return the model's frames, uint8 (n, size, size, 3), as they are given to the user."""
+        if self._upscaler is None:
+            return frames
+        with autocast(self.model.dtype, self.model.device):
+            return self._upscaler.upscale(frames)
+
+    def _checked(self, actions: np.ndarray | torch.Tensor) -> torch.Tensor:
+        if isinstance(actions, torch.Tensor) and actions.is_cuda:
+            integer, chosen = actions.dtype in INTEGERS, actions.long()
+        else:
+            array = np.asarray(actions)
+            integer = np.issubdtype(array.dtype, np.integer)
+            chosen = torch.from_numpy(array.astype(np.int64)) if integer else torch.empty(0)
+        if chosen.shape != (self.count,) or not integer:
+            raise InvalidActionError(f"expected {self.count} integer action(s); got {actions!r}")
+        valid = chosen.clamp(0, len(self.game.actions) - 1)
+        self.invalid_actions = chosen != valid
+        if not chosen.is_cuda:  # looking at those on a GPU would wait for it
+            self.raise_if_invalid(self.invalid_actions.numpy(), actions)
+        return valid
+
+    def _with_model_actions(self, prompt: Prompt) -> Prompt:
+        """Return a user's prompt with its actions as the model knows them."""
+        if prompt.actions is None:
+            return prompt
+        return replace(prompt, actions=self._model_actions.cpu().numpy()[prompt.actions])
+
+    def _draw_context(self, stream: np.random.Generator) -> Prompt:
+        frames, actions = self.initial_contexts["frames"], self.initial_contexts["actions"]
+        index = int(stream.integers(len(frames)))
+        newest = actions[index, actions.shape[1] - self.context + 1 :]
+        return Prompt(frames[index, -self.context :].numpy(), newest.numpy())
+
+    def _start(self, contexts: list[Prompt], seeds: np.ndarray) -> tuple[RolloutState, torch.Tensor]:
+        frames = torch.from_numpy(np.stack([context.frames for context in contexts]))
+        unknown = np.full(frames.shape[1] - 1, -1)
+        actions = np.stack([unknown if context.actions is None else context.actions for context in contexts])
+        return self.model.start(frames, torch.from_numpy(actions), torch.from_numpy(seeds))
+
+
+def _require_upscaler(loaded: Checkpoint, checkpoint: str | Path | None) -> Upscaler:
+    if loaded.upscaler is None:
+        game = loaded.game["name"]
+        raise CheckpointError(
+            f"upscale was asked for, but the checkpoint of {game} has no upscaler. Make one with: "
+            f"genie-gym collect {game} --high-res && genie-gym train-upscaler {checkpoint or game}; "
+            "or leave upscale out"
+        )
+    return loaded.upscaler
+
+
+def _actions_of(loaded: Checkpoint, real_actions: bool) -> tuple[GameSpec, torch.Tensor]:
+    """Return the game with the actions that the user takes, and the model's action for each of them, int64 (a,)."""
+    if not real_actions or loaded.model.latent_actions is None:
+        spec = GameSpec.from_dict(loaded.game)
+        return spec, torch.arange(len(spec.actions), device=loaded.model.device)
+    known = loaded.require_action_map()
+    spec = GameSpec.from_dict(loaded.game | {"actions": known.actions})
+    return spec, torch.tensor(known.codes, device=loaded.model.device)
+
+
+def _context_length(asked: int | None, kept: int) -> int:
+    if asked is None:
+        return kept
+    if not isinstance(asked, int) or not 1 <= asked <= kept:
+        raise ConfigError(
+            f"context must be a whole number in 1 .. {kept} (the checkpoint keeps {kept} frames a start); got {asked!r}"
+        )
+    return asked

@@ -1,0 +1,66 @@
+"""Playing in a world model by hand, in a window."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genie_gym.envs import WorldModelEnv
+from genie_gym.envs.play_config import PlayConfig
+from genie_gym.errors import ConfigError, MissingExtraError
+from genie_gym.utils.options import make_config
+from genie_gym.world_model import Checkpoint
+from genie_gym.world_model.resolve import load_checkpoint
+
+__all__ = ["play"]
+
+
+def play(checkpoint: str | Path | PlayConfig, **options: Any) -> None:
+    """Open a window on an imagined rollout, controlled by the game's keys, until it is closed or Escape is pressed.
+
+    Args:
+        checkpoint: A game's name, a checkpoint folder, or the id of a model on the hub; or all settings in one object.
+        options: Fields of PlayConfig by name, where each is described.
+
+    Raises:
+        CheckpointError: There is no such checkpoint, or it has no upscaler.
+        ConfigError: There is no screen, or the zoom is not above 0.
+        MissingExtraError: pygame is not installed.
+    """
+    if isinstance(checkpoint, PlayConfig):
+        config = make_config(PlayConfig, checkpoint, options)
+    else:
+        config = make_config(PlayConfig, None, {"checkpoint": str(checkpoint), **options})
+    try:
+        import pygame
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it misses matplotlib, for plots that are not shown here
+            from gymnasium.utils.play import play as open_window
+    except ImportError as error:
+        raise MissingExtraError("playing needs a window: pip install 'genie_gym[play]'") from error
+    loaded = load_checkpoint(config.checkpoint, config.device)
+    real_actions = loaded.action_map is not None and not config.latent
+    options = {"device": config.device, "upscale": config.upscale, "real_actions": real_actions}
+    env = WorldModelEnv(checkpoint=config.checkpoint, render_mode="rgb_array", **options)
+    print(f"keys: {_describe_keys(loaded, real_actions)}; Escape ends")
+    try:
+        open_window(env, zoom=config.zoom, seed=config.seed, noop=_idle_action(env, loaded, real_actions))
+    except pygame.error as error:
+        raise ConfigError(f"cannot open a window ({error}); play on a machine with a screen") from error
+
+
+def _describe_keys(loaded: Checkpoint, real_actions: bool) -> str:
+    """Return which keys take which action."""
+    actions = loaded.action_map.actions if loaded.action_map and real_actions else loaded.game["actions"]
+    return ", ".join(f"{'+'.join(one['keys'])} {one['meaning']}" for one in actions if one.get("keys")) or "none"
+
+
+def _idle_action(env: WorldModelEnv, loaded: Checkpoint, real_actions: bool) -> int:
+    """Return the action while no key is held: NOOP, or the most frequent latent action of the initial contexts."""
+    if "NOOP" in env.get_action_meanings():
+        return env.get_action_meanings().index("NOOP")
+    if real_actions:
+        return 0
+    return int(np.bincount(loaded.initial_contexts["actions"].flatten().numpy(), minlength=1).argmax())

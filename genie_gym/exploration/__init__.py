@@ -1,0 +1,1 @@
+"""Training explorers on the uncertainty of the world model, and measuring their state coverage."""

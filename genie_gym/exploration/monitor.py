@@ -1,0 +1,132 @@
+"""Monitoring of an agent's training: a progress bar, metrics for TensorBoard, state coverage, and saving."""
+
+import io
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from genie_gym.collection.agent_policy import AGENT
+from genie_gym.exploration.coverage import StateCoverage
+from genie_gym.utils.atomic import atomic_write
+from genie_gym.utils.version import code_version
+
+__all__ = ["VISITED_CELLS", "ExploreMetrics", "TrainingMonitor"]
+
+VISITED_CELLS = "visited_cells.npy"  # in the folder of a training
+
+
+@dataclass(frozen=True)
+class ExploreMetrics:
+    """Metrics of a training at its last update.
+
+    Attributes:
+        reward: Mean reward of the steps since the update before, before scaling; with an intrinsic reward, of the steps
+            that were scored.
+        visited_cells: Number of visited cells in total, see `genie_gym.exploration.coverage`.
+        episode_length: Mean length of the last 100 episodes; None before the first episode has ended.
+        game_return: Mean return of the last 100 episodes in the game's own reward; None as above.
+    """
+
+    reward: float
+    visited_cells: int
+    episode_length: float | None = None
+    game_return: float | None = None
+
+
+class TrainingMonitor:
+    """Monitor of one training, a `genie_gym.sb3.callbacks.TrainingObserver`; use it as a context manager.
+
+    Args:
+        agent: A Stable-Baselines3 algorithm.
+        about: What is saved with the agent: its settings, and "seconds" and "metrics" of earlier calls.
+        folder: Folder for agent.zip and visited_cells.npy.
+        target: Number of steps in total.
+        stop: The training stops as soon as this list is not empty.
+        progress: Whether to show a progress bar.
+
+    Attributes:
+        latest: Metrics at the last update; None before the first update.
+    """
+
+    def __init__(
+        self, agent: Any, about: dict[str, Any], folder: Path, target: int, *, stop: list[int], progress: bool
+    ):
+        self._agent, self._about, self._folder, self._stop = agent, about, folder, stop
+        self._earlier_seconds, self._started = about.get("seconds", 0.0), time.monotonic()
+        self.latest = ExploreMetrics(**about["metrics"]) if about.get("metrics") else None
+        self._coverage = _load_coverage(folder / VISITED_CELLS)
+        self._reward_sum, self._reward_count = 0.0, 0  # since the last update
+        self._bar = _progress_bar(progress)
+        self._task = self._bar.add_task("steps", total=target, completed=agent.num_timesteps, metrics="")
+
+    def __enter__(self) -> "TrainingMonitor":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+        self._earlier_seconds, self._started = self.seconds, float("inf")
+
+    @property
+    def seconds(self) -> float:
+        """Training time in total, in seconds."""
+        return self._earlier_seconds + max(time.monotonic() - self._started, 0)
+
+    def on_step(self, steps: int, frames: np.ndarray, rewards: np.ndarray) -> bool:
+        """Take the frames and rewards of one step into account; return whether the training continues."""
+        self._coverage.add(frames)
+        self._reward_sum += float(rewards.sum())
+        self._reward_count += len(rewards)
+        self._bar.update(self._task, completed=steps)
+        return not self._stop
+
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics since the last update under their names in TensorBoard."""
+        self.latest = self._measure()
+        self._reward_sum, self._reward_count = 0.0, 0
+        text = f"reward {self.latest.reward:.3g}, {self.latest.visited_cells:,} visited cells"
+        self._bar.update(self._task, metrics=text)
+        return {f"explore/{name}": value for name, value in asdict(self.latest).items() if value is not None}
+
+    def _measure(self) -> ExploreMetrics:
+        reward, episodes = self._reward_sum / max(self._reward_count, 1), self._agent.ep_info_buffer
+        if not episodes:
+            return ExploreMetrics(reward, len(self._coverage))
+        length, game_return = (float(np.mean([episode[key] for episode in episodes])) for key in ("l", "r"))
+        return ExploreMetrics(reward, len(self._coverage), length, game_return)
+
+    def save(self) -> None:
+        """Save the agent, the scale of its reward and its metrics in one file, so that they belong together."""
+        from genie_gym.sb3.agents import save_agent
+        from genie_gym.sb3.reward_wrappers import get_reward_statistics
+
+        buffer = io.BytesIO()
+        np.save(buffer, self._coverage.keys())
+        atomic_write(self._folder / VISITED_CELLS, buffer.getvalue())
+        state = {
+            "steps": self._agent.num_timesteps,
+            "seconds": self.seconds,
+            "metrics": self.latest and asdict(self.latest),
+            "reward_statistics": get_reward_statistics(self._agent.get_env()),
+            "software": f"genie_gym {code_version()}",
+        }
+        save_agent(self._agent, self._folder / AGENT, self._about | state)
+
+
+def _progress_bar(shown: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+        TextColumn("{task.fields[metrics]}"),
+        TimeRemainingColumn(),
+        disable=not shown,
+    )
+
+
+def _load_coverage(path: Path) -> StateCoverage:
+    return StateCoverage(np.load(path)) if path.exists() else StateCoverage()

@@ -1,0 +1,1 @@
+"""Image and latent-action metrics; import each from its own module."""

@@ -1,0 +1,1 @@
+"""Rounds of exploration, collection, finetuning and evaluation (paper section 4)."""

@@ -1,0 +1,67 @@
+"""Options of an intrinsic reward."""
+
+import math
+from dataclasses import dataclass
+
+from genie_gym.errors import ConfigError
+
+__all__ = ["MODES", "REWARDS", "RewardConfig"]
+
+REWARDS = ("autoexplore", "random_features", "vae_features", "rnd", "none")
+MODES = ("replace", "add")
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """Options of an intrinsic reward, the same for one environment, a vector of environments and Stable-Baselines3.
+
+    Attributes:
+        reward: Name of the reward: autoexplore, or one of the baselines random_features, vae_features, rnd (random
+            network distillation) and none. Baselines need neither game nor checkpoint, and learn while they are used.
+        mode: With replace, the agent receives the intrinsic reward alone; with add, its sum with the game's reward.
+        coefficient: Factor of the intrinsic reward.
+        center: Subtract the running mean from the intrinsic reward. See RewardCenter for when this is appropriate.
+        normalize: Divide the intrinsic reward by the running standard deviation of its discounted sum.
+        gamma: Discount factor of that sum.
+        score_interval: Score one step in so many, in all environments together. The other steps are rewarded 0 and
+            need no forward pass.
+        context: Number of frames that AutoExplore is shown.
+        horizon: Number of frames that AutoExplore predicts. The reward belongs to the last.
+        quantile: AutoExplore averages the entropy of the tokens at or above this quantile.
+        sampling_steps: MaskGIT passes over the frame that AutoExplore scores.
+        device: Device: auto (CUDA if there is one), cpu, cuda, cuda:1 ...
+        precision: Number format of the world model: auto, float32 or bfloat16.
+        compile: Compile AutoExplore's scoring. The first score takes a minute or two, later ones half the time.
+        seed: Random seed of a baseline's networks.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    reward: str = "autoexplore"
+    mode: str = "replace"
+    coefficient: float = 1.0
+    center: bool = False
+    normalize: bool = False
+    gamma: float = 0.99
+    score_interval: int = 1
+    context: int = 2
+    horizon: int = 3
+    quantile: float = 0.75
+    sampling_steps: int = 1
+    device: str = "auto"
+    precision: str = "auto"
+    compile: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.reward not in REWARDS:
+            raise ConfigError(f"reward must be one of {', '.join(REWARDS)}; got {self.reward!r}")
+        if self.mode not in MODES:
+            raise ConfigError(f"mode must be one of {', '.join(MODES)}; got {self.mode!r}")
+        if not 0 <= self.gamma <= 1:
+            raise ConfigError(f"gamma must lie in [0, 1]; got {self.gamma}")
+        if not isinstance(self.score_interval, int) or self.score_interval < 1:
+            raise ConfigError(f"score_interval must be a whole number, 1 or more; got {self.score_interval!r}")
+        if not isinstance(self.coefficient, int | float) or not math.isfinite(self.coefficient):
+            raise ConfigError(f"coefficient must be a number; got {self.coefficient!r}")

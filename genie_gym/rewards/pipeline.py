@@ -1,0 +1,149 @@
+"""The rewards of several environments as they step, shared by all wrappers.
+
+Shapes: N environments, s side of a frame in pixels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from genie_gym.errors import InvalidActionError
+from genie_gym.rewards.base import IntrinsicReward, Score
+from genie_gym.rewards.config import RewardConfig
+from genie_gym.rewards.processor import RewardProcessor
+from genie_gym.rewards.window import FrameWindow
+
+__all__ = ["RewardPipeline", "Rewards"]
+
+UPDATE_BATCH = 128  # number of windows in a training step of a baseline
+
+
+@dataclass
+class Rewards:
+    """Rewards of one step.
+
+    Attributes:
+        total: Float64 (N,), the agent's rewards: centred, normalised, weighted and mixed as configured.
+        intrinsic: Float32 (N,), the scores. They are 0 while an episode is shorter than a window, where an environment
+            was only reset, and where `score_interval` leaves out a step.
+    """
+
+    total: np.ndarray
+    intrinsic: np.ndarray
+
+
+class RewardPipeline:
+    """Score the steps of N environments in one forward pass, and turn the scores into the agent's rewards.
+
+    The first steps of an episode are rewarded 0. With the default context of 2 and horizon of 3, the first reward is
+    that of the step to the episode's fifth frame. Each step takes three calls:
+
+        pipeline.on_action(actions)               # may run before or while the environments step
+        rewards = pipeline.observe(frames, game_rewards)
+        pipeline.reset(first_frames, rows)        # where a new episode began
+
+    Call `reset_step_count` when the environments are reset with a seed, so that the same steps are scored every time.
+
+    Args:
+        reward: The intrinsic reward.
+        num_envs: Number of environments N.
+        size: Side s of a frame in pixels.
+        num_actions: Number of actions.
+        config: Options of the reward.
+
+    Attributes:
+        score: Score of the rows that were scored in the last step, for plots.
+        scored: Rows that were scored in the last step, bool (N,).
+        training: Whether running statistics are updated and baselines learn. Set it to False to evaluate an agent.
+        processor: The RewardProcessor, which holds the running statistics.
+    """
+
+    def __init__(self, reward: IntrinsicReward, num_envs: int, size: int, num_actions: int, config: RewardConfig):
+        self.reward, self.config, self.num_actions = reward, config, num_actions
+        self.window = FrameWindow(num_envs, reward.window, (size, size, 3))
+        self.processor = RewardProcessor(num_envs, config)
+        self.training = True
+        self.score, self.scored = Score(torch.zeros(0, device="cpu")), np.zeros(num_envs, bool)
+        self._stepped = np.ones(num_envs, bool)
+        self._step_count = 0
+        self._pending: list[tuple[np.ndarray, np.ndarray]] = []  # windows that a baseline has not learned from yet
+
+    def reset(self, frames: np.ndarray, rows: np.ndarray | None = None) -> None:
+        """Forget the past of some rows, in which new episodes begin.
+
+        Args:
+            frames: First frames, uint8 (rows, s, s, 3).
+            rows: Bool (N,); None for all.
+        """
+        self.window.reset(frames, rows)
+
+    def reset_step_count(self) -> None:
+        """Count steps from 0 again, of which one in `score_interval` is scored.
+
+        The ends of episodes do not restart the count: steps of shorter episodes would never be scored.
+        """
+        self._step_count = 0
+
+    def check_actions(self, actions: np.ndarray) -> None:
+        """Raise InvalidActionError unless actions are N whole numbers from 0 to `num_actions` - 1."""
+        given, count = np.asarray(actions), len(self._stepped)
+        if given.shape != (count,) or not np.issubdtype(given.dtype, np.integer):
+            raise InvalidActionError(f"expected {count} integer action(s); got {actions!r}")
+        if given.min() < 0 or given.max() >= self.num_actions:
+            raise InvalidActionError(f"an action must lie in 0 .. {self.num_actions - 1}; got {actions!r}")
+
+    def on_action(self, actions: np.ndarray, stepped: np.ndarray | None = None) -> None:
+        """Begin a step.
+
+        Args:
+            actions: Int (N,).
+            stepped: Bool (N,). Rows that are only reset in this step are False; all are stepped by default.
+        """
+        self.window.on_action(np.asarray(actions))
+        self._step_count += 1
+        self._stepped = np.ones(len(self._stepped), bool) if stepped is None else stepped
+        if not self._needs_next_frame:
+            self._score()
+
+    def observe(self, frames: np.ndarray, game_rewards: np.ndarray) -> Rewards:
+        """End a step and return its rewards.
+
+        Args:
+            frames: Uint8 (N, s, s, 3). Where an episode ended, its last frame.
+            game_rewards: Float (N,), the game's own rewards.
+        """
+        self.window.observe(frames)
+        if self._needs_next_frame:
+            self._score()
+        intrinsic = np.zeros(len(self._stepped), np.float32)
+        intrinsic[self.scored] = self.score.reward.numpy()
+        if self.reward.learns and self.training:
+            self._learn()
+        total = self.processor(intrinsic, self.scored, game_rewards, stepped=self._stepped, update=self.training)
+        return Rewards(total, intrinsic)
+
+    @property
+    def _needs_next_frame(self) -> bool:
+        """Whether the reward of a step depends on the frame that the step leads to."""
+        return self.reward.context >= self.reward.window
+
+    def _score(self) -> None:
+        # All environments at the same step: one pass over eight windows takes less time than four passes over two.
+        due = self._step_count % self.config.score_interval == 0
+        self.scored = self.window.ready & self._stepped & due
+        rows = np.flatnonzero(self.scored)
+        if not len(rows):
+            self.score = Score(torch.zeros(0, device="cpu"))
+            return
+        frames = torch.from_numpy(self.window.frames(rows, self.reward.context))
+        self.score = self.reward.score(frames, torch.from_numpy(self.window.actions(rows)))
+
+    def _learn(self) -> None:
+        """Train a baseline on the windows that were scored, once there are enough of them for a batch."""
+        rows = np.flatnonzero(self.scored)
+        self._pending.append((self.window.frames(rows), self.window.actions(rows)))
+        if sum(len(actions) for _, actions in self._pending) >= UPDATE_BATCH:
+            frames, actions = (np.concatenate(part) for part in zip(*self._pending, strict=True))
+            self.reward.update(torch.from_numpy(frames), torch.from_numpy(actions))
+            self._pending = []

@@ -1,0 +1,1 @@
+"""Training: the only package with world-model optimisers."""

@@ -1,0 +1,247 @@
+"""Finetuning of a world model on other episodes: first the decoder, then the dynamics, from the weights it has."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from genie_gym.data import EpisodeDataset, MixtureDataset, SequenceDataset, split
+from genie_gym.errors import ConfigError, DataError
+from genie_gym.training.config import FinetuneConfig, FinetuneRunConfig, as_config
+from genie_gym.training.presets import get_preset
+from genie_gym.training.records import data_used, software_used, stage_record
+from genie_gym.training.stages import train_decoder, train_dynamics
+from genie_gym.training.trainer import StageReport, TrainerConfig, training_device
+from genie_gym.training.windows import NUM_CONTEXTS, check_frame_size, draw_initial_contexts, usable_lengths
+from genie_gym.utils import paths
+from genie_gym.utils.device import use_threads
+from genie_gym.utils.run_config import check_run_config
+from genie_gym.world_model import Checkpoint, WorldModel
+from genie_gym.world_model.latent_relabel import relabel_with_latent_actions
+from genie_gym.world_model.metadata import FinetuneRecord
+from genie_gym.world_model.resolve import resolve_checkpoint
+
+__all__ = ["FinetuneReport", "FinetuneResult", "finetune", "finetune_checkpoint"]
+
+
+@dataclass(frozen=True)
+class FinetuneReport:
+    """How a finetuning ended.
+
+    Attributes:
+        checkpoint: Folder of the finetuned checkpoint; None if interrupted before it could be written.
+        decoder: How the training of the decoder ended.
+        dynamics: How the training of the dynamics ended; None if it was not started.
+    """
+
+    checkpoint: Path | None
+    decoder: StageReport
+    dynamics: StageReport | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the checkpoint was written."""
+        return self.checkpoint is not None
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """A finetuned checkpoint in memory, None if interrupted before it was complete, and how each stage ended."""
+
+    checkpoint: Checkpoint | None
+    decoder: StageReport
+    dynamics: StageReport | None = None
+
+
+def finetune(checkpoint: str | Path | FinetuneRunConfig, **options: Any) -> FinetuneReport:
+    """Finetune a checkpoint on other datasets. Resumable: repeat the call.
+
+    Encoder and codebook keep their weights. If the datasets have other actions than the checkpoint, the layers that
+    read the actions are initialised anew and the checkpoint takes over their game; everything else is kept. A model of
+    latent actions infers those of the datasets, with or without recorded ones.
+
+    Args:
+        checkpoint: A game's name, a checkpoint folder, or the id of a model on the hub; or a whole configuration.
+        options: Fields of `FinetuneRunConfig`, if no configuration is given.
+
+    Raises:
+        CheckpointError: There is no such checkpoint.
+        DataError: There is no dataset, it has too few or too short episodes, or the datasets' actions differ.
+        ConfigError: An option is out of range, the dataset has no actions, or the run was started with other settings.
+    """
+    config = as_config(FinetuneRunConfig, checkpoint, options)
+    use_threads(config.threads)
+    base = Checkpoint.from_pretrained(resolve_checkpoint(config.checkpoint))
+    new = [EpisodeDataset(folder) for folder in config.data or (paths.data_dir(base.game["name"]),)]
+    old = [EpisodeDataset(folder) for folder in config.old]
+    game = new[-1].header["game"]["name"]
+    run = Path(config.run or paths.home() / "runs" / f"{game}-finetune-{config.seed}")
+    check_run_config(run / "settings.json", _settings(config, new, old))
+    kept = run / "base"  # `out` may be the very folder that the checkpoint is in
+    if (kept / "config.json").is_file():
+        base = Checkpoint.load(kept)
+    else:
+        base.save(kept)
+    result = finetune_checkpoint(base, new, config, run, old=old)
+    if result.checkpoint is None:
+        return FinetuneReport(None, result.decoder, result.dynamics)
+    out = Path(config.out or run / "checkpoint")
+    result.checkpoint.save(out)
+    return FinetuneReport(out, result.decoder, result.dynamics)
+
+
+def finetune_checkpoint(
+    checkpoint: Checkpoint,
+    new: Sequence[EpisodeDataset],
+    config: FinetuneConfig,
+    folder: Path,
+    *,
+    old: Sequence[EpisodeDataset] = (),
+    source: str = "",
+) -> FinetuneResult:
+    """Finetune a checkpoint's model in place. Resumable: repeat the call.
+
+    Encoder and codebook keep their weights, so that tokens keep their meaning for the dynamics (paper section 4). The
+    recipes are those of the preset that the checkpoint was trained with, with other steps and learning rate.
+
+    Args:
+        checkpoint: Loaded for this alone. Half of its initial contexts make room for new ones.
+        new: Datasets of one game, each drawn from equally often; the last one provides new initial contexts. Held-out
+            episodes (`data.split`) are only validated on.
+        config: Length and learning rate.
+        folder: Folder of the training state and of TensorBoard's events.
+        old: Datasets that the model knows, drawn from by their numbers of frames.
+        source: Where the new episodes come from, for the metadata.
+
+    Raises:
+        DataError: A dataset has too few or too short episodes, frames of another size, or other actions than the
+            others.
+        ConfigError: A dataset has no actions, and the model is not one of latent actions.
+    """
+    new, old = ([_with_model_actions(checkpoint, one) for one in datasets] for datasets in (new, old))
+    clips = _Clips(new, old, config.new_share)
+    checkpoint = _for_game(checkpoint, new[-1].header["game"], config.seed)
+    preset, model = get_preset(checkpoint.metadata.preset), checkpoint.model
+
+    recipe, length = _gentle(preset.tokenizer_training, config, config.decoder_steps), preset.tokenizer_clip_length
+    decoder = train_decoder(model.tokenizer, clips.train(length), clips.held_out(length), recipe, folder / "decoder")
+    if not decoder.finished:
+        return FinetuneResult(None, decoder)
+
+    recipe = _gentle(preset.dynamics_training, config, config.dynamics_steps)
+    lengths, window = usable_lengths(preset, clips.longest)
+    sides = clips.train(window), clips.held_out(lengths[0])
+    model.dynamics.requires_grad_(True)
+    dynamics = train_dynamics(model.dynamics, model.tokenizer, *sides, recipe, folder / "dynamics", lengths)
+    if not dynamics.finished:
+        return FinetuneResult(None, decoder, dynamics)
+
+    record = FinetuneRecord(
+        source=source or ", ".join(one.folder.name for one in new),
+        data=tuple(data_used(one, split(one)[0]) for one in new),
+        new_share=clips.new_share,
+        stages={"decoder": stage_record(decoder), "dynamics": stage_record(dynamics)},
+        seed=config.seed,
+        software=software_used(),
+    )
+    finetuned = replace(
+        checkpoint,
+        model=model.cpu().eval().requires_grad_(False),
+        initial_contexts=_mixed_contexts(checkpoint.initial_contexts, new[-1], config.seed),
+        metadata=replace(checkpoint.metadata, finetuning=(*checkpoint.metadata.finetuning, record)),
+    )
+    return FinetuneResult(finetuned, decoder, dynamics)
+
+
+def _with_model_actions(checkpoint: Checkpoint, dataset: EpisodeDataset) -> EpisodeDataset:
+    """The dataset with actions that a model of the checkpoint's kind can learn: recorded or latent ones."""
+    check_frame_size(dataset, checkpoint.model.tokenizer.config.size)
+    lam = checkpoint.model.latent_actions
+    if lam is not None:
+        return relabel_with_latent_actions(dataset, lam.to(training_device()))
+    if not dataset.has_actions:
+        raise ConfigError(
+            f"{dataset.folder} was recorded without actions, which this model learns from; give one with actions, or "
+            "finetune a model of latent actions"
+        )
+    return dataset
+
+
+def _for_game(checkpoint: Checkpoint, game: dict[str, Any], seed: int) -> Checkpoint:
+    """The checkpoint as a model of a game, its own or another one, whose actions the game's description lists."""
+    before = checkpoint.game
+    same_actions = _meanings(before) == _meanings(game)
+    if same_actions and before["name"] == game["name"]:
+        return checkpoint
+    model = checkpoint.model
+    if not same_actions:
+        torch.manual_seed(seed)
+        model = WorldModel(model.tokenizer, model.dynamics.with_new_actions(len(game["actions"])), model.latent_actions)
+    contexts = {name: values[:0] for name, values in checkpoint.initial_contexts.items()}
+    adapted = replace(checkpoint, model=model, game=game, initial_contexts=contexts, action_map=None)
+    return adapted if before["name"] == game["name"] else replace(adapted, upscaler=None)
+
+
+def _meanings(game: dict[str, Any]) -> list[str]:
+    return [action["meaning"] for action in game["actions"]]
+
+
+class _Clips:
+    """Training and validation clips of several datasets.
+
+    Attributes:
+        longest: Frames that an episode of every dataset has at least.
+        new_share: Share of the training clips that comes from the new datasets.
+    """
+
+    def __init__(self, new: Sequence[EpisodeDataset], old: Sequence[EpisodeDataset], new_share: float):
+        self._datasets = [*new, *old]
+        self._sides = [split(one) for one in self._datasets]
+        lengths = [one.lengths[train] for one, (train, _) in zip(self._datasets, self._sides, strict=True)]
+        for one, own in zip(self._datasets, lengths, strict=True):
+            if not len(own):
+                raise DataError(f"{one.folder} has no episode to train on, only {len(one)} to hold out; record more")
+        self.longest = min(int(own.max()) for own in lengths)
+        self.new_share = new_share if old else 1.0
+        frames = np.array([own.sum() for own in lengths[len(new) :]], float)
+        self._shares = [*[self.new_share / len(new)] * len(new), *(frames / frames.sum() * (1 - self.new_share))]
+
+    def train(self, length: int) -> MixtureDataset:
+        return MixtureDataset(self._windows(length, 0), self._shares)
+
+    def held_out(self, length: int) -> MixtureDataset:
+        return MixtureDataset(self._windows(length, 1))
+
+    def _windows(self, length: int, side: int) -> list[SequenceDataset]:
+        parts = zip(self._datasets, self._sides, strict=True)
+        return [SequenceDataset(one, length, sides[side], in_memory=True) for one, sides in parts]
+
+
+def _gentle(recipe: TrainerConfig, config: FinetuneConfig, steps: int) -> TrainerConfig:
+    """The recipe with the steps and the lower learning rate of a finetuning."""
+    warmup, lr = min(recipe.warmup, steps // 10), recipe.lr * config.lr_scale
+    return replace(recipe, steps=steps, minutes=None, lr=lr, warmup=warmup, seed=config.seed)
+
+
+def _mixed_contexts(old: dict[str, torch.Tensor], newest: EpisodeDataset, seed: int) -> dict[str, torch.Tensor]:
+    """Half of them old ones, or fewer if there are fewer; if there are none, all of them new."""
+    kept = np.random.default_rng(seed).permutation(len(old["frames"]))[: NUM_CONTEXTS // 2]
+    count = NUM_CONTEXTS // 2 if len(kept) else NUM_CONTEXTS
+    new = draw_initial_contexts(newest, split(newest)[0], seed, count, old["frames"].shape[1])
+    return {name: torch.cat([old[name][kept], new[name]]) for name in old}
+
+
+def _settings(
+    config: FinetuneRunConfig, new: Sequence[EpisodeDataset], old: Sequence[EpisodeDataset]
+) -> dict[str, Any]:
+    """What determines the weights, and must stay the same when a run is resumed."""
+    recipe = asdict(config)
+    return {
+        "checkpoint": paths.absolute(config.checkpoint),
+        "data": [str(one.folder.absolute()) for one in new],
+        "old": [str(one.folder.absolute()) for one in old],
+        **{name: recipe[name] for name in ("decoder_steps", "dynamics_steps", "lr_scale", "new_share", "seed")},
+    }

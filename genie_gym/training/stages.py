@@ -1,0 +1,303 @@
+"""The training stages: the clips and frozen parts that each model learns from, and how it is validated.
+
+Shapes: b clips, t frames, n tokens a frame.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from einops import rearrange, reduce
+from torch import Tensor, nn
+
+from genie_gym.data import MixtureDataset, SequenceDataset
+from genie_gym.models.dynamics import Dynamics
+from genie_gym.models.lam import LatentActionModel
+from genie_gym.models.tokenizer import Tokenizer
+from genie_gym.training.trainer import StageReport, TrainerConfig, run_training, training_device
+from genie_gym.utils.images import from_model, hstack, to_model
+from genie_gym.utils.precision import autocast, resolve_precision
+
+__all__ = [
+    "OrderedWindows",
+    "Windows",
+    "draw_windows",
+    "one_step_ahead",
+    "token_batch",
+    "train_decoder",
+    "train_dynamics",
+    "train_lam",
+    "train_tokenizer",
+    "validate_dynamics",
+    "validate_lam",
+]
+
+Windows = SequenceDataset | MixtureDataset
+
+
+class OrderedWindows(Protocol):
+    """Windows of `length` frames to validate with, as `SequenceDataset` returns them."""
+
+    length: int
+
+    def in_order(self, batch: int) -> Iterator[dict[str, np.ndarray]]: ...
+
+
+def train_tokenizer(
+    model: Tokenizer, train: Windows, held_out: Windows, config: TrainerConfig, folder: Path
+) -> StageReport:
+    """Train a tokenizer to reconstruct clips.
+
+    Args:
+        model: The tokenizer, trained in place.
+        train: Windows to train on.
+        held_out: Windows to validate with. The metrics are "psnr" in dB and "codes", the number of codes in use.
+        config: Length and optimiser.
+        folder: Folder of the training state; the run is resumable.
+    """
+
+    def validate(average: Any) -> dict[str, Any]:
+        return _validate_reconstruction(average, held_out, config)
+
+    return run_training(model, _frame_sampler(train), validate, config, folder, name="tokenizer")
+
+
+def train_decoder(
+    model: Tokenizer, train: Windows, held_out: Windows, config: TrainerConfig, folder: Path
+) -> StageReport:
+    """Finetune the decoder of a trained tokenizer, as the paper does before it finetunes the dynamics.
+
+    Encoder and codebook stay bit-identical, so that the tokens keep their meaning for the dynamics (paper section 4).
+    Arguments and metrics are those of `train_tokenizer`.
+    """
+
+    def validate(average: Any) -> dict[str, Any]:
+        return _validate_reconstruction(average.tokenizer, held_out, config)
+
+    return run_training(_DecoderTraining(model), _frame_sampler(train), validate, config, folder, name="decoder")
+
+
+class _DecoderTraining(nn.Module):
+    """A tokenizer of which only the layers after the codebook are trained."""
+
+    def __init__(self, tokenizer: Tokenizer):
+        super().__init__()
+        self.tokenizer = tokenizer.requires_grad_(False)
+        for part in (tokenizer.from_code, tokenizer.decoder, tokenizer.to_pixels):
+            part.requires_grad_(True)
+
+    def train(self, mode: bool = True) -> "_DecoderTraining":
+        super().train(mode)
+        self.tokenizer.encoder.eval()
+        self.tokenizer.codebook.eval()  # in training mode it would follow the encodings
+        return self
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        with torch.no_grad():
+            tokens = self.tokenizer.encode(batch["frames"])
+        loss, error = self.tokenizer.reconstruction_loss(self.tokenizer.decode(tokens), batch["frames"])
+        return loss, {"mse": error}
+
+
+def _frame_sampler(train: Windows) -> Callable[[np.random.Generator, int], dict[str, Tensor]]:
+    """A function that draws clips of frames, float (b, t, 3, size, size)."""
+
+    def sample(rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
+        clips = train.sample(rng, batch, overhang=train.length - 1)  # an episode's last frame as often as any other
+        return {"frames": to_model(torch.from_numpy(clips["frames"]))}
+
+    return sample
+
+
+@torch.no_grad()
+def _validate_reconstruction(tokenizer: Any, held_out: Windows, config: TrainerConfig) -> dict[str, Any]:
+    """PSNR over all held-out windows, the number of codes in use, and a clip beside its reconstruction."""
+    device = next(tokenizer.parameters()).device
+    errors, used, clip = [], [], None
+    with autocast(resolve_precision(config.precision, device), device):
+        for batch in held_out.in_order(16):
+            frames = to_model(torch.from_numpy(batch["frames"])).to(device)
+            tokens = tokenizer.encode(frames)
+            decoded = tokenizer.decode(tokens).clamp(0, 1)
+            errors.append(reduce((decoded - frames).square(), "b t c h w -> (b t)", "mean").cpu())
+            used.append(tokens.flatten().cpu())
+            clip = hstack(batch["frames"][0], from_model(decoded[0]).cpu().numpy()) if clip is None else clip
+    mse = torch.cat(errors).clamp(min=1e-6)
+    codes = len(torch.cat(used).unique())
+    return {"psnr": (-10 * mse.log10()).mean(), "codes": codes, "real_and_reconstructed": clip}
+
+
+def train_lam(
+    model: LatentActionModel, train: Windows, held_out: Windows, config: TrainerConfig, folder: Path
+) -> StageReport:
+    """Train a latent action model to predict each next frame from the past and a code; no recorded action is used.
+
+    Arguments are those of `train_tokenizer`, metrics those of `validate_lam`.
+    """
+
+    def validate(average: Any) -> dict[str, Any]:
+        return validate_lam(average, held_out, config)
+
+    return run_training(model, _frame_sampler(train), validate, config, folder, name="latent_actions")
+
+
+@torch.no_grad()
+def validate_lam(model: Any, held_out: Windows, config: TrainerConfig) -> dict[str, Any]:
+    """Measure how well a latent action model predicts the next frames of all held-out windows.
+
+    Returns:
+        "psnr": PSNR of the mean error, in dB (a mean of PSNR would be dominated by frames in which nothing moves);
+        "repeat_psnr": that of the last frames repeated; "codes": how many codes are in use; "perplexity": how many they
+        were if used evenly; "real_and_predicted": a clip.
+    """
+    device = next(model.parameters()).device
+    errors: list[Tensor] = []
+    repeated: list[Tensor] = []
+    chosen, clip = [], None
+    with autocast(resolve_precision(config.precision, device), device):
+        for batch in held_out.in_order(16):
+            frames = to_model(torch.from_numpy(batch["frames"])).to(device)
+            codes = model.codes(frames)
+            predicted = model.predict(frames[:, :-1], codes).clamp(0, 1)
+            for mse, guess in ((errors, predicted), (repeated, frames[:, :-1])):
+                mse.append(reduce((guess - frames[:, 1:]).square(), "b t c h w -> (b t)", "mean").cpu())
+            chosen.append(codes.flatten().cpu())
+            clip = hstack(batch["frames"][0, 1:], from_model(predicted[0]).cpu().numpy()) if clip is None else clip
+    shares = torch.bincount(torch.cat(chosen)) / len(torch.cat(chosen))
+    psnr, repeat_psnr = (-10 * torch.cat(mse).mean().clamp(min=1e-6).log10() for mse in (errors, repeated))
+    perplexity = torch.special.entr(shares).sum().exp()
+    metrics = {"psnr": psnr, "repeat_psnr": repeat_psnr, "codes": shares.count_nonzero(), "perplexity": perplexity}
+    return metrics | {"real_and_predicted": clip}
+
+
+def train_dynamics(
+    model: Dynamics,
+    tokenizer: Tokenizer,
+    train: Windows,
+    held_out: Windows,
+    config: TrainerConfig,
+    folder: Path,
+    clip_lengths: tuple[int, ...],
+) -> StageReport:
+    """Train the dynamics on the tokens of a frozen tokenizer.
+
+    Terminations are rare, and only the last window of an episode holds one. So windows end where the clip ends, and the
+    last one is drawn more often, just enough that terminations are as frequent as in the dataset; the head's
+    probability then needs no correction. More often does harm: a head for which a quarter of the steps were
+    terminations knew its 140 terminations by heart, and predicted held-out ones worse than their mere rate does.
+
+    Args:
+        model: The dynamics, trained in place.
+        tokenizer: A trained tokenizer.
+        train: Windows to train on, of up to `train.length` frames, at least the largest of `clip_lengths`. Half of the
+            batches use all of a window, the others its last frames, as most of a rollout is long past its context.
+        held_out: Windows to validate with; the metrics are those of `validate_dynamics`.
+        config: Length and optimiser.
+        folder: Folder of the training state; the run is resumable.
+        clip_lengths: Frames of a training clip. Each batch draws one of them, and has so many clips that its frames are
+            as many as those of `config.batch_size` clips of the first length.
+    """
+    tokenizer.to(training_device()).eval().requires_grad_(False)
+    model.adopt_codebook(tokenizer.codebook.codes)
+
+    def sample(rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
+        clips, start, stop = draw_windows(train, clip_lengths, rng, batch)
+        return token_batch(tokenizer, clips, start, stop, config.precision)
+
+    def validate(average: nn.Module) -> dict[str, Any]:
+        metrics = validate_dynamics(average, tokenizer, held_out, config)
+        return metrics | one_step_ahead(average, tokenizer, held_out, config)
+
+    return run_training(model, sample, validate, config, folder, name="dynamics")
+
+
+def draw_windows(
+    train: Windows, clip_lengths: tuple[int, ...], rng: np.random.Generator, batch: int
+) -> tuple[dict[str, np.ndarray], int, int]:
+    """Draw windows, and the first and last + 1 of the frames that the dynamics learns from; see `train_dynamics`."""
+    length = int(rng.choice(clip_lengths))
+    start = int(rng.integers(train.length - length + 1)) if rng.random() < 0.5 else 0
+    count = max(1, batch * clip_lengths[0] // length)
+    clips = train.sample(rng, count, start + length, overhang=length - 2)  # length - 1 frames are predicted
+    return clips, start, start + length
+
+
+@torch.no_grad()
+def token_batch(
+    tokenizer: Tokenizer, batch: dict[str, np.ndarray], start: int, stop: int, precision: str = "auto"
+) -> dict[str, Tensor]:
+    """Encode whole windows and cut frames start .. stop - 1 out of them, as the batch of `Dynamics.forward`.
+
+    This is done at every step and takes an eighth of its time. Tokens kept on disk would spare little of that: those of
+    a frame depend on where its window begins, and training seldom draws a window twice.
+
+    Args:
+        tokenizer: The frozen tokenizer.
+        batch: Windows, as `SequenceDataset.sample` returns them.
+        start: First frame of the clip.
+        stop: Frame after its last one.
+        precision: "auto", "float32" or "bfloat16".
+    """
+    device = tokenizer.codebook.codes.device
+    pixels = torch.from_numpy(batch["frames"][:, :stop]).to(device)  # causal: later frames change nothing
+    frames = to_model(pixels)
+    with autocast(resolve_precision(precision, device), device):
+        tokens = tokenizer.encode(frames)
+    whole = {
+        "tokens": tokens,
+        "changed": _changed(pixels, tokenizer.config.patch),
+        "actions": _aligned(torch.from_numpy(batch["actions"]), -1),
+        "rewards": _aligned(torch.from_numpy(batch["rewards"]), 0),
+        "terminated": _aligned(torch.from_numpy(batch["terminated"]), 0),
+    }
+    whole["actions"][:, start] = -1  # the action before a clip's first frame is unknown
+    # Contiguous: torch compiles anew for each memory layout that it has not seen.
+    return {name: value[:, start:stop].contiguous().to(device) for name, value in whole.items()}
+
+
+def _aligned(steps: Tensor, first: float) -> Tensor:
+    """From outcomes of the step after frame t (b, t - 1) to those of the step before it (b, t)."""
+    return torch.cat([torch.full_like(steps[:, :1], first), steps], 1)
+
+
+def _changed(pixels: Tensor, patch: int, threshold: int = 5) -> Tensor:
+    """Tokens over pixels that changed since the previous frame: uint8 (b, t, h, w, 3) to bool (b, t, n)."""
+    change = (pixels[:, 1:].int() - pixels[:, :-1].int()).abs().amax(-1)
+    change = torch.cat([torch.zeros_like(change[:, :1]), change], 1)
+    largest = reduce(change, "b t (h p) (w q) -> b t h w", "max", p=patch, q=patch)
+    return rearrange(largest > threshold, "b t h w -> b t (h w)")
+
+
+@torch.no_grad()
+def validate_dynamics(
+    model: Any, tokenizer: Tokenizer, held_out: OrderedWindows, config: TrainerConfig
+) -> dict[str, Any]:
+    """Return the metrics of `Dynamics.forward` over all held-out windows, with the same masks at each validation."""
+    device = next(model.parameters()).device
+    sums, numbers = defaultdict[str, float](float), defaultdict[str, float](float)
+    with torch.random.fork_rng():  # on all devices: training goes on with its own stream of noise
+        torch.manual_seed(config.seed)
+        for windows in held_out.in_order(16):
+            batch = token_batch(tokenizer, windows, 0, held_out.length, config.precision)
+            with autocast(resolve_precision(config.precision, device), device):
+                _, totals = model.loss_and_totals(batch)
+            for name, (total, number) in totals.items():
+                sums[name] += total.item()
+                numbers[name] += number.item()
+    return {name: sums[name] / max(numbers[name], 1) for name in sums}
+
+
+@torch.no_grad()
+def one_step_ahead(
+    model: Any, tokenizer: Tokenizer, held_out: OrderedWindows, config: TrainerConfig
+) -> dict[str, np.ndarray]:
+    """Return a held-out clip beside each of its frames as predicted from the real ones before it."""
+    clip = next(held_out.in_order(1))
+    batch = token_batch(tokenizer, clip, 0, held_out.length, config.precision)
+    with autocast(resolve_precision(config.precision, batch["tokens"].device), batch["tokens"].device):
+        predicted = model.next_frames(batch["tokens"], batch["actions"])
+        frames = from_model(tokenizer.decode(predicted))[0].cpu().numpy()
+    return {"real_and_predicted": hstack(clip["frames"][0], frames)}

@@ -1,0 +1,313 @@
+"""The one training loop: it trains any module whose forward takes a batch and returns (loss, metrics)."""
+
+import math
+import os
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision, Precision
+from torch import Tensor, nn
+
+from genie_gym.errors import ConfigError
+from genie_gym.models.transformer import recompute_activations
+from genie_gym.training.ema import averaged_model
+from genie_gym.training.logger import TrainingLogger
+from genie_gym.training.train_state import load_state, numpy_stream, save_state
+from genie_gym.utils.atomic import remove_partial_files
+from genie_gym.utils.compile import compile_for_training, compiler_errors_as_config_errors
+from genie_gym.utils.locks import run_lock
+from genie_gym.utils.precision import resolve_precision
+from genie_gym.utils.signals import stop_signal
+from genie_gym.utils.validation import more_than_zero
+
+__all__ = ["StageReport", "TrainerConfig", "run_training", "training_device"]
+
+Batch = dict[str, Tensor]
+Sample = Callable[[np.random.Generator, int], Batch]
+Validate = Callable[[nn.Module], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """Length, optimiser and bookkeeping of one training run.
+
+    Attributes:
+        steps: Optimiser steps in all, or None to go by `minutes`.
+        minutes: Time in all, over all resumed pieces; the learning rate then follows the clock.
+        batch_size: Clips per step and device.
+        accumulate: Batches whose gradients are summed into one optimiser step.
+        lr: Peak learning rate of AdamW.
+        final_lr: Share of `lr` that is left at the end of the cosine schedule.
+        warmup: Steps of linear warm-up of the learning rate.
+        weight_decay: Weight decay, on matrices only.
+        betas: Decay rates of AdamW's moments.
+        max_grad_norm: Gradients are clipped to this norm.
+        ema_decay: Decay of the moving average of the weights, which is what is validated and kept.
+        precision: "auto", "float32" or "bfloat16".
+        recompute: Recompute activations in the backward pass; see `recompute_activations`.
+        compile: Compile forward and backward pass with torch, which takes minutes for each clip length.
+        log_every: Steps between log entries.
+        validate_every: Steps between validations.
+        save_every: Seconds between saves.
+        seed: Random seed.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+    batch_size: int = 8
+    accumulate: int = 1
+    lr: float = 1e-3
+    final_lr: float = 0.02
+    warmup: int = 100  # Adam's second moments are noise before
+    weight_decay: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.99)  # 0.99 rather than 0.999 because runs are short
+    max_grad_norm: float = 1.0
+    ema_decay: float = 0.99
+    precision: str = "auto"
+    recompute: bool = False  # spares memory for one more forward pass per step
+    compile: bool = False  # on two CPU cores with AMX, 1.1 times the steps of `tiny`, but fewer of `paper`
+    log_every: int = 20
+    validate_every: int = 500
+    save_every: float = 120.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.minutes is None):
+            raise ConfigError("give either steps or minutes, not both and not neither")
+        more_than_zero(minutes=self.minutes)
+        if self.steps is not None and self.steps < 1:
+            raise ConfigError(f"steps must be 1 or more; got {self.steps}")
+        for one, other in (("batch_size", "accumulate"), ("log_every", "validate_every")):
+            if min(getattr(self, one), getattr(self, other)) < 1:
+                got = f"{getattr(self, one)} and {getattr(self, other)}"
+                raise ConfigError(f"{one} and {other} must be 1 or more; got {got}")
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """How a training run ended.
+
+    Attributes:
+        steps: Optimiser steps in all.
+        seconds: Training time in all.
+        metrics: Results of the last validation.
+        finished: Whether it came to its end; False if it was interrupted and can be resumed.
+    """
+
+    steps: int
+    seconds: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    finished: bool = True
+
+
+def run_training(
+    model: nn.Module,
+    sample: Sample,
+    validate: Validate,
+    config: TrainerConfig,
+    folder: Path,
+    name: str = "training",
+) -> StageReport:
+    """Train a module in place, resumed from `folder` if an earlier call was interrupted there.
+
+    Afterwards the module holds the averaged weights, in eval mode. Ctrl-C (or SIGTERM) saves and returns a report with
+    `finished=False`; the same call then resumes the run, with bit-identical results.
+
+    Args:
+        model: Its forward(batch) returns a scalar loss and a dict of scalars. Each batch also holds "progress", the
+            share of the training that is done, from 0 to 1.
+        sample: Draws a batch of the given size with the given generator, on any device.
+        validate: Metrics of the averaged model over the whole validation set; a value may also be a uint8 clip
+            (t, h, w, 3), shown in TensorBoard.
+        config: Length, optimiser and bookkeeping.
+        folder: Folder of the training state and of TensorBoard's events.
+        name: Name of the run in log lines.
+
+    Raises:
+        ConfigError: Torch could not compile the module (what was saved last is kept), or another process is training
+            in this folder.
+    """
+    fabric = _fabric(config)
+    fabric.launch()  # joins the other processes of torchrun, if any
+    with run_lock(folder) if fabric.is_global_zero else nullcontext():
+        run = _Run(fabric, model, sample, validate, config, folder)
+        compiler = compiler_errors_as_config_errors() if config.compile else nullcontext()
+        with TrainingLogger(folder, name, enabled=fabric.is_global_zero) as logger, stop_signal() as stop, compiler:
+            finished = run.train(logger, stop)
+        run.keep_average()
+        return StageReport(run.progress.step, run.progress.seconds(), run.progress.metrics, finished)
+
+
+class _Run:
+    """A training run: the module, its average, the optimiser and the progress, as they were saved last."""
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        model: nn.Module,
+        sample: Sample,
+        validate: Validate,
+        config: TrainerConfig,
+        folder: Path,
+    ):
+        torch.manual_seed(config.seed)
+        recompute_activations(model, config.recompute)
+        self.fabric, self.sample, self.validate, self.config = fabric, sample, validate, config
+        self.bare, optimizer = model, _optimizer(model, config)
+        compiled = compile_for_training(model, fabric.device) if config.compile else model
+        self.model, self.optimizer = fabric.setup(compiled, optimizer)
+        self.average = averaged_model(model, config.ema_decay)
+        self.path = folder / "state.safetensors"
+        saved = self._load()
+        self.progress = _Progress(config, saved["step"], saved["seconds"], saved["metrics"])
+        self.rng = self._generator(saved)
+
+    def _load(self) -> dict[str, Any]:
+        """Restore what an earlier call saved; clear away what a killed save left."""
+        if self.fabric.is_global_zero:
+            remove_partial_files(self.path.parent)
+        if self.path.exists():
+            return load_state(self.path, self.bare, self.average, self.optimizer)
+        return {"step": 0, "seconds": 0.0, "numpy": None, "metrics": {}}
+
+    def _generator(self, saved: dict[str, Any]) -> np.random.Generator:
+        """The generator that draws clips; other processes of a run draw other clips, masks and noise."""
+        if not self.fabric.global_rank:
+            return numpy_stream(saved["numpy"], self.config.seed)
+        rng = np.random.default_rng([self.config.seed, self.fabric.global_rank, saved["step"]])
+        torch.manual_seed(int(rng.integers(2**63)))
+        return rng
+
+    def train(self, logger: TrainingLogger, stop: Any) -> bool:
+        """Train to the end or until a signal, then save; returns whether the run is finished."""
+        progress, first = self.progress, self.progress.step
+        while not self._any(progress.done() or bool(stop)):
+            metrics = self._step()
+            self.average.update_parameters(self.bare)
+            if progress.step % self.config.log_every == 0:
+                logger.log(progress.step, progress.share(), progress.seconds(), metrics)
+            if progress.step % self.config.validate_every == 0:
+                self._validate(logger)
+            if progress.save_is_due():
+                self._save()
+        finished = self._any(progress.done())  # by minutes, a process that started later is not done yet
+        if finished and (progress.step > first or not progress.metrics):
+            self._validate(logger)
+        self._save()
+        return finished and not self._any(bool(stop))  # stopped while validating: the next stage must not start
+
+    def _step(self) -> dict[str, float]:
+        """One optimiser step over `accumulate` batches; returns the metrics of the last batch."""
+        self.model.train()
+        lr, count = self.progress.lr(), self.config.accumulate
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.zero_grad()
+        for i in range(count):
+            batch = self.sample(self.rng, self.config.batch_size)
+            batch = self.fabric.to_device(batch | {"progress": torch.tensor(self.progress.share())})
+            with self.fabric.no_backward_sync(self.model, enabled=i < count - 1):
+                loss, metrics = self.model(batch)
+                self.fabric.backward(loss / count)
+        max_norm = self.config.max_grad_norm
+        self.fabric.clip_gradients(self.model, self.optimizer, max_norm=max_norm, error_if_nonfinite=False)
+        self.optimizer.step()
+        self.progress.step += 1
+        if self.progress.step % self.config.log_every:
+            return {}  # reading them would wait for the device
+        return {"loss": loss.item(), "lr": lr} | {name: float(value) for name, value in metrics.items()}
+
+    def _validate(self, logger: TrainingLogger) -> None:
+        self.progress.metrics = logger.log_validation(self.progress.step, self.validate(self.average.module))
+
+    def _save(self) -> None:
+        if self.fabric.is_global_zero:
+            progress = self.progress.to_dict() | {"numpy": self.rng.bit_generator.state}
+            save_state(self.path, self.bare, self.average, self.optimizer, progress)
+
+    def keep_average(self) -> None:
+        """Put the averaged weights into the module."""
+        self.bare.load_state_dict(self.fabric.broadcast(self.average.module.state_dict()))
+        self.bare.eval()
+
+    def _any(self, flag: bool) -> bool:
+        """Whether the flag is set in any process: all must leave the loop at the same step."""
+        if self.fabric.world_size == 1:
+            return flag
+        total: Any = self.fabric.all_reduce(torch.tensor(float(flag), device=self.fabric.device), reduce_op="sum")
+        return total.item() > 0
+
+
+class _Progress:
+    """How much of a run is done, from 0 to 1."""
+
+    def __init__(self, config: TrainerConfig, step: int, seconds: float, metrics: dict[str, float]):
+        self.config, self.step, self.metrics = config, step, metrics
+        self._earlier_seconds, self._started = seconds, time.monotonic()
+        self._saved = self._started
+
+    def seconds(self) -> float:
+        return self._earlier_seconds + time.monotonic() - self._started
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a later call resumes from, but for the generator that draws clips."""
+        return {"step": self.step, "seconds": self.seconds(), "metrics": self.metrics}
+
+    def share(self) -> float:
+        """Share of the run that is done, from 0 to 1."""
+        if self.config.steps is not None:
+            return self.step / max(self.config.steps, 1)
+        return self.seconds() / (60 * (self.config.minutes or 0))
+
+    def done(self) -> bool:
+        return self.share() >= 1
+
+    def save_is_due(self) -> bool:
+        now = time.monotonic()
+        if now - self._saved < self.config.save_every:
+            return False
+        self._saved = now
+        return True
+
+    def lr(self) -> float:
+        """Learning rate: linear warm-up, then a cosine."""
+        c = self.config
+        cosine = 0.5 * (1 + math.cos(math.pi * min(self.share(), 1)))
+        return c.lr * min(1, (self.step + 1) / max(c.warmup, 1)) * (c.final_lr + (1 - c.final_lr) * cosine)
+
+
+def training_device() -> torch.device:
+    """Return the device this process trains on: its own CUDA device if there is one."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def _fabric(config: TrainerConfig) -> Fabric:
+    """One device, or those that torchrun started this process for."""
+    nodes, local = os.environ.get("GROUP_WORLD_SIZE", "1"), os.environ.get("LOCAL_WORLD_SIZE", "1")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    low = resolve_precision(config.precision, device) == torch.bfloat16
+    # The plugin itself, as its name would print a line about it in every run.
+    precision = MixedPrecision("bf16-mixed", device) if low else Precision()
+    return Fabric(accelerator=device, devices=int(local), num_nodes=int(nodes), plugins=precision)
+
+
+def _optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.AdamW:
+    """AdamW that decays matrices but neither norms nor biases."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=config.betas, fused=True)

@@ -1,0 +1,68 @@
+"""What training takes from datasets: windows of usable lengths, and initial contexts for rollouts."""
+
+import numpy as np
+import torch
+
+from genie_gym.data import EpisodeDataset, SequenceDataset, split
+from genie_gym.errors import DataError
+from genie_gym.training.presets import Preset
+
+__all__ = ["CONTEXT", "NUM_CONTEXTS", "check_frame_size", "draw_initial_contexts", "split_in_two", "usable_lengths"]
+
+NUM_CONTEXTS, CONTEXT = 64, 4  # initial contexts kept in a checkpoint, and frames in each
+
+
+def draw_initial_contexts(
+    dataset: EpisodeDataset, episodes: np.ndarray, seed: int, count: int = NUM_CONTEXTS, context: int = CONTEXT
+) -> dict[str, torch.Tensor]:
+    """Draw real clips from the training episodes, half of them from the very beginning of an episode.
+
+    Args:
+        dataset: Where they come from.
+        episodes: Indices of the training episodes.
+        seed: Random seed.
+        count: Number of clips.
+        context: Frames in each.
+
+    Returns:
+        "frames" uint8 (count, context, s, s, 3) and "actions" int64 (count, context - 1).
+    """
+    rng = np.random.default_rng(seed)
+    clips = SequenceDataset(dataset, context, episodes, include_terminal=False)
+    anywhere = clips.sample(rng, count // 2)
+    long_enough = [i for i in episodes if dataset.lengths[i] - dataset.steps(int(i))[2] >= context]
+    first = [dataset[int(i)] for i in rng.choice(long_enough, count - count // 2)]
+    frames = np.concatenate([anywhere["frames"], np.stack([e.frames[:context] for e in first])])
+    actions = np.concatenate([anywhere["actions"], np.stack([e.actions[: context - 1] for e in first])])
+    return {"frames": torch.from_numpy(frames), "actions": torch.from_numpy(actions)}
+
+
+def usable_lengths(preset: Preset, longest: int) -> tuple[tuple[int, ...], int]:
+    """Return the preset's clip lengths that fit into the longest episode, and the window they are cut from."""
+    known = preset.dynamics_clip_lengths
+    lengths = tuple(length for length in known if length <= longest) or known[:1]
+    return lengths, max(lengths[0], min(max(lengths) + preset.dynamics_max_offset, longest))
+
+
+def split_in_two(dataset: EpisodeDataset) -> tuple[np.ndarray, np.ndarray]:
+    """Return indices of training and of held-out episodes, as `split` does, at least one of each.
+
+    Raises:
+        DataError: There is only one episode.
+    """
+    if len(dataset) < 2:
+        raise DataError(
+            f"{dataset.folder} holds a single episode, of {dataset.lengths[0]} frames, and one must be held out "
+            "to validate with; record or convert some more (a video of 7 seconds or more becomes several episodes)"
+        )
+    return split(dataset)
+
+
+def check_frame_size(dataset: EpisodeDataset, size: int) -> None:
+    """Raise DataError if the frames of a dataset are not of the model's size in pixels."""
+    shape = dataset.frames(0, 0, 1).shape[1:]
+    if shape != (size, size, 3):
+        raise DataError(
+            f"{dataset.folder} has frames of shape {shape}, the model's are ({size}, {size}, 3); resize yours with "
+            "genie_gym.utils.images.letterbox before they are recorded"
+        )

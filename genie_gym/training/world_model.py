@@ -1,0 +1,230 @@
+"""Training of a world model: from a dataset of recorded episodes to a checkpoint, through interruptions."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genie_gym import games
+from genie_gym.data import EpisodeDataset, SequenceDataset
+from genie_gym.errors import CheckpointError, ConfigError
+from genie_gym.models.dynamics import Dynamics
+from genie_gym.models.lam import LatentActionModel
+from genie_gym.models.tokenizer import Tokenizer
+from genie_gym.training.config import TrainConfig, as_config
+from genie_gym.training.joint import train_jointly
+from genie_gym.training.presets import Preset, get_preset
+from genie_gym.training.records import DataSummary, mark_finished, note_data, software_used, stage_record
+from genie_gym.training.stages import train_dynamics, train_lam, train_tokenizer
+from genie_gym.training.trainer import StageReport, TrainerConfig
+from genie_gym.training.windows import check_frame_size, draw_initial_contexts, split_in_two, usable_lengths
+from genie_gym.utils import paths
+from genie_gym.utils.device import use_threads
+from genie_gym.utils.run_config import check_run_config
+from genie_gym.world_model import Checkpoint, WorldModel
+from genie_gym.world_model.latent_relabel import relabel_with_latent_actions
+from genie_gym.world_model.metadata import TrainingMetadata
+from genie_gym.world_model.resolve import check_game, resolve_game
+
+__all__ = ["TrainReport", "train"]
+
+LATENT_ACTIONS = 8  # if a dataset has no actions; as many as Genie has
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """How the training of a world model ended.
+
+    Attributes:
+        game: Canonical name of the game.
+        checkpoint: Folder of the checkpoint; None if interrupted before it could be written.
+        stages: How each stage that was started ended: "tokenizer", "latent_actions", "dynamics" or "joint".
+    """
+
+    game: str
+    checkpoint: Path | None
+    stages: dict[str, StageReport]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the checkpoint was written."""
+        return self.checkpoint is not None
+
+
+def train(game: str | TrainConfig, *, preset_overrides: dict[str, Any] | None = None, **options: Any) -> TrainReport:
+    """Train a world model. Resumable: repeat the call.
+
+    Args:
+        game: Name of the game, or a whole configuration.
+        preset_overrides: Replacements of fields of the preset, for tests and studies.
+        options: Fields of `TrainConfig`, if no configuration is given.
+
+    Raises:
+        DataError: There is no dataset, it is too short, or its frames have another size than the model's.
+        ConfigError: An option is out of range, the dataset is of another game, the run was started with other settings
+            or actions, or the game's own weights have latent actions and these would not, or the reverse. More data of
+            the same game are no error: a line is printed, and the checkpoint's metadata record it.
+        GameError: There is no such game.
+    """
+    config = as_config(TrainConfig, game, options)
+    use_threads(config.threads)
+    preset = replace(get_preset(config.preset), **(preset_overrides or {}))
+    name = resolve_game(config.game, config.data)
+    dataset = EpisodeDataset(config.data or paths.data_dir(name))
+    if name in games.names():  # a game of one's own may have any name
+        check_game(name, dataset)
+    check_frame_size(dataset, preset.tokenizer.size)
+    codes = _num_latent_actions(dataset, config)
+    out = Path(config.out or paths.weights_dir(name))
+    if config.out is None:
+        _check_kind_of_actions(out, bool(codes))
+    split_in_two(dataset)
+
+    run = Path(config.run or paths.home() / "runs" / _run_name(name, config, codes))
+    check_run_config(run / "settings.json", _settings(name, config, codes, dataset, preset))
+    training = _Training(dataset, preset, run, codes)
+    used = note_data(run / "data.json", DataSummary.of(dataset, training.train_episodes))
+    plan = preset.plan(config.minutes, config.seed, latent=bool(codes), joint=config.joint, compile=config.compile)
+    if not training.run_stages(plan):
+        return TrainReport(name, None, training.reports)
+    mark_finished(run / "data.json", used)
+    training.checkpoint(config, used).save_over(out)
+    return TrainReport(name, out, training.reports)
+
+
+class _Training:
+    """The stages of a training run, each resumable in its own folder, and the models they train.
+
+    Attributes:
+        dataset: The episodes, with latent actions once those are found.
+        train_episodes: Indices of the episodes trained on.
+        reports: How each stage that was started ended.
+    """
+
+    def __init__(self, dataset: EpisodeDataset, preset: Preset, run: Path, num_latent_actions: int):
+        self.dataset, self.run = dataset, run
+        self.preset = replace(preset, lam=replace(preset.lam, codes=num_latent_actions or preset.lam.codes))
+        self.train_episodes, self.held_out_episodes = split_in_two(dataset)
+        self.reports: dict[str, StageReport] = {}
+        self.tokenizer: Tokenizer
+        self.dynamics: Dynamics
+        self.lam: LatentActionModel | None = None
+
+    def run_stages(self, plan: dict[str, TrainerConfig]) -> bool:
+        """Run the stages in order; returns whether all came to their end."""
+        stages = {
+            "tokenizer": self._train_tokenizer,
+            "latent_actions": self._train_lam,
+            "dynamics": self._train_dynamics,
+            "joint": self._train_jointly,
+        }
+        for name, recipe in plan.items():
+            torch.manual_seed(recipe.seed)
+            self.reports[name] = stages[name](recipe, self.run / name)
+            if not self.reports[name].finished:
+                return False
+        return True
+
+    def _train_tokenizer(self, recipe: TrainerConfig, folder: Path) -> StageReport:
+        self.tokenizer = Tokenizer(self.preset.tokenizer)
+        return train_tokenizer(self.tokenizer, *self._clips(self.preset.tokenizer_clip_length), recipe, folder)
+
+    def _train_lam(self, recipe: TrainerConfig, folder: Path) -> StageReport:
+        self.lam = LatentActionModel(self.preset.lam)
+        report = train_lam(self.lam, *self._clips(self.preset.lam_clip_length), recipe, folder)
+        if report.finished:
+            self.dataset = relabel_with_latent_actions(self.dataset, self.lam)
+        return report
+
+    def _train_dynamics(self, recipe: TrainerConfig, folder: Path) -> StageReport:
+        self.dynamics = Dynamics(self.preset.dynamics_for(len(self.dataset.header["game"]["actions"])))
+        train, held_out, lengths = self._dynamics_clips()
+        return train_dynamics(self.dynamics, self.tokenizer, train, held_out, recipe, folder, lengths)
+
+    def _train_jointly(self, recipe: TrainerConfig, folder: Path) -> StageReport:
+        self.lam = LatentActionModel(self.preset.lam)
+        self.dynamics = Dynamics(self.preset.dynamics_for(self.lam.config.codes))
+        train, held_out, lengths = self._dynamics_clips()
+        report = train_jointly(self.lam, self.dynamics, self.tokenizer, train, held_out, recipe, folder, lengths)
+        if report.finished:
+            self.dataset = relabel_with_latent_actions(self.dataset, self.lam)
+        return report
+
+    def _clips(self, length: int) -> tuple[SequenceDataset, SequenceDataset]:
+        """Windows to train on and to validate with."""
+        sides = (self.train_episodes, self.held_out_episodes)
+        train, held_out = (SequenceDataset(self.dataset, length, side, in_memory=True) for side in sides)
+        return train, held_out
+
+    def _dynamics_clips(self) -> tuple[SequenceDataset, SequenceDataset, tuple[int, ...]]:
+        """Windows for the dynamics to train on and to validate with, and the lengths of its training clips."""
+        lengths, window = usable_lengths(self.preset, int(self.dataset.lengths[self.train_episodes].max()))
+        train = SequenceDataset(self.dataset, window, self.train_episodes, in_memory=True)
+        return train, SequenceDataset(self.dataset, lengths[0], self.held_out_episodes), lengths
+
+    def checkpoint(self, config: TrainConfig, used: list[DataSummary]) -> Checkpoint:
+        """The checkpoint of the trained models."""
+        model = WorldModel(self.tokenizer.cpu(), self.dynamics.cpu(), self.lam and self.lam.cpu())
+        metadata = TrainingMetadata(
+            preset=config.preset,
+            seed=config.seed,
+            data=tuple(one.used for one in used),
+            stages={name: stage_record(report) for name, report in self.reports.items()},
+            software=software_used(),
+        )
+        contexts = draw_initial_contexts(self.dataset, self.train_episodes, config.seed)
+        return Checkpoint(model, self.dataset.header["game"], contexts, metadata=metadata)
+
+
+def _num_latent_actions(dataset: EpisodeDataset, config: TrainConfig) -> int:
+    """Number of latent actions; 0 for the recorded ones."""
+    number = config.latent_actions
+    if number is None:
+        number = 0 if dataset.has_actions else LATENT_ACTIONS
+    if config.joint and not number:
+        raise ConfigError("joint training is for latent actions; say how many, such as --latent-actions 8")
+    if number == 1 or number < 0 or not (number or dataset.has_actions):
+        raise ConfigError(f"latent actions must be 2 or more where no others were recorded, or 0; got {number}")
+    return number
+
+
+def _check_kind_of_actions(out: Path, latent: bool) -> None:
+    """Refuse to replace a model whose actions are of another kind: agents trained in it could not use the new one."""
+    try:
+        before = Checkpoint.load(out)
+    except CheckpointError:  # there is none, or none that can be read
+        return
+    if latent != (before.model.latent_actions is not None):
+        kinds = ("latent", "recorded") if latent else ("recorded", "latent")
+        raise ConfigError(
+            f"this training is for {kinds[0]} actions, and the weights in {out} have {kinds[1]} ones; "
+            "give --out FOLDER to have both, or remove that folder"
+        )
+
+
+def _run_name(game: str, config: TrainConfig, codes: int) -> str:
+    return f"{game}-{config.preset}{'-latent' if codes else ''}{'-joint' if config.joint else ''}"
+
+
+def _settings(game: str, config: TrainConfig, codes: int, dataset: EpisodeDataset, preset: Preset) -> dict[str, Any]:
+    """What determines the weights, and must stay the same when a run is resumed."""
+    return {
+        "game": game,
+        "preset": config.preset,
+        "minutes": config.minutes,
+        "seed": config.seed,
+        "latent_actions": codes,
+        "joint": config.joint,
+        "recorded game": dataset.header["game"]["name"],
+        "actions": list(dataset.header["actions"]),
+        **_preset_settings(preset),
+    }
+
+
+def _preset_settings(preset: Preset) -> dict[str, Any]:
+    """The fields of a preset, one entry a value, but for those on compilation, logging, validation and saving."""
+    settings: dict[str, Any] = {}
+    for name, value in asdict(preset).items():
+        settings |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
+    return {name: value for name, value in settings.items() if not name.endswith(("_every", ".compile"))}

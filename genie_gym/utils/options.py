@@ -1,0 +1,137 @@
+"""Option groups that several configurations share, and building a configuration from keyword options."""
+
+import difflib
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from genie_gym.errors import ConfigError
+from genie_gym.utils.validation import at_least, more_than_zero
+
+__all__ = [
+    "CheckpointArgument",
+    "CheckpointOptions",
+    "ComputeOptions",
+    "FinetuneOptions",
+    "SamplingOptions",
+    "ThreadOptions",
+    "make_config",
+]
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadOptions:
+    """How many CPU threads to use.
+
+    Attributes:
+        threads: CPU threads; torch decides by default.
+    """
+
+    threads: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeOptions(ThreadOptions):
+    """Where to compute.
+
+    Attributes:
+        device: Device: auto (CUDA if there is one), cpu, cuda, cuda:1 ...
+    """
+
+    device: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """How the tokens of a new frame are sampled; None keeps what the checkpoint says.
+
+    Attributes:
+        sampling_steps: MaskGIT passes per frame; the checkpoint's own by default.
+        temperature: Sampling temperature; 0 takes the likeliest token. The checkpoint's own by default.
+        order: Order in which tokens are unmasked: random or confidence. The checkpoint's own by default.
+        min_p: Tokens less likely than this share of the likeliest are never sampled. The checkpoint's own by default.
+    """
+
+    sampling_steps: int | None = None
+    temperature: float | None = None
+    order: str | None = None
+    min_p: float | None = None
+
+
+@dataclass(frozen=True)
+class CheckpointArgument:
+    """The world model that an activity is about.
+
+    Attributes:
+        checkpoint: Name of a game, checkpoint folder, or id of a model on the Hugging Face hub.
+    """
+
+    checkpoint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointOptions:
+    """Which world model to use.
+
+    Attributes:
+        checkpoint: A checkpoint folder or the id of a model on the hub, in place of the game's own weights.
+    """
+
+    checkpoint: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneOptions:
+    """How long and how fast a world model is finetuned.
+
+    Attributes:
+        decoder_steps: Optimiser steps of the tokenizer's decoder; 1,000 in the paper.
+        dynamics_steps: Optimiser steps of the dynamics; 10,000 in the paper, with larger models and batches.
+        lr_scale: Peak learning rate as a share of the preset's, which is for training from scratch.
+        new_share: Share of the training clips, 0 to 1, that come from the new datasets if there are earlier ones.
+    """
+
+    decoder_steps: int = 1000
+    dynamics_steps: int = 3000
+    lr_scale: float = 0.3
+    new_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        at_least(1, decoder_steps=self.decoder_steps, dynamics_steps=self.dynamics_steps)
+        more_than_zero(lr_scale=self.lr_scale)
+        if not 0 <= self.new_share <= 1:
+            raise ConfigError(f"new_share must lie in [0, 1]; got {self.new_share}")
+
+
+def make_config(kind: type[Config], config: Config | None, options: dict[str, Any]) -> Config:
+    """Return the configuration given, or one built from keyword options.
+
+    Args:
+        kind: Class of the configuration.
+        config: A configuration, or None.
+        options: Values of its fields by name.
+
+    Raises:
+        ConfigError: Both were given, an option is unknown, or a required one is missing.
+
+    >>> make_config(ComputeOptions, None, {"threads": 2})
+    ComputeOptions(threads=2, device='auto')
+    """
+    if config is not None and options:
+        raise ConfigError(
+            f"got a {kind.__name__} and the option {next(iter(options))!r} beside it; give one of both, "
+            "or change the config with dataclasses.replace"
+        )
+    if config is not None:
+        return config
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    for name in options:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known)}"
+            raise ConfigError(f"unknown option {name!r} of {kind.__name__}; {hint}")
+    try:
+        return kind(**options)
+    except TypeError as error:  # a required field is missing
+        raise ConfigError(f"{kind.__name__}: {error}") from error

@@ -1,0 +1,50 @@
+"""The settings of a resumable run, kept in its folder: it is resumed with the same ones only."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from genie_gym.errors import CheckpointError, ConfigError
+from genie_gym.utils.atomic import atomic_write
+
+__all__ = ["check_run_config", "read_run_file"]
+
+
+def check_run_config(path: Path, settings: dict[str, Any]) -> None:
+    """Write the settings of a new run, or compare them with those of the run that is resumed.
+
+    Args:
+        path: A JSON file in the run's folder.
+        settings: Plain JSON values. Settings that the file does not have are not compared: a newer version added them.
+
+    Raises:
+        ConfigError: The run was started with other settings.
+        CheckpointError: The file is damaged.
+    """
+    settings = json.loads(json.dumps(settings))  # tuples become lists, as they are in the file
+    if not path.exists():
+        atomic_write(path, json.dumps(settings, indent=1).encode())
+        return
+    recorded = read_run_file(path)
+    changed = [name for name, value in settings.items() if recorded.get(name, value) != value]
+    if changed:
+        before, now = (", ".join(f"{name} {values[name]}" for name in changed) for values in (recorded, settings))
+        raise ConfigError(
+            f"{path.parent} was started with {before}, now asked for {now}; "
+            "use the same settings to resume it, or remove that folder to start again"
+        )
+
+
+def read_run_file(path: Path) -> dict[str, Any]:
+    """Return the content of a JSON file in a run's folder.
+
+    Raises:
+        CheckpointError: The file is damaged.
+    """
+    try:
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds no settings, but {content!r:.40}")
+        return content
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged ({error}); remove {path.parent} to start again") from error

@@ -1,0 +1,200 @@
+"""From a name to a game, checkpoint, dataset or agent: the same in the command line, Python and Gymnasium."""
+
+import os
+import re
+from functools import cache, lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genie_gym.errors import CheckpointError, ConfigError, GameError
+from genie_gym.games import find
+from genie_gym.utils import paths
+
+if TYPE_CHECKING:  # names are resolved without waiting for torch
+    import torch
+
+    from genie_gym.data import EpisodeDataset
+    from genie_gym.world_model.checkpoint import Checkpoint
+
+__all__ = [
+    "check_game",
+    "is_hub_id",
+    "load_checkpoint",
+    "resolve_agent",
+    "resolve_checkpoint",
+    "resolve_dataset",
+    "resolve_game",
+    "shipped_checkpoint",
+]
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")  # "user/model"
+
+
+def resolve_game(name: str, given: str | Path | None = None) -> str:
+    """Return the canonical name of a game.
+
+    Args:
+        name: "Airstriker-Genesis", "Airstriker", "GenieRedux/Airstriker-v0", or the name of your own game with or
+            without its "-Own", if it has a dataset or weights in the user's folder.
+        given: Dataset or checkpoint given beside the name, if any; the name may then be that of any game of your own.
+
+    Raises:
+        GameError: There is no such game.
+
+    >>> resolve_game("airstriker")
+    'Airstriker-Genesis'
+    """
+    try:
+        return find(name).name
+    except GameError:
+        title = name.removeprefix("GenieRedux/").removesuffix("-v0")
+        if paths.OWN_NAMES.fullmatch(title) and (given is not None or _exists(paths.own_name(title))):
+            return paths.own_name(title)
+        raise
+
+
+def _exists(own: str) -> bool:
+    files = (paths.data_dir(own) / "recording.json", paths.weights_dir(own) / "config.json")
+    return any(file.is_file() for file in files)
+
+
+def resolve_checkpoint(checkpoint: str | Path | None, game: str | None = None) -> str:
+    """Return the checkpoint folder or hub id that a name stands for.
+
+    Args:
+        checkpoint: A checkpoint folder, the id of a model on the Hugging Face hub ("user/model"), or the name of a
+            game, which stands for its weights. A folder that holds a checkpoint comes before a game of that name.
+        game: Name of the game whose weights are used if `checkpoint` is None.
+
+    Raises:
+        CheckpointError: There is no such folder, or the game has no weights.
+        GameError: The name is that of no game.
+        ConfigError: Neither was given.
+    """
+    if checkpoint is None and game is None:
+        raise ConfigError("give a game (game='Airstriker-Genesis') or a checkpoint (checkpoint='path/or/hub-id')")
+    if checkpoint is None:
+        return _weights_of(str(game))
+    name = str(checkpoint)
+    if name.startswith("GenieRedux/"):
+        return _weights_of(name)
+    if isinstance(checkpoint, Path) or "/" in name or name.startswith((".", "~")):
+        return _path_or_hub_id(name)
+    if (Path(name) / "config.json").is_file():
+        return name
+    try:
+        return _weights_of(name)
+    except GameError:
+        if Path(name).exists():  # loading it reports what it lacks
+            return name
+        raise
+
+
+def _path_or_hub_id(name: str) -> str:
+    path = Path(name).expanduser()
+    if path.exists():
+        return str(path)
+    if is_hub_id(name):
+        return name
+    raise CheckpointError(
+        f"there is no checkpoint folder {name!r}; check the spelling, or give the name of a game or the id of a model "
+        "on the Hugging Face hub, such as user/model"
+    )
+
+
+def is_hub_id(name: str) -> bool:
+    """Return whether a name has the form "user/model" and cannot be a path: no folder "user" is here."""
+    return HUB_ID.fullmatch(name) is not None and not Path(name).parent.is_dir()
+
+
+def _weights_of(game: str) -> str:
+    name = resolve_game(game)
+    places = [paths.weights_dir(name), shipped_checkpoint(name)]
+    for place in places:
+        if (place / "config.json").is_file():
+            return str(place)
+    raise CheckpointError(
+        f"no weights of {name} in {places[0]}, and none ship with genie_gym. Make them with: "
+        f"genie-gym collect {name} && genie-gym train {name}; or give checkpoint=PATH_OR_HUB_ID"
+    )
+
+
+def shipped_checkpoint(game: str) -> Path:
+    """Return the folder inside the package where the weights of a game are, if it ships any."""
+    return Path(str(resources.files("genie_gym"))) / "weights" / game
+
+
+def load_checkpoint(
+    place: str | Path, device: str = "auto", precision: str = "auto", compile: bool = False
+) -> "Checkpoint":
+    """Load a checkpoint onto a device, or return the one this process has loaded already: many envs share one model.
+
+    Args:
+        place: What `resolve_checkpoint` takes.
+        device: "auto" (CUDA if there is one), "cpu", "cuda", "cuda:1" ...
+        precision: "auto", "float32" or "bfloat16".
+        compile: Whether the model's step is compiled, see `WorldModel.compile_step`.
+
+    Raises:
+        CheckpointError, GameError, ConfigError: See the message.
+    """
+    from genie_gym.utils.device import find_device
+    from genie_gym.utils.precision import resolve_precision
+
+    target, checkpoint = find_device(device), resolve_checkpoint(place)
+    config = Path(checkpoint) / "config.json"
+    written = config.stat().st_mtime_ns if config.is_file() else 0  # retrained into the same folder is a new model
+    return _load(checkpoint, target, resolve_precision(precision, target), compile, written)
+
+
+@lru_cache(maxsize=8)
+def _load(checkpoint: str, device: "torch.device", dtype: "torch.dtype", compile: bool, written: int) -> "Checkpoint":
+    from genie_gym.world_model.checkpoint import Checkpoint
+
+    _limit_threads_after_fork()
+    loaded = Checkpoint.from_pretrained(checkpoint, device)
+    loaded.model.run_in(dtype)
+    if compile:
+        loaded.model.compile_step()
+    return loaded
+
+
+@cache
+def _limit_threads_after_fork() -> None:
+    """Let forked processes compute in one thread: they lack their parent's threads and would wait for them for ever.
+
+    AsyncVectorEnv forks.
+    """
+    import torch
+
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
+def resolve_dataset(game: str, folder: str | Path | None = None) -> "EpisodeDataset":
+    """Return the dataset of a game: the one in the folder given, or the game's own in the user's folder.
+
+    Raises:
+        GameError: There is no such game.
+        DataError: There is no dataset.
+        ConfigError: The dataset is of another game.
+    """
+    from genie_gym.data import EpisodeDataset
+
+    name = game if game.endswith("-Own") else resolve_game(game, folder)
+    dataset = EpisodeDataset(Path(folder or paths.data_dir(name)))
+    check_game(name, dataset)
+    return dataset
+
+
+def check_game(game: str, dataset: "EpisodeDataset") -> None:
+    """Raise ConfigError if a dataset is of another game."""
+    recorded = dataset.header["game"].get("name")
+    if recorded != game:
+        raise ConfigError(f"{dataset.folder} holds episodes of {recorded}, not of {game}; give another folder")
+
+
+def resolve_agent(game: str, name: str | Path) -> Path:
+    """Return the folder of a game's agent if there is one of that name ("autoexplore-0"), else the name as a path."""
+    folder = paths.agents_dir(game) / name
+    return folder if folder.is_dir() else Path(name)

@@ -1,0 +1,48 @@
+"""Pieces of play for a checkpoint and lengths of windows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genie_gym.data import EpisodeDataset
+from genie_gym.training.presets import PRESETS
+from genie_gym.training.windows import draw_initial_contexts, usable_lengths
+from tests.toy_play import record
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory) -> EpisodeDataset:
+    return EpisodeDataset(record(Path(tmp_path_factory.mktemp("windows")), 3, 30))
+
+
+def test_starts_are_pieces_of_the_episodes_half_of_them_beginnings(recording):
+    starts = draw_initial_contexts(recording, np.array([0, 2]), 5, count=10, context=3)
+    frames, actions = starts["frames"].numpy(), starts["actions"].numpy()
+    assert frames.shape == (10, 3, 64, 64, 3) and actions.shape == (10, 2)
+    pieces = {}
+    for index in (0, 2):
+        episode = recording[index]
+        for start in range(len(episode) - 2):
+            pieces[episode.frames[start : start + 3].tobytes()] = start, episode.actions[start : start + 2].tolist()
+    found = [pieces[one.tobytes()] for one in frames]
+    assert [prev_actions for _, prev_actions in found] == actions.tolist()
+    assert [start for start, _ in found[5:]] == [0] * 5
+    again = draw_initial_contexts(recording, np.array([0, 2]), 5, count=10, context=3)
+    assert (again["frames"] == starts["frames"]).all()
+
+
+def test_windows_fit_into_the_longest_episode():
+    tiny = PRESETS["tiny"]  # clips of 8 and 32 frames, from up to 8 frames later
+    assert usable_lengths(tiny, 100) == ((8, 32), 40)
+    assert usable_lengths(tiny, 35) == ((8, 32), 35)
+    assert usable_lengths(tiny, 20) == ((8,), 16)
+    assert usable_lengths(tiny, 5) == ((8,), 8)  # for Clips to complain of
+
+
+def test_episodes_too_short_to_begin_with_are_left_out(tmp_path):
+    record(tmp_path / "play", 3, 30)
+    record(tmp_path / "play", 9, 1, first=3)  # of two frames each
+    recording = EpisodeDataset(tmp_path / "play")
+    starts = draw_initial_contexts(recording, np.arange(len(recording)), 0)
+    assert sorted(set(recording.lengths)) == [2, 31] and starts["frames"].shape == (64, 4, 64, 64, 3)
