@@ -1,4 +1,4 @@
-"""benchmarks/coverage.py: what recordings show of another one, and how well a model draws that again."""
+"""The share of test frames visited in other datasets, and how well a tokenizer reconstructs them."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,22 +8,21 @@ import pytest
 
 pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
 
-import coverage
-
-from genie_gym.data import Episode, RecordingWriter
+from benchmarks.exploration import coverage
+from genie_gym.data import Episode, EpisodeWriter
 
 
 def record(folder: Path, *levels: int) -> Path:
     """Grey frames."""
     frames = np.zeros((len(levels), 64, 64, 3), np.uint8) + np.array(levels, np.uint8)[:, None, None, None]
     steps = len(levels) - 1
-    with RecordingWriter(folder, {"game": {"name": "Grey-Own"}, "actions": ["noop"]}) as writer:
+    with EpisodeWriter(folder, {"game": {"name": "Grey-Own"}, "actions": ["noop"]}) as writer:
         writer.append(Episode(frames, np.zeros(steps, np.int64), np.zeros(steps, np.float32)))
     return folder
 
 
 class Tokenizer:
-    """Its pictures are so many levels too bright, but for black, which it draws as it is."""
+    """Reconstructs frames so many levels too bright, except for black ones."""
 
     def __init__(self, levels: int):
         self.levels = levels
@@ -45,25 +44,25 @@ def models(monkeypatch):
     return {"before": Path("20"), "after": Path("5")}
 
 
-def test_what_of_a_recording_others_show(tmp_path):
+def test_the_share_of_test_frames_visited_elsewhere(tmp_path):
     test = record(tmp_path / "test", 50, 50, 200, 100, 0, 250, 250, 250)
-    shown = [record(tmp_path / "one", 0, 50), record(tmp_path / "other", 50, 100)]
-    assert coverage.covered(shown, test) == 4 / 8
+    visited = [record(tmp_path / "one", 0, 50), record(tmp_path / "other", 50, 100)]
+    assert coverage.covered_share(visited, test) == 4 / 8
 
 
-def test_how_well_frames_are_drawn_that_were_come_upon_and_others(tmp_path, models):
+def test_reconstruction_of_visited_frames_and_others(tmp_path, models):
     test = record(tmp_path / "test", 0, 0, 0, 0, 100, 100, 200, 0)
     first, since = record(tmp_path / "first", 0, 0), [record(tmp_path / "since", 0, 100)]
-    found = coverage.by_kind(test, first, since, models, seed=0)
-    known, new, unknown = (found[kind] for kind in coverage.KINDS)
+    figures = coverage.quality_by_visit(test, first, since, models, seed=0)
+    known, new, unknown = (figures[visit] for visit in coverage.VISITS)
     assert known == {"share": 5 / 8, "before": 60, "after": 60}
-    for kind, share in ((new, 2 / 8), (unknown, 1 / 8)):
-        assert kind["share"] == share
-        assert kind["before"] == pytest.approx(20 * np.log10(255 / 20))
-        assert kind["after"] == pytest.approx(20 * np.log10(255 / 5))
+    for visit, share in ((new, 2 / 8), (unknown, 1 / 8)):
+        assert visit["share"] == share
+        assert visit["before"] == pytest.approx(20 * np.log10(255 / 20))
+        assert visit["after"] == pytest.approx(20 * np.log10(255 / 5))
 
 
-def test_of_frames_that_there_are_none_of_nothing_is_said(tmp_path, models):
+def test_no_frames_have_no_quality(tmp_path, models):
     test, first = record(tmp_path / "test", 0, 100), record(tmp_path / "first", 0, 100)
-    found = coverage.by_kind(test, first, [first], models, seed=0)
-    assert found[coverage.KINDS[2]] == {"share": 0, "before": None, "after": None}
+    figures = coverage.quality_by_visit(test, first, [first], models, seed=0)
+    assert figures[coverage.VISITS[2]] == {"share": 0, "before": None, "after": None}

@@ -1,0 +1,1 @@
+"""Measurements that take longer than a test: speed, quality, exploration, and the tables of the paper."""

@@ -1,0 +1,1 @@
+"""What explorers find, what pretraining in imagination saves, and what refits bring."""

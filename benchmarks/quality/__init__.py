@@ -1,0 +1,1 @@
+"""Quality of a trained world model and of what belongs to it."""

@@ -1,0 +1,1 @@
+"""Speed of imagination, training, rewards and data loading."""
