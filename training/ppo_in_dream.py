@@ -4,6 +4,8 @@ python training/ppo_in_dream.py --game Airstriker-Genesis --steps 100000 --seeds
 """
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTransposeImage
 
 from genie_gym.sb3 import ImaginedVecEnv, make_game_vec_env
+from genie_gym.training.records import software_used
 from genie_gym.utils.atomic import atomic_write
 
 STACK = 4  # frames that the agent sees: one frame does not show how things move
@@ -65,8 +68,9 @@ def main(
         checkpoint: Checkpoint folder or hub id; the game's own weights by default.
         compile: Compile the model's step, which takes a minute at first.
         threads: CPU threads.
-        out: File for the returns as JSON.
+        out: File for the returns as JSON, with the settings, the code, the machine and the minutes.
     """
+    started, software = time.monotonic(), f"{software_used()}, {os.cpu_count()} cores"  # code may change in a long run
     torch.set_num_threads(threads)
     options: dict[str, Any] = {"checkpoint": checkpoint, "compile": compile, "max_episode_steps": 200}
     imagined = [stacked(ImaginedVecEnv(game, num_envs, **options), seed) for seed in seeds]
@@ -82,7 +86,10 @@ def main(
         print(f"{name}: {np.mean(got):.1f} +- {np.std(got) / np.sqrt(episodes):.1f} in {episodes} real episodes")
         real.close()
     if out:
-        atomic_write(out, json.dumps({"game": game, "steps": steps, "returns": returns}, indent=1).encode())
+        settings = {"game": game, "steps": steps, "episodes": episodes, "seeds": seeds, "num_envs": num_envs}
+        settings |= {"checkpoint": checkpoint, "compile": compile, "threads": threads}
+        made = {"software": software, "minutes": round((time.monotonic() - started) / 60, 1)}
+        atomic_write(out, json.dumps({"settings": settings, **made, "returns": returns}, indent=1).encode())
     return returns
 
 

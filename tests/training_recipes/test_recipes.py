@@ -1,6 +1,7 @@
 """The recipes in the folder training run at toy size, from a dataset to a world model that steps."""
 
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -102,7 +103,10 @@ def test_ppo_in_dream_evaluates_every_agent_and_a_random_one(tmp_path, toy_check
     options = {"steps": 1, "episodes": 2, "seeds": (0, 1), "num_envs": 2, "checkpoint": toy_checkpoint, "threads": 1}
     returns = recipe("ppo_in_dream").main("Toy-Numpy", out=tmp_path / "returns.json", **options)
     assert returns.keys() == {"seed 0", "seed 1", "random"}
-    assert all(len(one) == 2 for one in returns.values()) and (tmp_path / "returns.json").is_file()
+    assert all(len(one) == 2 for one in returns.values())
+    written = json.loads((tmp_path / "returns.json").read_text())
+    assert written["returns"] == returns and written["settings"]["seeds"] == [0, 1]
+    assert f"torch {torch.__version__}" in written["software"] and written["minutes"] >= 0
 
 
 def test_an_agent_sees_the_same_in_imagination_and_in_the_real_game(toy_checkpoint):
