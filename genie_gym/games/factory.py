@@ -5,12 +5,13 @@ from importlib.util import find_spec
 import gymnasium as gym
 import numpy as np
 
-from genie_gym.errors import GameError
+from genie_gym.errors import GameError, GenieGymError
 from genie_gym.games import catalogue
 from genie_gym.games.game_env import GameEnv
-from genie_gym.games.spec import Action, GameSpec, key_names
+from genie_gym.games.spec import Action, GameSpec, check_frame_skip, key_names
 from genie_gym.games.toy import ToyGame
 from genie_gym.utils.paths import own_name
+from genie_gym.utils.validation import short, typed
 
 __all__ = ["available", "make", "wrap"]
 
@@ -47,10 +48,17 @@ def make(
     >>> observation.shape, env.get_action_meanings()
     ((64, 64, 3), ['NOOP', 'RIGHT', 'LEFT', 'JUMP'])
     """
-    spec = game if isinstance(game, GameSpec) else catalogue.find(game)
+    spec = game if isinstance(game, GameSpec) else catalogue.find(typed("game", game, str))
+    frame_skip = typed("frame_skip", frame_skip, int | None)
+    random_start, detailed = typed("random_start", random_start, bool), typed("detailed", detailed, bool)
     if frame_skip is not None:
         spec = spec.with_frame_skip(frame_skip)
-    return GameEnv(_open(spec, random_start, detailed), spec, size=size, random_start=random_start, max_steps=max_steps)
+    source = _open(spec, random_start, detailed)
+    try:
+        return GameEnv(source, spec, size=size, random_start=random_start, max_steps=max_steps)
+    except GenieGymError:
+        source.close()  # or the process could not start another emulator
+        raise
 
 
 def wrap(
@@ -79,7 +87,9 @@ def wrap(
             of actions.
     """
     _check_spaces(env)
-    spec = game if isinstance(game, GameSpec) else _own_spec(env, game, frame_skip)
+    if not isinstance(game, GameSpec):
+        game = _own_spec(env, typed("game", game, str), typed("frame_skip", frame_skip, int))
+    spec = game
     if len(spec.actions) != env.action_space.n:  # type: ignore[attr-defined]
         raise GameError(
             f"The spec of {spec.name} has {len(spec.actions)} actions, its environment {env.action_space}. "
@@ -115,6 +125,8 @@ def _open(spec: GameSpec, random_start: bool, detailed: bool) -> gym.Env:
 
 
 def _check_spaces(env: gym.Env) -> None:
+    if not isinstance(env, gym.Env):
+        raise GameError(f"Only an environment of Gymnasium can be wrapped. Received {short(env)}.")
     observations, actions = env.observation_space, env.action_space
     if not (
         isinstance(observations, gym.spaces.Box) and observations.dtype == np.uint8 and observations.shape[2:] == (3,)
@@ -126,8 +138,7 @@ def _check_spaces(env: gym.Env) -> None:
 
 def _own_spec(env: gym.Env, title: str, frame_skip: int) -> GameSpec:
     """Return a specification from what the environment says about itself."""
-    if frame_skip < 1:
-        raise GameError(f"frame_skip should be at least 1. Received {frame_skip}.")
+    check_frame_skip(frame_skip)
     count = int(env.action_space.n)  # type: ignore[attr-defined]
     given = env.get_wrapper_attr("get_action_meanings")() if env.has_wrapper_attr("get_action_meanings") else None
     meanings = given or [f"ACTION_{i}" for i in range(count)]

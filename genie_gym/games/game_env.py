@@ -5,11 +5,15 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from genie_gym.errors import GameError, InvalidActionError
+from genie_gym.errors import ClosedError, GameError, InvalidActionError
 from genie_gym.games.spec import GameSpec
 from genie_gym.utils import images
+from genie_gym.utils.validation import check_reset_seed, short, typed
 
 __all__ = ["GameEnv"]
+
+MAX_SIZE = 4096  # pixels
+MAX_NOOPS = 10_000
 
 
 class GameEnv(gym.Env[np.ndarray, np.int64]):
@@ -32,7 +36,8 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
         source: Environment of the game itself.
 
     Raises:
-        GameError: `size` or `max_steps` is less than 1.
+        GameError: `size` or `max_steps` is less than 1, or `size` above 4096.
+        ConfigError: An option has the wrong type.
     """
 
     render_mode = "rgb_array"
@@ -46,8 +51,12 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
         random_start: bool = True,
         max_steps: int | None = None,
     ):
+        size, max_steps = typed("size", size, int), typed("max_steps", max_steps, int | None)
+        random_start = typed("random_start", random_start, bool)
         if size < 1 or (max_steps is not None and max_steps < 1):
             raise GameError(f"size and max_steps should be at least 1. Received {size} and {max_steps}.")
+        if size > MAX_SIZE:
+            raise GameError(f"size should be at most {MAX_SIZE} pixels. Received {size}.")
         self.game, self.source = game, source
         self.metadata = {
             "render_modes": ["rgb_array"],
@@ -58,6 +67,7 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
         self._size, self._random_start, self._max_steps = size, random_start, max_steps
         self._image: np.ndarray | None = None
         self._steps = 0
+        self._closed = False
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         """Start an episode.
@@ -68,15 +78,23 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
                 to the game (console games take "state", the name of a savestate).
 
         Raises:
-            GameError: "noops" is no integer of at least 0.
+            GameError: "noops" is no integer from 0 to 10,000, or the options are no dictionary; nothing has changed.
+            ConfigError: The seed is no whole number, 0 or more.
+            ClosedError: The game is closed.
         """
-        super().reset(seed=seed)
+        self._check_open()
+        if options is not None and not isinstance(options, dict):
+            raise GameError(f"The options of a reset should be a dictionary. Received {short(options)}.")
         game_options = dict(options or {})
         noops = game_options.pop("noops", None)
-        if noops is None:
-            noops = self._draw_noops()
-        elif not isinstance(noops, int | np.integer) or noops < 0:
-            raise GameError(f"The option 'noops' should be an integer of at least 0. Received {noops!r}.")
+        if noops is not None and not _is_integer(noops, MAX_NOOPS):
+            raise GameError(
+                f"The option 'noops' should be an integer of at least 0 and at most {MAX_NOOPS}. "
+                f"Received {short(noops)}."
+            )
+        seed = check_reset_seed(seed)
+        super().reset(seed=seed)
+        noops = self._draw_noops() if noops is None else noops
         self._image, info = self.source.reset(seed=seed, options=game_options)
         latest = self._idle(noops, {**game_options, **_same_state(info)})
         self._steps = 0
@@ -88,10 +106,12 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
         Raises:
             InvalidActionError: The action is not an integer from 0 to n - 1.
             GameError: The environment was not reset.
+            ClosedError: The game is closed.
         """
-        if not self.action_space.contains(action):
+        self._check_open()
+        if isinstance(action, bool) or not self.action_space.contains(action):
             choices = ", ".join(f"{i} {meaning}" for i, meaning in enumerate(self.game.meanings))
-            raise InvalidActionError(f"{self.game.name} takes one action of {choices}. Received {action!r}.")
+            raise InvalidActionError(f"{self.game.name} takes one action of {choices}. Received {short(action)}.")
         if self._image is None:
             raise GameError("Call reset() before step().")
         reward, terminated, truncated, info = self._advance(action)
@@ -101,6 +121,7 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
 
     def render(self) -> np.ndarray:
         """Return the current image at the game's own resolution, uint8 (height, width, 3)."""
+        self._check_open()
         if self._image is None:
             raise GameError("Call reset() before render().")
         if self.source.render_mode == "rgb_array":
@@ -108,8 +129,10 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
         return self._image
 
     def close(self) -> None:
-        """Close the game."""
-        self.source.close()
+        """Close the game, which cannot be used afterwards. Closing twice is fine."""
+        if not self._closed:
+            self._closed = True
+            self.source.close()
 
     def get_action_meanings(self) -> list[str]:
         """Return the names of the actions, in order."""
@@ -118,6 +141,10 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
     def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
         """Return pygame key codes to action, for `gymnasium.utils.play`."""
         return self.game.keys_to_action()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError(f"{self.game.name} is closed; make it again to go on")
 
     def _advance(self, action: int | np.integer) -> tuple[float, bool, bool, dict]:
         total = 0.0
@@ -146,6 +173,11 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
     def _observation(self) -> np.ndarray:
         assert self._image is not None
         return images.letterbox(self._image, self._size)
+
+
+def _is_integer(value: Any, most: int) -> bool:
+    """Return whether a value is an integer from 0 to `most`."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and 0 <= int(value) <= most
 
 
 def _same_state(info: dict) -> dict[str, Any]:

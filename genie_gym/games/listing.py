@@ -7,6 +7,7 @@ from genie_gym.errors import GameError
 from genie_gym.games import catalogue, retroact
 from genie_gym.games.factory import available
 from genie_gym.utils import paths
+from genie_gym.utils.validation import is_name
 
 __all__ = ["GameRow", "game_rows"]
 
@@ -74,7 +75,7 @@ def _of_system(system: str | None) -> list[str]:
 def _own() -> list[str]:
     """Return the user's own games: all names of that form with a dataset or a checkpoint."""
     folders = [*paths.data_dir("").glob("*-Own"), *paths.weights_dir("").glob("*-Own")]
-    return [folder.name for folder in folders if folder.is_dir()]
+    return [folder.name for folder in folders if is_name(folder.name) and folder.is_dir()]
 
 
 def _genres(wanted: str | None) -> dict[str, str]:

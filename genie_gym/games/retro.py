@@ -45,6 +45,15 @@ def rom_path(game: str) -> Path | None:
     return next((file for file in found if file.suffix != ".sha"), None)
 
 
+def _package_with_rom(game: GameSpec) -> str:
+    """Return how to import the game's ROM from a package that brings it, if there is one."""
+    if game.system == "Atari2600":
+        return " (or `genie-gym roms import --ale` for those that ale-py brings)"
+    if game.name == "SuperMarioBros-Nes":
+        return " (or `pip install --no-deps gym-super-mario-bros && genie-gym roms import --nes`)"
+    return ""
+
+
 @cache
 def _package() -> Path | None:
     spec = find_spec("stable_retro")
@@ -105,16 +114,24 @@ class RetroGame(gym.Env[np.ndarray, np.int64]):
         """Return the console's working memory, uint8 (bytes,); 128 bytes on an Atari 2600."""
         return self._emulator.get_ram()
 
+    def snapshot(self) -> bytes:
+        """Return the state of the emulator, from which `restore` goes on."""
+        return self._emulator.em.get_state()
+
+    def restore(self, snapshot: bytes) -> None:
+        """Go on from a state that `snapshot` returned: the same actions lead to the same frames."""
+        self._emulator.em.set_state(snapshot)
+        self._emulator.data.update_ram()
+
     def close(self) -> None:
         """Close the emulator, so that the process can run another game."""
         self._emulator.close()
 
     def _open(self) -> Any:
         if rom_path(self.game.name) is None:
-            atari = self.game.system == "Atari2600"
-            ale = " (or `genie-gym roms import --ale` for those that ale-py brings)" if atari else ""
             raise GameError(
-                f"No ROM of {self.game.name} in {paths.roms_dir()}. Bring it in: `genie-gym roms import PATH`{ale}."
+                f"No ROM of {self.game.name} in {paths.roms_dir()}. "
+                f"Bring it in: `genie-gym roms import PATH`{_package_with_rom(self.game)}."
             )
         try:
             return self._retro.make(

@@ -6,7 +6,9 @@ from typing import Any
 
 from genie_gym.errors import GameError
 
-__all__ = ["Action", "GameSpec", "key_names"]
+__all__ = ["Action", "GameSpec", "check_frame_skip", "key_names"]
+
+MAX_FRAME_SKIP = 1000
 
 # Codes of pygame (and so of gymnasium.utils.play) for keys that are not a single character.
 _KEY_CODES = {"right": 1073741903, "left": 1073741904, "down": 1073741905, "up": 1073741906, "space": 32}
@@ -77,8 +79,7 @@ class GameSpec:
 
     def with_frame_skip(self, frame_skip: int) -> "GameSpec":
         """Return the same game with another frame skip, and `fps` adapted to it."""
-        if frame_skip < 1:
-            raise GameError(f"frame_skip should be at least 1. Received {frame_skip}.")
+        check_frame_skip(frame_skip)
         return replace(self, frame_skip=frame_skip, fps=self.fps * self.frame_skip / frame_skip)
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,6 +104,14 @@ class GameSpec:
             return cls(**{**plain, "actions": tuple(actions)})
         except (KeyError, TypeError, AttributeError) as error:
             raise GameError(f"Not the description of a game: {error!r} in {plain!r}.") from error
+
+
+def check_frame_skip(frame_skip: int) -> None:
+    """Raise GameError if a number of frames per step is less than 1, or more than any agent could play with."""
+    if frame_skip < 1:
+        raise GameError(f"frame_skip should be at least 1. Received {frame_skip}.")
+    if frame_skip > MAX_FRAME_SKIP:
+        raise GameError(f"frame_skip should be at most {MAX_FRAME_SKIP}. Received {frame_skip}.")
 
 
 def key_names(pressed: str | int | tuple[str | int, ...]) -> tuple[str, ...]:

@@ -9,7 +9,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from genie_gym.errors import InvalidActionError
 from genie_gym.games.spec import Action, GameSpec
+from genie_gym.utils.validation import check_reset_seed, short
 
 __all__ = ["TOY", "ToyGame"]
 
@@ -61,10 +63,12 @@ class ToyGame(gym.Env[np.ndarray, np.int64]):
         self.render_mode = render_mode
         self.observation_space = gym.spaces.Box(0, 255, (VIEW, VIEW, 3), np.uint8)
         self.action_space = gym.spaces.Discrete(len(TOY.actions))
+        self._started = False
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         """Draw a new level from the seed and put the sprite at its left end."""
-        super().reset(seed=seed)
+        super().reset(seed=check_reset_seed(seed))
+        self._started = True
         self._pits, self._spikes, self._coins = _draw_level(self.np_random)
         self._draw_map()
         self._x, self._y = 2.0 * TILE, float(GROUND - HEIGHT)  # the sprite's upper left corner
@@ -72,7 +76,15 @@ class ToyGame(gym.Env[np.ndarray, np.int64]):
         return self._render(), {}
 
     def step(self, action: int | np.integer) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """Take one step: move, collect coins, check for dangers."""
+        """Take one step: move, collect coins, check for dangers.
+
+        Raises:
+            InvalidActionError: The action is not an integer from 0 to 3.
+            ResetNeeded: The game was not reset.
+        """
+        if isinstance(action, bool) or not self.action_space.contains(action):
+            raise InvalidActionError(f"the toy game takes an action from 0 to 3; got {short(action)}")
+        self._check_started()
         self._move(int(action))
         reward = self._collect()
         terminated = self._on_spike() or self._y >= VIEW or self._x >= (COLUMNS - 2) * TILE
@@ -80,7 +92,12 @@ class ToyGame(gym.Env[np.ndarray, np.int64]):
 
     def render(self) -> np.ndarray | None:
         """Return the current image, uint8 (64, 64, 3)."""
+        self._check_started()
         return self._render() if self.render_mode == "rgb_array" else None
+
+    def _check_started(self) -> None:
+        if not self._started:
+            raise gym.error.ResetNeeded("call reset() first")
 
     def _move(self, action: int) -> None:
         push = (action == RIGHT) - (action == LEFT)

@@ -21,6 +21,7 @@ EXTRAS = {
     "torchmetrics": "train",
     "stable_retro": "retro",
     "ale_py": "atari",
+    "gym_super_mario_bros": "nes",
     "procgen": "procgen",
     "stable_baselines3": "sb3",
     "sb3_contrib": "sb3",

@@ -8,7 +8,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from genie_gym import games
-from genie_gym.errors import GameError, InvalidActionError
+from genie_gym.errors import ClosedError, GameError, GenieGymError, InvalidActionError
 
 
 class Counter(gym.Env):
@@ -139,3 +139,71 @@ def test_can_be_played_by_gymnasium():
     env = games.make("Toy-Numpy")
     assert env.render_mode in env.metadata["render_modes"] and env.metadata["render_fps"] == 15
     assert set(env.get_keys_to_action().values()) == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"size": value} for value in (True, 64.0, "64", None, 10**9)),
+        *({"max_steps": value} for value in (True, 9.0, "9", float("nan"))),
+        *({"frame_skip": value} for value in (True, 2.0, "2", 0, 10**9)),
+        *({name: 1} for name in ("random_start", "detailed")),
+    ],
+    ids=repr,
+)
+def test_options_of_the_wrong_type_or_absurd_are_refused(options):
+    with pytest.raises(GenieGymError):
+        games.make("Toy", **options)
+
+
+@pytest.mark.parametrize("game", [None, 3, True, b"Toy"])
+def test_names_of_games_are_text(game):
+    with pytest.raises(GenieGymError):
+        games.make(game)
+    with pytest.raises(GenieGymError):
+        games.wrap(Counter(), game)
+
+
+def test_only_environments_are_wrapped():
+    with pytest.raises(GameError, match="environment"):
+        games.wrap("Counter")
+
+
+def test_numpys_integers_are_integers():
+    env = games.make("Toy", size=np.int64(32), max_steps=np.int32(1), frame_skip=np.uint8(2))
+    assert env.reset(seed=np.int64(0), options={"noops": np.int8(0)})[0].shape == (32, 32, 3)
+    assert env.step(np.int64(1))[3]
+
+
+@pytest.mark.parametrize("options", [{"noops": True}, {"noops": 10**9}, "noops", 3])
+def test_a_refused_reset_changes_nothing(options):
+    refused, plain = games.wrap(Counter(last=500)), games.wrap(Counter(last=500))
+    for env in (refused, plain):
+        env.reset(seed=1)
+    for wrong in ({"options": options, "seed": 5}, {"seed": -1}, {"seed": True}, {"seed": "x"}):
+        with pytest.raises(GenieGymError):
+            refused.reset(**wrong)
+    assert np.array_equal(refused.step(1)[0], plain.step(1)[0])
+    assert np.array_equal(refused.reset()[0], plain.reset()[0])
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_closed_game_says_so_and_is_closed_once(begun):
+    env, closed = games.wrap(Counter()), []
+    env.source.close = lambda: closed.append(True)
+    if begun:
+        env.reset()
+    env.close()
+    env.close()
+    assert closed == [True]
+    for use in (env.reset, lambda: env.step(0), env.render):
+        with pytest.raises(ClosedError, match="closed"):
+            use()
+
+
+def test_a_game_whose_options_are_refused_is_not_left_open(monkeypatch):
+    closed = []
+    monkeypatch.setattr("genie_gym.games.toy.ToyGame.close", lambda game: closed.append(True))
+    with pytest.raises(GameError):
+        games.make("Toy", size=0)
+    assert closed == [True]

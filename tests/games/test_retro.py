@@ -111,7 +111,11 @@ def test_savestates_are_drawn_by_the_seed(make, ale_rom, tmp_path, home, monkeyp
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("SuperMarioBros", r"roms import PATH`\."), ("Kangaroo", r"roms import PATH` \(or `genie-gym roms import --ale`")],
+    [
+        ("SuperMarioBros3", r"roms import PATH`\."),
+        ("SuperMarioBros", r"roms import PATH` \(or `.* genie-gym roms import --nes`"),
+        ("Kangaroo", r"roms import PATH` \(or `genie-gym roms import --ale`"),
+    ],
 )
 def test_a_missing_rom_says_how_to_import_it(name, says):
     with pytest.raises(GameError, match=f"No ROM of {name}-.*{says}"):

@@ -1,7 +1,12 @@
 """ROMs are recognised by content in files, folders and archives."""
 
+import copy
 import hashlib
+import importlib.util
+import io
+import os
 import shutil
+import time
 import zipfile
 from pathlib import Path
 
@@ -9,7 +14,7 @@ import numpy as np
 import pytest
 
 from genie_gym import games
-from genie_gym.errors import GameError, MissingExtraError
+from genie_gym.errors import DataError, GameError, MissingExtraError
 from genie_gym.games import roms
 from genie_gym.utils import paths
 
@@ -90,6 +95,47 @@ def test_files_larger_than_any_rom_are_not_read(ale_rom, tmp_path):
     assert (report.imported, report.unknown) == ([KANGAROO], [tmp_path / "film.bin"])
 
 
+def test_what_never_ends_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.nes")
+    (tmp_path / "round.nes").symlink_to("round.nes")
+    (tmp_path / "zero.nes").symlink_to("/dev/zero")
+    (tmp_path / "up").symlink_to(tmp_path)
+    start = time.monotonic()
+    for source in (tmp_path / "pipe.nes", tmp_path / "zero.nes", Path("/dev/zero")):
+        with pytest.raises(DataError, match="is a pipe or device, not a file"):
+            roms.import_roms([source])
+    with pytest.raises(GameError, match="No such file"):
+        roms.import_roms([tmp_path / "round.nes"])
+    assert roms.import_roms([tmp_path]).imported == []
+    assert time.monotonic() - start < 5
+
+
+def archive_in_archives(depth: int) -> bytes:
+    content = b"no rom"
+    for _ in range(depth):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("deeper.zip", content)
+        content = file.getvalue()
+    return content
+
+
+def test_archives_made_to_harm_cost_little(tmp_path):
+    """One of a thousand zeros' files, which share what is stored of the first, and one of archives in archives."""
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        archive.writestr("first", bytes(2**25 - 1))
+        first = archive.getinfo("first")
+        for index in range(1000):
+            again = copy.copy(first)
+            again.filename = again.orig_filename = f"{index}"
+            archive.filelist.append(again)
+    (tmp_path / "deep.zip").write_bytes(archive_in_archives(30))
+    start = time.monotonic()
+    report = roms.import_roms([tmp_path])
+    assert report.unknown == [tmp_path / "bomb.zip", tmp_path / "deep.zip"]
+    assert time.monotonic() - start < 10
+
+
 def test_a_bundled_rom_counts_as_there():
     bundled = Path(retro.data.get_romfile_path("Airstriker-Genesis-v0"))
     assert roms.import_roms([bundled]).duplicates == [(bundled, "Airstriker-Genesis")]
@@ -111,6 +157,31 @@ def test_ale_roms_without_ale_name_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ale_py.roms", None)
     with pytest.raises(MissingExtraError, match=r"pip install genie_gym\[atari\]"):
         roms.import_ale_roms()
+
+
+def test_nes_roms_without_their_package_say_how_to_get_it(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match="pip install --no-deps gym-super-mario-bros"):
+        roms.import_nes_roms()
+
+
+@pytest.mark.retro
+def test_super_mario_bros_comes_with_its_package_and_runs_as_stable_retro_knows_it(make):
+    if importlib.util.find_spec("gym_super_mario_bros") is None:
+        pytest.skip("needs the ROM: pip install --no-deps gym-super-mario-bros")
+    assert "SuperMarioBros-Nes" in roms.import_nes_roms().imported
+    env = make("SuperMarioBros", random_start=False)
+    _, info = env.reset(seed=0)
+    assert info["state"] == "Level1-1"
+    right = env.game.meanings.index("RIGHT+SECONDARY")
+    for _ in range(20):
+        _, _, _, _, info = env.step(right)
+    assert info["lives"] == 2 and info["xscrollLo"] > 30  # the variables stand where stable-retro looks for them
+    states = set(env.source.states)
+    assert {"Level1-1", "Level4-1", "Level8-1"} <= states and len(states) == 12
+    for state in states:
+        image, _ = env.reset(options={"state": state})
+        assert len(np.unique(image.reshape(-1, 3), axis=0)) > 3, state
 
 
 @pytest.mark.retro

@@ -3,10 +3,12 @@
 import time
 import warnings
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from genie_gym.errors import InvalidActionError
 from genie_gym.games import toy
 from genie_gym.games.toy import JUMP, LEFT, NOOP, RIGHT, ToyGame
 
@@ -109,3 +111,17 @@ def test_is_fast():
         if game.step(step % 2)[2]:
             game.reset()
     assert 2000 / (time.process_time() - start) > 500  # a tenth of what an idle core does
+
+
+@pytest.mark.parametrize("action", [-1, 4, True, 1.0, "RIGHT", None])
+def test_a_wrong_action_is_refused(action):
+    game = ToyGame()
+    game.reset(seed=0)
+    with pytest.raises(InvalidActionError):
+        game.step(action)
+
+
+def test_stepping_before_reset_is_refused():
+    for use in (lambda game: game.step(0), lambda game: game.render()):
+        with pytest.raises(gym.error.ResetNeeded):
+            use(ToyGame())
