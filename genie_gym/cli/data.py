@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 from genie_gym.cli.arguments import Game
 from genie_gym.collection.config import CollectConfig
 from genie_gym.data.config import ConvertConfig
-from genie_gym.errors import ConfigError, GameError
+from genie_gym.errors import ConfigError, GameError, printable
 
 __all__ = ["collect", "convert", "games", "import_roms"]
 
@@ -30,18 +30,22 @@ class ConvertArguments(ConvertConfig):
     actions: Annotated[Positional[Path | None], arg(metavar="[ACTIONS]")] = None
 
 
-def import_roms(paths: Positional[tuple[Path, ...]] = (), ale: bool = False) -> None:
-    """Import ROMs into your data folder; they are recognised by stable-retro's hashes.
+def import_roms(paths: Positional[tuple[Path, ...]] = (), ale: bool = False, nes: bool = False) -> None:
+    """Import ROMs into your data folder; they are recognised by their hashes.
 
     Args:
         paths: Files, zip archives, or folders, which are searched recursively.
         ale: Import the Atari ROMs that come with ale-py.
+        nes: Import Super Mario Bros., which comes with gym-super-mario-bros.
     """
     from genie_gym.games import roms
 
-    if ale == bool(paths):
-        raise ConfigError("give files, zip archives or folders that hold ROMs, or --ale for those that ale-py brings")
-    report = roms.import_ale_roms() if ale else roms.import_roms(paths)
+    if bool(paths) + ale + nes != 1:
+        raise ConfigError(
+            "give files, zip archives or folders that hold ROMs, or --ale for those that ale-py brings, or --nes for "
+            "Super Mario Bros. of gym-super-mario-bros"
+        )
+    report = roms.import_ale_roms() if ale else roms.import_nes_roms() if nes else roms.import_roms(paths)
     present = [game for _, game in report.duplicates]
     if not report.imported and not present:
         raise GameError(
@@ -70,8 +74,10 @@ def games(system: str | None = None, genre: str | None = None, with_rom: bool = 
     table = Table("game", "genre", "ROM", "data", "weights", box=box.SIMPLE_HEAD, caption=f"{len(rows)} games")
     table.columns[0].no_wrap = True
     for row in rows:
-        table.add_row(row.name, row.genre, *("yes" if there else "" for there in (row.rom, row.data, row.weights)))
-    Console().print(table)
+        table.add_row(
+            row.name, printable(row.genre), *("yes" if there else "" for there in (row.rom, row.data, row.weights))
+        )
+    Console(markup=False, emoji=False).print(table)  # genres come from a file
 
 
 def collect(config: Annotated[CollectArguments, arg(name="")]) -> int:

@@ -1,9 +1,9 @@
 """Collecting episodes of a real game over worker processes, each with its own emulator."""
 
-import itertools
 import os
 import time
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from rich.text import Text
 from genie_gym import data, games
 from genie_gym.collection.config import CollectConfig
 from genie_gym.collection.policies import POLICIES, Policy, make_policy
+from genie_gym.collection.schedule import Schedule
 from genie_gym.collection.workers import HIGH_RES_SIZE, Job, WorkerPool
 from genie_gym.errors import ConfigError
 from genie_gym.utils import paths
@@ -63,6 +64,9 @@ def collect(
     game: str | CollectConfig, *, policy: str | Policy | None = None, progress: bool = True, **options: Any
 ) -> CollectReport:
     """Collect episodes until the folder holds the given number of steps or episodes of this policy and seed.
+
+    Which episodes these are, and what is in them, does not depend on the number of workers, nor on kills: see
+    `genie_gym.collection.schedule`.
 
     Resumable: call it again with the same options. Scripts must call it under `if __name__ == "__main__":`, because
     worker processes import the script.
@@ -133,51 +137,59 @@ def _check_lengths(job: Job) -> None:
 
 def _run(job: Job, target: "_Target", bar: "_ProgressBar") -> bool:
     """Run the workers until the target is reached; return whether Ctrl-C came first."""
-    if target.reached():
+    if target.schedule.complete():
         return False
     try:
         with WorkerPool(job, job.config.workers or os.cpu_count() or 1) as pool:
-            for worker, kind, number in pool.events():
-                if kind == "steps":
-                    bar.advance(number)
-                elif kind == "ready":
-                    target.add(number)
-                    bar.advance(0)
-                    pool.submit(worker, target.next_index())
+            _drive(pool, target, bar)
     except KeyboardInterrupt:
         return True
     return False
 
 
+def _drive(pool: WorkerPool, target: "_Target", bar: "_ProgressBar") -> None:
+    """Give the workers episodes to play, and tell them which of those to store."""
+    schedule, playing = target.schedule, dict[Connection, int]()
+    waiting: set[Connection] = set()  # workers with an episode of which it is not known yet whether it belongs
+    for worker, kind, number in pool.events():
+        if kind == "steps":
+            bar.advance(number)
+        elif kind == "ready":
+            playing.pop(worker, None)
+            if (index := schedule.begin()) is not None:
+                playing[worker] = index
+            pool.send(worker, index)
+        elif kind == "played":
+            schedule.played(playing[worker], number)
+            waiting.add(worker)
+        elif kind == "stored":
+            schedule.stored(playing.pop(worker))
+            target.add(number)
+            bar.advance(0)
+        for one in [one for one in waiting if schedule.belongs(playing[one]) is not None]:
+            pool.send(one, schedule.belongs(playing[one]))
+            waiting.discard(one)
+        if schedule.complete():
+            pool.abandon(playing.keys() - waiting)
+
+
 class _Target:
-    """What the folder holds of this policy and seed, what is being collected, and which episode comes next."""
+    """What the folder holds of this policy and seed, and what is being collected."""
 
     def __init__(self, job: Job):
         self._job, self.steps_wanted, self.episodes_wanted = job, job.config.target_steps, job.config.episodes
         lengths, self._skipped = data.episode_lengths(job.folder, job.config.high_res)
         prefix = job.episode_id(0).removesuffix("000000")
-        stored = {name: length for name, length in lengths.items() if name.startswith(prefix)}
-        self._old_episodes, self._old_steps = len(stored), sum(stored.values()) - len(stored)
-        self.episodes, self.steps, self._running = self._old_episodes, self._old_steps, 0
-        self._indices = (index for index in itertools.count() if job.episode_id(index) not in stored)
+        numbers = {name: name.removeprefix(prefix) for name in lengths if name.startswith(prefix)}
+        stored = {int(number): lengths[name] - 1 for name, number in numbers.items() if number.isdecimal()}
+        self.schedule = Schedule(stored, job.config.max_steps, self.steps_wanted, self.episodes_wanted)
+        self._old_episodes, self._old_steps = len(stored), sum(stored.values())
+        self.episodes, self.steps = self._old_episodes, self._old_steps
         self._started = time.monotonic()
 
-    def reached(self) -> bool:
-        if self.steps_wanted is not None:
-            return self.steps >= self.steps_wanted
-        return self.episodes + self._running >= (self.episodes_wanted or 0)
-
-    def next_index(self) -> int | None:
-        """Return the index of the next episode to collect, None once the target is reached."""
-        if self.reached():
-            return None
-        self._running += 1
-        return next(self._indices)
-
     def add(self, steps: int) -> None:
-        """Count an episode of that length that a worker stored; 0 means that the worker only just started."""
-        if steps:
-            self.episodes, self.steps, self._running = self.episodes + 1, self.steps + steps, self._running - 1
+        """Count an episode of that length that a worker stored."""
+        self.episodes, self.steps = self.episodes + 1, self.steps + steps
 
     def report(self, interrupted: bool) -> CollectReport:
         return CollectReport(

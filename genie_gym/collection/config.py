@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genie_gym.errors import ConfigError
-from genie_gym.utils.validation import at_least, check_seed
+from genie_gym.utils.validation import at_least, at_most, check_seed
 
 __all__ = ["DEFAULT_STEPS", "CollectConfig"]
 
 DEFAULT_STEPS = 20_000  # enough to train the preset "tiny" on
+MAX_STEPS = 300_000  # the frames of one episode are held in memory: 3.7 GB, and as much with 16 times the pixels
 
 
 @dataclass(frozen=True)
@@ -17,14 +18,14 @@ class CollectConfig:
 
     Attributes:
         game: Name of the game, such as Airstriker-Genesis or Airstriker.
-        steps: Collect this many steps in all; 20,000 if neither steps nor episodes is given. The last episodes are
-            completed, so there may be a few more.
+        steps: Collect this many steps in all; 20,000 if neither steps nor episodes is given. These are the first
+            episodes, in order, that have so many together: as the last is whole, there may be a few more.
         episodes: Collect this many episodes in all, in place of a number of steps.
-        workers: Number of worker processes, each with its own emulator; one per CPU core by default.
+        workers: Number of worker processes, each with its own emulator; one per CPU core by default. The episodes do
+            not depend on it.
         seed: Random seed; episode i depends on the seed, i and the policy only.
         policy: Policy that chooses the actions: random; sticky, which holds each action for a while; or an agent
-            trained with explore, by its name (autoexplore-0) or path. Never load an agent from strangers: such files
-            can run code.
+            trained with explore, by its name (autoexplore-0) or path.
         epsilon: Share of the policy's actions, from 0 to 1, that are replaced by random ones.
         max_steps: Maximum length of an episode, in steps.
         high_res: Also store each frame at 256x256 pixels, which train-upscaler needs. Takes about ten times the space;
@@ -48,6 +49,7 @@ class CollectConfig:
 
     def __post_init__(self) -> None:
         at_least(1, steps=self.steps, episodes=self.episodes, workers=self.workers, max_steps=self.max_steps)
+        at_most(MAX_STEPS // (16 if self.high_res else 1), max_steps=self.max_steps)
         check_seed(self.seed)
         if not 0 <= self.epsilon <= 1:
             raise ConfigError(f"epsilon must be from 0 to 1, got {self.epsilon}")

@@ -5,8 +5,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from genie_gym.collection.agent_policy import AgentPolicy
+from genie_gym.collection.agent_policy import AGENT, find_agent, names_path
 from genie_gym.errors import ConfigError
+from genie_gym.utils import paths
 
 __all__ = ["POLICIES", "EpsilonPolicy", "Policy", "RandomPolicy", "StickyPolicy", "make_policy"]
 
@@ -116,10 +117,10 @@ def make_policy(policy: str | Policy, epsilon: float = 0.0) -> tuple[str, Policy
 def _find(name: str) -> Policy:
     if name in POLICIES:
         return POLICIES[name]()
-    if name.endswith(".zip") or Path(name).is_dir():
-        return AgentPolicy(name)
+    if names_path(name) or paths.is_file(Path(name) / AGENT):  # not any folder that has the name by chance
+        return find_agent(name)
     raise ConfigError(
-        f"unknown policy {name!r}; choose one of: {', '.join(POLICIES)}, or the path of a saved agent (a .zip file)"
+        f"unknown policy {name!r}; choose one of: {', '.join(POLICIES)}, or the path of an agent (as ./{name})"
     )
 
 

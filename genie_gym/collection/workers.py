@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -17,6 +17,7 @@ from genie_gym.collection.config import CollectConfig
 from genie_gym.collection.policies import Policy
 from genie_gym.collection.rollout import episode_seed, play_episode
 from genie_gym.errors import GenieGymError
+from genie_gym.utils.signals import interrupts_held
 
 __all__ = ["HIGH_RES_SIZE", "Job", "WorkerPool"]
 
@@ -62,12 +63,14 @@ class WorkerPool:
         context = multiprocessing.get_context("forkserver")
         multiprocessing.set_forkserver_preload([__name__, *getattr(job.policy, "modules", ())])
         self._workers: dict[Connection, BaseProcess] = {}
-        for _ in range(workers):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(job, theirs, dict(os.environ)), daemon=True)
-            process.start()
-            theirs.close()  # so that the worker's end closes when the worker dies
-            self._workers[ours] = process
+        with interrupts_held():  # the fork server and its imports included; the parent decides what Ctrl-C means
+            for _ in range(workers):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_work, args=(job, theirs, dict(os.environ)), daemon=True)
+                process.start()
+                theirs.close()  # so that the worker's end closes when the worker dies
+                self._workers[ours] = process
+        self._running = set(self._workers)
 
     def __enter__(self) -> "WorkerPool":
         return self
@@ -85,24 +88,32 @@ class WorkerPool:
     def events(self) -> Iterator[tuple[Connection, str, int]]:
         """Yield events (worker, kind, number) as they happen, until all workers have ended.
 
-        Kinds: "ready" for the next episode (number is the length in steps of the episode just stored, 0 at the
-        start), "steps" (number of steps since the last such event), and "end".
+        Kinds: "ready" for the number of an episode, which `send` gives, or None to end; "steps" (number of steps since
+        the last such event); "played" an episode (number of steps), of which `send` must say whether to store it;
+        "stored" (number of steps); and "end".
         """
-        running = set(self._workers)
-        while running:
-            for connection in wait(list(running)):
+        while self._running:
+            for connection in wait(list(self._running)):
                 assert isinstance(connection, Connection)
+                if connection not in self._running:  # abandoned meanwhile
+                    continue
                 kind, content = self._receive(connection)
                 if kind == "error":
                     raise content
                 if kind == "end":
-                    running.remove(connection)
+                    self._running.remove(connection)
                 yield connection, kind, content
 
-    def submit(self, worker: Connection, index: int | None) -> None:
-        """Send a ready worker the index of its next episode, or None to end it."""
+    def send(self, worker: Connection, answer: int | bool | None) -> None:
+        """Answer the last event of a worker."""
         with suppress(ConnectionError):  # the worker died: `events` reports it
-            worker.send(index)
+            worker.send(answer)
+
+    def abandon(self, workers: Iterable[Connection]) -> None:
+        """End workers at once, whose episodes are not needed: at any moment files are complete or absent."""
+        for worker in workers:
+            self._workers[worker].terminate()
+            self._running.discard(worker)
 
     def _receive(self, connection: Connection) -> tuple[str, Any]:
         try:
@@ -145,7 +156,10 @@ def _collect_episodes(job: Job, parent: Connection) -> None:
             episode = play_episode(
                 env, job.policy, seed, config.max_steps, lambda steps: parent.send(("steps", steps)), side
             )
-            episode.info.update(id=job.episode_id(index), policy=job.policy_name, run_seed=config.seed, index=index)
-            writer.append(episode)
-            parent.send(("ready", len(episode) - 1))
+            parent.send(("played", len(episode.actions)))
+            if parent.recv():
+                episode.info.update(id=job.episode_id(index), policy=job.policy_name, run_seed=config.seed, index=index)
+                writer.append(episode)
+                parent.send(("stored", len(episode.actions)))
+            parent.send(("ready", 0))
     env.close()

@@ -8,8 +8,8 @@ which frame an action belongs.
 """
 
 import csv
-import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,19 @@ from typing import Any
 
 import numpy as np
 
-from genie_gym.errors import DataError
+from genie_gym.data.header import MAX_ACTIONS
+from genie_gym.errors import DataError, printable
+from genie_gym.utils.jsonable import parse_json
+from genie_gym.utils.paths import file_size
 
 __all__ = ["ActionFile", "read_actions"]
 
 
 HEADINGS = ("actions", "button", "buttons", "key", "keys", "input", "inputs", "label", "command")
-MAX_ACTIONS = 1000  # a larger index is most likely a mistake
+INDEX = re.compile(r"\s*[+-]?\d{1,18}\s*")
+LONGEST_NAME = 100
+LARGEST_REWARD = float(np.finfo(np.float32).max)
+MAX_FILE_BYTES = 2**25  # two million lines of the usual length: 37 hours of 15 frames a second
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ def read_actions(path: str | Path, names: Sequence[str] | None = None) -> Action
     if path.suffix.lower() not in readers:
         raise DataError(f"{path} is no action file: its name should end in one of {', '.join(readers)}")
     try:
+        if file_size(path) > MAX_FILE_BYTES:
+            raise DataError(f"the action file {path} has more than {MAX_FILE_BYTES:,} bytes; convert in parts")
         rows = _without_blank_end(path, readers[path.suffix.lower()](path))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read the action file {path}: {error}") from None
@@ -69,6 +77,11 @@ def read_actions(path: str | Path, names: Sequence[str] | None = None) -> Action
     names = list(names)
     actions = [_index(row["action"], names, f"{path}, line {line}") for line, row in rows]
     rewards = [_number(row.get("reward", 0), f"{path}, line {line}") for line, row in rows]
+    if len(names) > MAX_ACTIONS or any(not name.isprintable() or len(name) > LONGEST_NAME for name in names):
+        raise DataError(
+            f"{path} has names of actions that are not printable, longer than {LONGEST_NAME} letters, or more than "
+            f"{MAX_ACTIONS}"
+        )
     return ActionFile(np.array(actions, np.int64), np.array(rewards, np.float32), names)
 
 
@@ -78,8 +91,8 @@ def _check_heading(path: Path, rows: list[tuple[int, dict[str, Any]]]) -> None:
     alone = _as_index(first) is None and others and None not in map(_as_index, others)
     if alone or (str(first).lower() in HEADINGS and first not in others):
         raise DataError(
-            f"{path}, line {rows[0][0]} is {first!r} and no other is like it; a line that names the column must say "
-            "action"
+            f"{path}, line {rows[0][0]} is {_shown(first)} and no other is like it; a line that names the column must "
+            "say action"
         )
 
 
@@ -132,12 +145,14 @@ def _json_rows(path: Path) -> Rows:
                 yield line, {}
                 continue
             try:
-                value = json.loads(text)
+                value = parse_json(text)
             except ValueError as error:
                 raise DataError(f"{path}, line {line} is not JSON: {error}") from None
             row = value if isinstance(value, dict) else {"action": value}
             if "action" not in row:
-                raise DataError(f"{path}, line {line} has no `action`, only {', '.join(row) or 'nothing'}")
+                raise DataError(
+                    f"{path}, line {line} has no `action`, only {printable(', '.join(row))[:100] or 'nothing'}"
+                )
             yield line, row
 
 
@@ -146,8 +161,10 @@ def _checked(value: Any, where: str) -> Any:
     index = _as_index(value)
     if index is not None and not 0 <= index < MAX_ACTIONS:
         raise DataError(f"{where}: action {index} is not from 0 to {MAX_ACTIONS - 1}")
-    if value is None or not str(value).strip():
+    if value is None or (isinstance(value, str) and not value.strip()):
         raise DataError(f"{where} has no action")
+    if index is None and not isinstance(value, str):
+        raise DataError(f"{where}: the action {_shown(value)} is neither an index nor a name")
     return value
 
 
@@ -164,28 +181,37 @@ def _index(value: Any, names: list[str], where: str) -> int:
     index = _as_index(value)
     if index is None:
         raise DataError(
-            f"{where}: unknown action {value!r}; the actions are {', '.join(names)} (name others when you "
+            f"{where}: unknown action {_shown(value)}; the actions are {_listed(names)} (name others when you "
             "start a dataset, with --action-names)"
         )
     if not 0 <= index < len(names):
-        raise DataError(f"{where}: action {index} is not from 0 to {len(names) - 1} ({', '.join(names)})")
+        raise DataError(f"{where}: action {index} is not from 0 to {len(names) - 1} ({_listed(names)})")
     return index
 
 
 def _as_index(value: Any) -> int | None:
-    if isinstance(value, bool | float):
-        return None
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None
+    """Return an action's index, None if it is no whole number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, str) and INDEX.fullmatch(value) else None
 
 
 def _number(value: Any, where: str) -> float:
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not math.isfinite(number):
-        raise DataError(f"{where}: the reward {value!r} is no number")
+    if not abs(number) <= LARGEST_REWARD:  # false for NaN
+        raise DataError(f"{where}: the reward {_shown(value)} is no number that float32 holds")
     return number
+
+
+def _shown(value: Any) -> str:
+    """Return a value from the file as it may be shown: `repr` escapes what steers a terminal."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}..."
+
+
+def _listed(names: list[str]) -> str:
+    text = ", ".join(names)
+    return printable(text if len(text) <= 500 else f"{text[:500]}...")

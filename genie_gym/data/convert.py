@@ -14,17 +14,20 @@ from genie_gym.data.action_file import ActionFile, read_actions
 from genie_gym.data.config import ConvertConfig
 from genie_gym.data.dataset import EpisodeDataset
 from genie_gym.data.episode import Episode
-from genie_gym.data.storage import Storage
-from genie_gym.data.video import Box, Video, read_video
+from genie_gym.data.storage import Storage, first_line
+from genie_gym.data.video import MAX_SIDE, Box, Video, check_length, read_video
 from genie_gym.data.writer import EpisodeWriter
-from genie_gym.errors import ConfigError, DataError
+from genie_gym.errors import ConfigError, DataError, printable
 from genie_gym.utils import paths
+from genie_gym.utils.extras import require
 from genie_gym.utils.images import letterbox
 from genie_gym.utils.options import make_config
+from genie_gym.utils.paths import file_size
 
 __all__ = ["convert", "from_frames", "from_video"]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+MAX_IMAGE_BYTES = 2**28
 IMAGE_RATE = 15.0  # frames per second of images, unless given
 # A video is split into several episodes, because only whole episodes can be held out for validation.
 EPISODES, MIN_LENGTH, MAX_LENGTH = 10, 100, 1000  # number of episodes, if it keeps their lengths in these bounds
@@ -55,7 +58,7 @@ def convert(
     config = make_config(ConvertConfig, given, options if given else {"path": path, **options})
     name, source = paths.own_name(config.game), Path(config.path)
     out, names = config.out or paths.data_dir(name), config.action_names or None
-    if source.is_dir():
+    if paths.is_folder(source):
         if config.cuts or config.keep_bars:
             raise ConfigError(f"--cuts and --keep-bars are for videos, and {source} is a folder of images")
         return from_frames(
@@ -114,6 +117,7 @@ def from_frames(
         GameError: The game's name has characters that are not allowed.
     """
     images = _image_files(Path(folder))
+    check_length(Path(folder), len(images), size)
     frames = np.stack([letterbox(_read_image(path), size) for path in images])
     taken = _matching_actions(actions, _header(out), action_names, (len(frames),), folder)
     run = {"no_actions": actions is None}
@@ -179,7 +183,7 @@ def from_video(
 def _header(out: str | Path) -> dict[str, Any] | None:
     """Return the header of the dataset in a folder, None if there is no dataset yet."""
     storage = Storage(out)
-    return storage.read_header() if storage.header_path.exists() else None
+    return storage.read_header() if paths.exists(storage.header_path) else None
 
 
 def _rate(out: str | Path, header: dict[str, Any] | None, fps: float | None) -> float | None:
@@ -206,7 +210,7 @@ def _find_cuts(frames: np.ndarray, box: Box) -> list[int]:
 
 
 def _image_files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    if not paths.is_folder(folder):
         raise DataError(f"no folder {folder}; give the folder that holds the images")
     found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
     if len(found) < 2:
@@ -221,9 +225,26 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 
 def _read_image(path: Path) -> np.ndarray:
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
-    if image is None:
-        raise DataError(f"{path} is no readable image; repair or remove it (and its line in the action file)")
+    """Return an image, uint8 (height, width, 3).
+
+    Raises:
+        DataError: It cannot be read, or is absurdly large, which its first bytes tell before it is decoded.
+    """
+    pillow = require("PIL.Image", "train")
+    try:
+        if file_size(path) > MAX_IMAGE_BYTES:
+            raise ValueError(f"it has more than {MAX_IMAGE_BYTES:,} bytes")
+        with pillow.open(path) as header:
+            if max(header.size) > MAX_SIDE:
+                raise ValueError(f"it has {header.size[0]}x{header.size[1]} pixels, the longest side is {MAX_SIDE:,}")
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        if image is None:
+            raise ValueError("it is damaged")
+    except Exception as error:  # Pillow and OpenCV raise what they like for files that are damaged on purpose
+        raise DataError(
+            f"{printable(path)} is no readable image ({printable(first_line(error)):.200}); repair or remove it (and "
+            "its line in the action file)"
+        ) from None
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -300,7 +321,7 @@ def _store(
     run: dict[str, Any],
     cuts: Sequence[int] = (),
 ) -> EpisodeDataset:
-    run = {"policy": "converted", "source": source.name, **run}
+    run = {"policy": "converted", "source": printable(source.name), **run}
     header = {"game": game, "actions": taken.names, "frame_skip": 1, **run}
     name, spans = _source_id(frames), list(_spans(len(frames), cuts))
     if not spans:

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from genie_gym.data.episode import Episode
-from genie_gym.data.shard import UNREADABLE, Shard
-from genie_gym.data.storage import Storage
-from genie_gym.errors import DataError
+from genie_gym.data.shard import UNREADABLE, OtherShape, Shard
+from genie_gym.data.storage import Storage, first_line
+from genie_gym.errors import DataError, printable
+from genie_gym.utils import paths
 
 __all__ = ["EpisodeDataset", "episode_lengths", "read_runs"]
 
@@ -39,7 +40,7 @@ def episode_lengths(folder: str | Path, high_res: bool = False) -> tuple[dict[st
 def read_runs(folder: str | Path) -> list[dict[str, Any]]:
     """Return one entry (policy, seed, ...) for each run that wrote into a folder; none if there is no dataset."""
     storage = Storage(folder)
-    return storage.read_header()["runs"] if storage.header_path.exists() else []
+    return storage.read_header()["runs"] if paths.exists(storage.header_path) else []
 
 
 class EpisodeDataset:
@@ -55,7 +56,8 @@ class EpisodeDataset:
         header: Content of recording.json (game, actions, frame_skip, runs).
         ids: Ids of the episodes.
         lengths: int64 (episodes,), the number of frames of each.
-        skipped: One line for each shard that was skipped as unreadable; a warning is issued for each as well.
+        skipped: One line for each shard or episode that was skipped as unreadable; a warning is issued for each as
+            well.
 
     Raises:
         DataError: The folder is missing, holds no episode, or has another format or a newer version.
@@ -117,7 +119,7 @@ class EpisodeDataset:
             DataError: The file cannot be read.
         """
         episode = self._read(index, lambda shard, name: shard.episode(name))
-        return episode if self._actions is None else replace(episode, actions=self._actions[index])
+        return replace(episode, actions=self._known(index, episode.actions))
 
     def episodes(self) -> Iterator[Episode]:
         """Iterate over all episodes."""
@@ -155,7 +157,19 @@ class EpisodeDataset:
     def steps(self, index: int) -> tuple[np.ndarray, np.ndarray, bool]:
         """Return actions int64 (T - 1,), rewards float32 (T - 1,) and `terminated` of one episode."""
         actions, rewards, terminated = self._read(index, lambda shard, name: shard.steps(name))
-        return actions if self._actions is None else self._actions[index], rewards, terminated
+        return self._known(index, actions), rewards, terminated
+
+    def _known(self, index: int, actions: np.ndarray) -> np.ndarray:
+        """Return the actions of an episode, having checked that the header names them all."""
+        if self._actions is not None:
+            return self._actions[index]
+        count = len(self.header["actions"])
+        if actions.max() >= count:
+            raise DataError(
+                f"episode {self.ids[index]} in {self._places[self.ids[index]][0]} has action {actions.max()}, but "
+                f"recording.json names {count} actions; move that file away, or record anew"
+            )
+        return actions
 
     def close(self) -> None:
         """Close all open files; they are opened again when needed."""
@@ -169,13 +183,13 @@ class EpisodeDataset:
             return reader(self._shard(path), name)
         except FileNotFoundError:  # packed into another shard since the folder was scanned
             return reader(self._shard(self._find_again(name)), name)
-        except DataError:
+        except OtherShape:
             raise
         except UNREADABLE as error:
             lost = sum(place == path for place, _ in self._places.values())
             raise DataError(
-                f"episode {name} in {path} cannot be read ({error}); restore that file, or move it away to go on "
-                f"without the {lost} episode(s) in it"
+                f"episode {name} in {path} cannot be read ({printable(first_line(error))}); restore that file, or move "
+                f"it away to go on without the {lost} episode(s) in it"
             ) from error
 
     def _find_again(self, name: str) -> Path:

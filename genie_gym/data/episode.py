@@ -7,7 +7,9 @@ import numpy as np
 
 from genie_gym.errors import DataError
 
-__all__ = ["Episode"]
+__all__ = ["MAX_BYTES", "Episode"]
+
+MAX_BYTES = 2**32  # of the frames of one episode, which may be read as a whole: 349,525 of 64x64 pixels
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Episode:
     Attributes:
         frames: uint8 (T, h, w, 3), RGB, T at least 2.
         actions: int64 (T - 1,), not negative.
-        rewards: float32 (T - 1,); `rewards[t]` was received for `actions[t]`.
+        rewards: float32 (T - 1,), finite; `rewards[t]` was received for `actions[t]`.
         terminated: Whether the game ended with the last action.
         truncated: Whether a step limit ended the episode after the last action.
         info: JSON values about the episode (seed, policy, ...).
@@ -25,7 +27,8 @@ class Episode:
             on. None if they were not collected, and in episodes read from a dataset (see `EpisodeDataset.high_res`).
 
     Raises:
-        DataError: An array has another type or length.
+        DataError: An array has another type or length, an action is negative, a reward is NaN or infinite, or the
+            frames are more than 4 GiB.
 
     >>> frames = np.zeros((3, 64, 64, 3), np.uint8)
     >>> len(Episode(frames, np.array([0, 1]), np.zeros(2, np.float32)))
@@ -47,6 +50,8 @@ class Episode:
             raise DataError(f"an episode needs at least 2 frames, got {len(self.frames)}")
         if self.frames.shape[3] != 3 or 0 in self.frames.shape:
             raise DataError(f"frames must have shape (T, height, width, 3), got {self.frames.shape}")
+        if self.frames.nbytes > MAX_BYTES:
+            raise DataError(f"an episode's frames take at most {MAX_BYTES:,} bytes, got {self.frames.nbytes:,}")
         for name in ("actions", "rewards"):
             if len(getattr(self, name)) != len(self.frames) - 1:
                 raise DataError(
@@ -55,6 +60,8 @@ class Episode:
                 )
         if self.actions.min() < 0:
             raise DataError(f"actions must not be negative, got {self.actions.min()}")
+        if not np.isfinite(self.rewards).all():
+            raise DataError(f"rewards must be finite, got {self.rewards[~np.isfinite(self.rewards)][0]}")
         if self.high_res is not None:
             _check_high_res(self.high_res, self.frames)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from genie_gym.data.dataset import EpisodeDataset
 from genie_gym.data.episode import Episode
-from genie_gym.errors import DataError, MissingExtraError
+from genie_gym.errors import DataError, MissingExtraError, printable
 
 __all__ = ["export_minari"]
 
@@ -82,7 +82,7 @@ def _buffer(minari: Any, index: int, episode: Episode) -> Any:
 
 
 def _policies(dataset: EpisodeDataset) -> str:
-    return ", ".join(sorted({str(run.get("policy", "unknown")) for run in dataset.header["runs"]}))
+    return ", ".join(sorted({printable(run.get("policy", "unknown")) for run in dataset.header["runs"]}))
 
 
 def _description(dataset: EpisodeDataset) -> str:

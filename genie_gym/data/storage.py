@@ -2,6 +2,7 @@
 
     recording.json          the header: format, version, game, actions, frame_skip, and one entry of `runs` for each
                             (policy, seed) that wrote into the folder, with the library versions used
+    .recording.lock         locked by a process while it adds an entry to the header
     episode-<id>.h5         a shard of one episode, as a writer leaves it
     shard-<name>.h5         a shard of many episodes, packed from such files
 
@@ -14,23 +15,30 @@ by their ids.
 """
 
 import json
-import re
 import shlex
 import time
 import uuid
 import warnings
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 from genie_gym.data.episode import Episode
-from genie_gym.data.shard import FORMAT, UNREADABLE, VERSION, Shard, ShardBuilder, check_format
-from genie_gym.errors import DataError
+from genie_gym.data.header import check_header
+from genie_gym.data.shard import EPISODE_ID, FORMAT, UNREADABLE, VERSION, Shard, ShardBuilder, check_format
+from genie_gym.errors import DataError, printable
 from genie_gym.utils import paths
 from genie_gym.utils.atomic import PARTIAL_FILES, atomic_write
+from genie_gym.utils.jsonable import parse_json
+from genie_gym.utils.locks import short_lock
+from genie_gym.utils.paths import file_size
+from genie_gym.utils.validation import is_name
 
-__all__ = ["Storage"]
+__all__ = ["Storage", "first_line"]
+
+MAX_HEADER_BYTES = 2**25
+LONGEST_ID = 200  # file systems take names of 255 bytes, and "episode-" and endings are added
 
 STALE_SECONDS = 3600  # a temporary file that was not modified for this long belongs to a killed writer
 
@@ -54,7 +62,9 @@ class Storage:
             DataError: The file is missing, unreadable, incomplete, or of another format or a newer version.
         """
         try:
-            header = json.loads(self.header_path.read_text())
+            if file_size(self.header_path) > MAX_HEADER_BYTES:
+                raise ValueError(f"it has more than {MAX_HEADER_BYTES:,} bytes")
+            header = parse_json(self.header_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise DataError(
                 f"no dataset in {self.folder} (recording.json is missing); make one with: {self._how_to_make()}"
@@ -64,31 +74,37 @@ class Storage:
         if not isinstance(header, dict):
             raise DataError(f"{self.header_path} holds no dataset header; restore it or record anew")
         check_format(header.get("format"), header.get("version"), self.header_path)
-        missing = [name for name in ("game", "actions", "runs") if name not in header]
-        if missing:
-            raise DataError(f"{self.header_path} lacks {', '.join(missing)}; restore it or record anew")
-        return header
+        try:
+            return check_header(header)
+        except DataError as error:
+            raise DataError(f"{self.header_path} {error}; restore it or record anew") from None
 
     def _how_to_make(self) -> str:
         """Return the command that would create this dataset; the name of a game's own folder is that of the game."""
         game = self.folder.name
-        if self.folder != paths.data_dir(game):
+        if not is_name(game) or self.folder != paths.data_dir(game):
             return f"genie-gym collect GAME --out {shlex.quote(str(self.folder))}"
         if game.endswith("-Own"):
             return f"genie-gym convert VIDEO --game {game.removesuffix('-Own')}"
         return f"genie-gym collect {game}"
 
     def write_header(self, header: dict[str, Any]) -> None:
-        """Write `recording.json`."""
+        """Write `recording.json`; whoever has read it before, to add to it, must hold `header_lock` meanwhile."""
         text = json.dumps({"format": FORMAT, **header, "version": VERSION}, indent=2)
         atomic_write(self.header_path, (text + "\n").encode())
+
+    def header_lock(self) -> AbstractContextManager[None]:
+        """Hold other writers off the header."""
+        return short_lock(self.folder / ".recording.lock")
 
     # -- shards --------------------------------------------------------------------------------------------------
 
     def put(self, episode_id: str, episode: Episode) -> Path:
         """Write an episode to a shard of its own; once this returns, the episode survives a kill."""
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", episode_id):
-            raise DataError(f"an episode id may hold letters, digits and _ . - only, got {episode_id!r}")
+        if not EPISODE_ID.fullmatch(episode_id) or len(episode_id) > LONGEST_ID:
+            raise DataError(
+                f"an episode id may hold {LONGEST_ID} letters, digits and _ . - only, got {episode_id!r:.300}"
+            )
         path = self.folder / f"episode-{episode_id}.h5"
         with ShardBuilder() as builder:
             builder.add(episode_id, episode)
@@ -108,9 +124,12 @@ class Storage:
         packed = []
         with ShardBuilder() as builder:
             for path in paths:
-                with suppress(*UNREADABLE), Shard(path) as shard:  # damaged, or packed by another process meanwhile
-                    shard.copy_to(builder)
-                    packed.append(path)
+                # Damaged, or packed by another process meanwhile: what is packed is deleted, so it is read before.
+                with suppress(*UNREADABLE), Shard(path) as shard:
+                    if shard.version == VERSION:  # packing would lose what an older one calls by another name
+                        shard.verify()
+                        shard.copy_to(builder)
+                        packed.append(path)
             if not packed:
                 return None
             target = self.folder / f"shard-{uuid.uuid4().hex[:12]}.h5"
@@ -123,21 +142,22 @@ class Storage:
         """Find all readable episodes, or only those with high-resolution frames.
 
         Returns:
-            The shard and the number of frames of each episode by id, ordered by id, and one line for each shard that
-            was skipped.
+            The shard and the number of frames of each episode by id, ordered by id, and one line for each shard or
+            episode that was skipped.
         """
         found: dict[str, tuple[Path, int]] = {}
         with_high_res: dict[str, tuple[Path, int]] = {}
-        skipped = []
+        skipped: list[str] = []
         for path in self._shards():
             try:
                 with Shard(path) as shard:
-                    found.update({name: (path, length) for name, length in shard.lengths().items()})
-                    with_high_res.update({name: found[name] for name in shard.lengths(high_res=True)})
+                    lengths = _checked_lengths(shard, path, skipped)
+                    found.update({name: (path, length) for name, length in lengths.items()})
+                    with_high_res.update({name: found[name] for name in lengths if shard.has_high_res(name)})
             except FileNotFoundError:  # packed by another process since the folder was listed
                 continue
             except UNREADABLE as error:
-                skipped.append(f"{path}: {_first_line(error)}")
+                skipped.append(printable(f"{path}: {first_line(error)}"))
         for line in skipped:
             warnings.warn(f"skipped a damaged or foreign shard, {line}", stacklevel=3)
         # Of an episode stored twice, the copy with high-resolution frames is used, whatever the files' times are.
@@ -147,17 +167,33 @@ class Storage:
         """Return all shards, the newest last: of an episode stored twice, that copy is used."""
         dated = []
         for path in self.folder.glob("*.h5"):
-            with suppress(FileNotFoundError):  # packed by another process meanwhile
+            try:
                 dated.append((path.stat().st_mtime_ns, path))
+            except FileNotFoundError:  # packed by another process meanwhile
+                continue
+            except OSError:  # a link that goes round, for example: opening it says so
+                dated.append((0, path))
         return [path for _, path in sorted(dated)]
 
     def sweep(self) -> None:
         """Delete incomplete files of killed writers."""
         for path in self.folder.glob(PARTIAL_FILES):
-            with suppress(FileNotFoundError):  # completed and renamed meanwhile
+            with suppress(OSError):  # completed and renamed meanwhile
                 if time.time() - path.stat().st_mtime > STALE_SECONDS:
                     path.unlink()
 
 
-def _first_line(error: Exception) -> str:
+def _checked_lengths(shard: Shard, path: Path, skipped: list[str]) -> dict[str, int]:
+    """Return the lengths of the episodes that can be read, and add a line to `skipped` for each of the others."""
+    lengths = {}
+    for name in shard.names():
+        try:
+            lengths[name] = shard.check(name)
+        except UNREADABLE as error:
+            skipped.append(printable(f"{path}: episode {name}: {first_line(error)}"))
+    return lengths
+
+
+def first_line(error: Exception) -> str:
+    """Return an error in one line."""
     return (str(error).splitlines() or [type(error).__name__])[0]

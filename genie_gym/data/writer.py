@@ -9,8 +9,10 @@ from types import TracebackType
 from typing import Any
 
 from genie_gym.data.episode import Episode
+from genie_gym.data.header import check_header
 from genie_gym.data.storage import Storage
 from genie_gym.errors import DataError
+from genie_gym.utils import paths
 
 __all__ = ["EpisodeWriter", "pack"]
 
@@ -39,9 +41,11 @@ class EpisodeWriter:
         self.storage = Storage(folder)
         self._unpacked: list[Path] = []
         self._size: tuple[int, ...] | None = None  # shape of a frame
-        merged = _merge(self.storage, header)
-        if merged is not None:
-            self.storage.write_header(merged)
+        if _merge(self.storage, header) is not None:  # or nothing need be locked or written
+            with self.storage.header_lock():
+                merged = _merge(self.storage, header)  # again: another process may have added its run meanwhile
+                if merged is not None:
+                    self.storage.write_header(merged)
         self._actions = header["actions"]
 
     def __enter__(self) -> "EpisodeWriter":
@@ -99,7 +103,7 @@ def _fill_a_shard(singles: list[Path]) -> bool:
     """Return whether these files are enough for one shard."""
     size = 0
     for path in singles:
-        with suppress(FileNotFoundError):  # packed by another process meanwhile
+        with suppress(OSError):  # packed by another process meanwhile
             size += path.stat().st_size
     return len(singles) >= EPISODES_PER_SHARD or size >= BYTES_PER_SHARD
 
@@ -110,12 +114,12 @@ def _merge(storage: Storage, header: dict[str, Any]) -> dict[str, Any] | None:
     if not isinstance(shared["game"], dict) or not isinstance(shared["actions"], list | tuple):
         raise DataError("a dataset's header needs `game` (a dict with a name) and `actions` (a list of names)")
     shared["actions"] = list(shared["actions"])
-    plain = [{"meaning": str(name), "buttons": [], "keys": []} for name in shared["actions"]]
-    shared["game"] = {"actions": plain} | shared["game"]
-    if [action["meaning"] for action in shared["game"]["actions"]] != [action["meaning"] for action in plain]:
-        raise DataError("the names in a header's `actions` must be those of its game's own actions")
     run = {key: value for key, value in header.items() if key not in shared}
-    if not storage.header_path.exists():
+    try:
+        shared = {key: value for key, value in check_header({**shared, "runs": [run]}).items() if key != "runs"}
+    except DataError as error:
+        raise DataError(f"the dataset's header {error}") from None
+    if not paths.exists(storage.header_path):
         return {**shared, "runs": [run | _versions()]}
     existing = storage.read_header()
     _check_same(storage, existing, shared)

@@ -1,6 +1,8 @@
 """Collecting with a saved agent stores its actions, optionally with a share of random ones."""
 
+import os
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_
 from genie_gym import data
 from genie_gym.collection.agent_policy import AgentPolicy
 from genie_gym.collection.collect import collect
+from genie_gym.collection.policies import make_policy
 from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.sb3 import ExplorerConfig, SavedAgent, make_explorer, make_game_vec_env, save_agent
 from genie_gym.utils import precision
@@ -22,7 +25,7 @@ OPTIONS = {"episodes": 2, "max_steps": 30, "workers": 1, "progress": False}
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory):
     """Return an untrained explorer of the toy game with large random weights, so that it prefers some actions."""
-    path = tmp_path_factory.mktemp("explorer") / "agent.zip"
+    path = tmp_path_factory.mktemp("explorer") / "agent.safetensors"
     explorer = make_explorer(make_game_vec_env("Toy-Numpy", 1), ExplorerConfig(lstm_hidden_size=16), device="cpu")
     torch.manual_seed(2)
     for parameter in explorer.policy.parameters():
@@ -58,7 +61,7 @@ def test_a_share_of_random_actions(agent, tmp_path):
 def test_the_name_tells_agents_apart(agent, tmp_path):
     folder = tmp_path / "game-0"
     folder.mkdir()
-    copy = folder / "agent.zip"
+    copy = folder / "agent.safetensors"
     copy.write_bytes(agent.read_bytes())
     first = AgentPolicy(folder)
     assert first.path == copy and first.name.startswith("game-0-")
@@ -79,7 +82,33 @@ def test_it_travels_as_a_path(agent):
 
 
 def test_agents_that_do_not_fit(agent, tmp_path):
-    with pytest.raises(CheckpointError, match=r"there is no agent at .*nowhere\.zip; train one"):
-        AgentPolicy(tmp_path / "nowhere.zip")
+    with pytest.raises(CheckpointError, match=r"there is no agent at .*nowhere\.safetensors; train one"):
+        AgentPolicy(tmp_path / "nowhere.safetensors")
     with pytest.raises(ConfigError, match="chooses from 4 actions, this game has 6"):
         AgentPolicy(agent).reset(6, np.random.default_rng(0))
+
+
+def test_a_name_alone_finds_no_folder_by_chance(agent, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("random", "sticky", "notes"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "sticky" / "agent.safetensors").write_bytes(agent.read_bytes())
+    assert make_policy("sticky")[0] == "sticky"  # built-in names win
+    with pytest.raises(ConfigError, match="unknown policy 'notes'"):
+        make_policy("notes")
+    (tmp_path / "notes" / "agent.safetensors").write_bytes(agent.read_bytes())
+    with pytest.warns(UserWarning, match=f"notes is the agent in {tmp_path}"):
+        assert make_policy("notes")[0].startswith("notes-")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert make_policy("./sticky")[0].startswith("sticky-")  # as a path it is meant
+
+
+def test_impossible_paths(tmp_path):
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("./" + 5000 * "x", tmp_path / "round", tmp_path / "pipe", "./a\0b"):
+        with pytest.raises(CheckpointError, match="there is no agent at"):
+            AgentPolicy(name)
+    with pytest.raises(ConfigError, match="unknown policy"):
+        make_policy(5000 * "x")

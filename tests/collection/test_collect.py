@@ -63,6 +63,60 @@ def test_same_episodes_with_one_worker_and_with_two(tmp_path):
     assert (one[0].actions[:10] != one[1].actions[:10]).any()
 
 
+def content(folder) -> dict[str, bytes]:
+    """All that is stored of each episode."""
+    dataset = data.EpisodeDataset(folder)
+    return {
+        name: b"".join(array.tobytes() for array in (episode.frames, episode.actions, episode.rewards))
+        + repr((episode.terminated, episode.truncated, episode.info)).encode()
+        for name, episode in zip(dataset.ids, dataset.episodes(), strict=True)
+    }
+
+
+def runs_right(frame: np.ndarray) -> int:
+    return 1  # and ends sooner or later, which depends on the level
+
+
+def test_a_number_of_steps_is_the_same_episodes_with_any_number_of_workers(tmp_path):
+    for workers in (1, 2, 4):
+        options = OPTIONS | {"workers": workers, "policy": runs_right}
+        report = collect("Toy-Numpy", steps=200, out=tmp_path / str(workers), **options)
+        assert report.total_steps >= 200 and report.episodes == report.total_episodes
+    one = content(tmp_path / "1")
+    assert len(one) > 5 and one == content(tmp_path / "2") == content(tmp_path / "4")
+    lengths = data.EpisodeDataset(tmp_path / "1").lengths - 1
+    assert lengths[:-1].sum() < 200 <= lengths.sum()  # the first episodes that have so many, and no more
+    assert len(set(lengths.tolist())) > 1
+
+
+def test_kills_change_no_episode(tmp_path):
+    process = start(tmp_path / "killed", 400)
+    wait_for_episodes(tmp_path / "killed", 3)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for folder, workers in (("killed", 4), ("whole", 1)):
+        collect("Toy-Numpy", steps=400, out=tmp_path / folder, **OPTIONS | {"workers": workers})
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.15, 0.5, 1.0])
+def test_ctrl_c_while_it_starts_prints_no_traceback(tmp_path, delay):
+    """From the first moment at which the command itself runs, imports of the workers' server included."""
+    script = COLLECT.replace("    print(", "    print('begin', flush=True)\n    print(")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", script, str(tmp_path), "10000000"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, start_new_session=True, **pipes) as process:
+        assert process.stdout.readline() == "begin\n"
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGINT)
+        printed, complaints = process.communicate(timeout=60)
+    if "interrupted" in printed:
+        assert complaints == ""
+    else:  # before the workers: as everywhere, the caller gets the exception
+        assert complaints.count("Traceback") == 1 and complaints.endswith("KeyboardInterrupt\n")
+
+
 def action_from_environment(frame: np.ndarray) -> int:
     return int(os.environ["ALWAYS"])
 

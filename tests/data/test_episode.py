@@ -35,6 +35,8 @@ def test_accepts_what_fits():
         ({"actions": np.zeros(3, np.int32)}, "actions must be int64 .* got int32"),
         ({"actions": np.array([0, -1, 0])}, "not be negative, got -1"),
         ({"actions": [0, 0, 0]}, "numpy array, got list"),
+        ({"rewards": np.array([0, np.nan, 0], np.float32)}, "rewards must be finite, got nan"),
+        ({"rewards": np.array([0, 0, -np.inf], np.float32)}, "rewards must be finite, got -inf"),
         ({"rewards": np.zeros(3)}, "rewards must be float32 .* got float64"),
         (
             {"high_res": np.zeros((3, 16, 16, 3), np.uint8)},

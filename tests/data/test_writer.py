@@ -53,6 +53,18 @@ for failing in (lambda: writer.append(episode(100, "long")), writer.close):
 """
 
 
+# Opens many writers of runs of its own, one after the other.
+MANY_RUNS = """
+import sys
+from genie_gym import data
+folder, name = sys.argv[1:]
+input()
+for seed in range(25):
+    header = {"game": {"name": "Toy-Numpy"}, "actions": ["A"], "policy": name, "seed": seed}
+    data.EpisodeWriter(folder, header).close()
+"""
+
+
 def start(script: str, *args: str) -> subprocess.Popen:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", script, *args]
@@ -122,7 +134,7 @@ def test_full_disk(tmp_path):
     dataset = data.EpisodeDataset(tmp_path)
     assert dataset.ids == ["short", "short-too"]
     assert [len(episode) for episode in dataset.episodes()] == [10, 15]
-    assert not list(tmp_path.glob(".*"))
+    assert not list(tmp_path.glob(".*.partial"))
 
 
 def test_a_second_run_joins_the_header(tmp_path, header, make_episode):
@@ -131,6 +143,22 @@ def test_a_second_run_joins_the_header(tmp_path, header, make_episode):
             writer.append(make_episode(0))
     runs = data.EpisodeDataset(tmp_path).header["runs"]
     assert [run["policy"] for run in runs] == ["random", "sticky"]
+
+
+def test_no_run_of_several_processes_is_lost(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    commands = [[sys.executable, "-c", MANY_RUNS, str(tmp_path), name] for name in "abc"]
+    processes = [subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) for command in commands]
+    for process in processes:
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    for process in processes:
+        process.stdin.close()
+    runs = data.read_runs(tmp_path)
+    assert sorted((run["policy"], run["seed"]) for run in runs) == [
+        (name, seed) for name in "abc" for seed in range(25)
+    ]
 
 
 @pytest.mark.parametrize(
