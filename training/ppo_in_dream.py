@@ -16,7 +16,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTransposeImage
 
-from genie_gym.sb3 import ImaginedVecEnv, make_game_vec_env
+from genie_gym.sb3 import ImaginedVecEnv, make_game_vec_env, save_agent
 from genie_gym.training.records import software_used
 from genie_gym.utils.atomic import atomic_write
 
@@ -38,6 +38,11 @@ def stacked(env: VecEnv, seed: int) -> VecEnv:
     """Prepare environments, imagined or real, for a convolutional policy."""
     env.seed(seed)
     return VecTransposeImage(VecFrameStack(env, STACK))
+
+
+def real_game(game: str) -> VecEnv:
+    """Return the real game for evaluation, which starts the same episodes for every agent."""
+    return stacked(make_game_vec_env(game, 1, max_steps=600), seed=10_000)
 
 
 def train(env: VecEnv, steps: int, seed: int) -> PPO:
@@ -68,18 +73,22 @@ def main(
         checkpoint: Checkpoint folder or hub id; the game's own weights by default.
         compile: Compile the model's step, which takes a minute at first.
         threads: CPU threads.
-        out: File for the returns as JSON, with the settings, the code, the machine and the minutes.
+        out: File for the returns as JSON, with the settings, the code, the machine and the minutes. Each agent is saved
+            beside it as soon as it is trained.
     """
     started, software = time.monotonic(), f"{software_used()}, {os.cpu_count()} cores"  # code may change in a long run
     torch.set_num_threads(threads)
     options: dict[str, Any] = {"checkpoint": checkpoint, "compile": compile, "max_episode_steps": 200}
     imagined = [stacked(ImaginedVecEnv(game, num_envs, **options), seed) for seed in seeds]
-    agents: dict[str, Any] = {
-        f"seed {seed}": train(env, steps, seed) for env, seed in zip(imagined, seeds, strict=True)
-    }
+    real_game(game).close()  # one that does not start is reported before the training
+    agents: dict[str, Any] = {}
+    for env, seed in zip(imagined, seeds, strict=True):
+        agents[f"seed {seed}"] = train(env, steps, seed)
+        if out:
+            save_agent(agents[f"seed {seed}"], out.with_name(f"{out.stem}-seed-{seed}.safetensors"), {"game": game})
     returns: dict[str, list[float]] = {}
     for name in (*agents, "random"):
-        real = stacked(make_game_vec_env(game, 1, max_steps=600), seed=10_000)  # the same episodes for all
+        real = real_game(game)
         agent: Any = agents.get(name) or RandomAgent(real, seed=0)
         got, _ = evaluate_policy(agent, real, episodes, deterministic=False, return_episode_rewards=True)
         returns[name] = [float(one) for one in got]  # type: ignore[union-attr]

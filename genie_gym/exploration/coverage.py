@@ -10,11 +10,11 @@ from einops import reduce
 
 from genie_gym import games
 from genie_gym.data import Episode, EpisodeDataset
-from genie_gym.errors import ConfigError, DataError
+from genie_gym.errors import ConfigError, DataError, InvalidActionError
 from genie_gym.exploration.config import CoverageConfig
 from genie_gym.games.ram_positions import position
 from genie_gym.utils.options import make_config
-from genie_gym.utils.paths import data_dir
+from genie_gym.utils.paths import data_dir, is_folder
 from genie_gym.world_model.resolve import resolve_game
 
 __all__ = ["CoverageReport", "StateCoverage", "cell_keys", "compare_coverage", "replay_positions"]
@@ -128,7 +128,7 @@ def compare_coverage(datasets: CoverageConfig | Sequence[str | Path], **options:
 
 
 def _folder(name: str) -> Path:
-    return Path(name) if Path(name).is_dir() else data_dir(resolve_game(name))
+    return Path(name) if is_folder(name) else data_dir(resolve_game(name))
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,8 @@ def replay_positions(dataset: EpisodeDataset, indices: Sequence[int]) -> Iterato
         installed, or if the episode has no seed of its own, as those of an explorer's training.
 
     Raises:
-        DataError: Replaying an episode gives another last frame; the version of the game or emulator has changed.
+        DataError: Replaying an episode gives another last frame; the version of the game or emulator has changed. Or it
+            has actions that the game lacks.
     """
     spec = games.GameSpec.from_dict(dataset.header["game"])
     if spec.system == "Own" or not games.available(spec.name):
@@ -187,7 +188,8 @@ def replay_positions(dataset: EpisodeDataset, indices: Sequence[int]) -> Iterato
     try:
         for index in indices:
             episode = dataset[index]
-            yield _replay(env, episode, dataset.ids[index]) if "seed" in episode.info else None
+            seeded = type(episode.info.get("seed")) is int and episode.info["seed"] >= 0
+            yield _replay(env, episode, dataset.ids[index]) if seeded else None
     finally:
         env.close()
 
@@ -199,7 +201,10 @@ def _replay(env: games.GameEnv, episode: Episode, name: str) -> list[Position] |
         return None
     positions = [first]
     for action in episode.actions:
-        frame, _, _, _, info = env.step(action)
+        try:
+            frame, _, _, _, info = env.step(action)
+        except InvalidActionError as error:
+            raise DataError(f"episode {name} has actions that the game lacks: {error}") from error
         positions.append(position(env, info) or first)
     if not np.array_equal(frame, episode.frames[-1]):
         raise DataError(f"replaying episode {name} gives other frames than recorded: another version of the game?")

@@ -12,17 +12,18 @@ from rich import box
 from rich.table import Table
 
 from genie_gym import games
-from genie_gym.collection.agent_policy import AGENT, AgentPolicy
+from genie_gym.collection.agent_policy import AGENT, AgentPolicy, find_agent
 from genie_gym.collection.rollout import episode_seed, play_episode
 from genie_gym.data import Episode, EpisodeWriter, pack
 from genie_gym.envs import WorldModelEnv
-from genie_gym.errors import GameError
+from genie_gym.errors import DataError, GameError, failing_softly
 from genie_gym.exploration.config import ExploreConfig
 from genie_gym.exploration.coverage import StateCoverage
 from genie_gym.exploration.monitor import ExploreMetrics, TrainingMonitor
 from genie_gym.utils import paths
 from genie_gym.utils.atomic import atomic_write, remove_partial_files
-from genie_gym.utils.device import use_threads
+from genie_gym.utils.device import kept_global_state, use_threads
+from genie_gym.utils.extras import require
 from genie_gym.utils.images import enlarge, to_gif
 from genie_gym.utils.locks import run_lock
 from genie_gym.utils.options import make_config
@@ -51,7 +52,7 @@ class ExploreReport:
         seconds: Training time in total.
         metrics: Metrics at the last update; None if the training was interrupted before the first one.
         finished: False if the training was interrupted.
-        gif: An episode of the trained agent; None if the training was interrupted.
+        gif: An episode of the trained agent; None if the training was interrupted, or if filming failed.
     """
 
     game: str
@@ -74,6 +75,7 @@ class ExploreReport:
         return table
 
 
+@kept_global_state()
 def explore(
     game: str | ExploreConfig, *, progress: bool = True, explorer: "ExplorerConfig | None" = None, **options: Any
 ) -> ExploreReport:
@@ -96,13 +98,14 @@ def explore(
         options: Fields of `ExploreConfig`, where no configuration is given.
 
     Returns:
-        The report. The agent's folder holds agent.zip, settings.json, visited_cells.npy, found.gif and tensorboard/.
+        The report. The agent's folder holds agent.safetensors, settings.json, visited_cells.npy, found.gif and
+        tensorboard/.
 
     Raises:
         ConfigError: An option is out of range, the folder was begun with other settings, or another process is training
             in it.
         GameError: The game does not start or its process ends.
-        MissingExtraError: The extra `sb3` is not installed.
+        MissingExtraError: The extra `sb3` or `train` is not installed.
         CheckpointError: The game has no weights; or there is no such agent to start from, or it has another size or
             other actions.
 
@@ -110,25 +113,38 @@ def explore(
     """
     import genie_gym.sb3  # noqa: F401  (reports a missing extra before anything else)
 
+    require("imageio.v3")  # for the film at the end: reported before the work
     if isinstance(game, ExploreConfig):
         config = _resolved(make_config(ExploreConfig, game, options))
     else:
         config = _resolved(make_config(ExploreConfig, None, {"game": game, **options}))
     use_threads(config.threads)
     folder = Path(config.out or paths.agents_dir(config.game) / config.agent_name)
+    report = _train_in_env(config, folder, progress, explorer)
+    if config.record:
+        with failing_softly(f"packing the episodes in {config.record}"):
+            pack(config.record)
+    if report.finished:
+        with failing_softly(f"the film of the agent in {folder}"):
+            report = replace(report, gif=_write_gif(config, folder))
+    return report
+
+
+def _train_in_env(
+    config: ExploreConfig, folder: Path, progress: bool, explorer: "ExplorerConfig | None"
+) -> ExploreReport:
     env = _make_imagined_env(config) if config.imagined else _make_game_env(config)
     try:
-        report = _train(config, env, folder, progress, explorer)
+        return _train(config, env, folder, progress, explorer)
     except (EOFError, ConnectionError) as error:
         raise GameError(
             f"an emulator's process of {config.game} ended; the same command resumes from the last save"
         ) from error
+    except OSError as error:
+        raise DataError(f"cannot write to {folder}: {error.strerror or error}; give another folder (--out)") from error
     finally:
         with suppress(EOFError, ConnectionError):  # closing asks every process, including one that has ended
             env.close()
-    if config.record:
-        pack(config.record)
-    return replace(report, gif=_write_gif(config, folder)) if report.finished else report
 
 
 def _resolved(config: ExploreConfig) -> ExploreConfig:
@@ -138,7 +154,7 @@ def _resolved(config: ExploreConfig) -> ExploreConfig:
         resolve_checkpoint(config.checkpoint, name)  # reports missing weights before anything is written
     else:
         name = games.find(config.game).name
-    first = str(AgentPolicy(resolve_agent(name, config.init_from)).path) if config.init_from else None
+    first = str(find_agent(str(resolve_agent(name, config.init_from))).path) if config.init_from else None
     return replace(config, game=name, init_from=first)
 
 

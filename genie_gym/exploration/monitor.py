@@ -10,8 +10,10 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from genie_gym.collection.agent_policy import AGENT
+from genie_gym.errors import CheckpointError
 from genie_gym.exploration.coverage import StateCoverage
 from genie_gym.utils.atomic import atomic_write
+from genie_gym.utils.jsonable import from_jsonable
 from genie_gym.utils.version import code_version
 
 __all__ = ["VISITED_CELLS", "ExploreMetrics", "TrainingMonitor"]
@@ -43,21 +45,24 @@ class TrainingMonitor:
     Args:
         agent: A Stable-Baselines3 algorithm.
         about: What is saved with the agent: its settings, and "seconds" and "metrics" of earlier calls.
-        folder: Folder for agent.zip and visited_cells.npy.
+        folder: Folder for agent.safetensors and visited_cells.npy.
         target: Number of steps in total.
         stop: The training stops as soon as this list is not empty.
         progress: Whether to show a progress bar.
 
     Attributes:
         latest: Metrics at the last update; None before the first update.
+
+    Raises:
+        CheckpointError: What was saved by earlier calls is damaged.
     """
 
     def __init__(
         self, agent: Any, about: dict[str, Any], folder: Path, target: int, *, stop: list[int], progress: bool
     ):
         self._agent, self._about, self._folder, self._stop = agent, about, folder, stop
-        self._earlier_seconds, self._started = about.get("seconds", 0.0), time.monotonic()
-        self.latest = ExploreMetrics(**about["metrics"]) if about.get("metrics") else None
+        self._earlier_seconds, self.latest = _earlier(about, folder)
+        self._started = time.monotonic()
         self._coverage = _load_coverage(folder / VISITED_CELLS)
         self._reward_sum, self._reward_count = 0.0, 0  # since the last update
         self._bar = _progress_bar(progress)
@@ -101,7 +106,7 @@ class TrainingMonitor:
 
     def save(self) -> None:
         """Save the agent, the scale of its reward and its metrics in one file, so that they belong together."""
-        from genie_gym.sb3.agents import save_agent
+        from genie_gym.sb3.agent_file import save_agent
         from genie_gym.sb3.reward_wrappers import get_reward_statistics
 
         buffer = io.BytesIO()
@@ -128,5 +133,25 @@ def _progress_bar(shown: bool) -> Progress:
     )
 
 
+def _earlier(about: dict[str, Any], folder: Path) -> tuple[float, ExploreMetrics | None]:
+    """Return the training time in seconds and the metrics of earlier calls, as saved with the agent."""
+    try:
+        seconds = from_jsonable(float, about.get("seconds", 0.0), "seconds")
+        return seconds, from_jsonable(ExploreMetrics | None, about.get("metrics"), "metrics")
+    except ValueError as error:
+        raise CheckpointError(f"{folder / AGENT} is damaged ({error}); remove {folder} to start again") from error
+
+
 def _load_coverage(path: Path) -> StateCoverage:
-    return StateCoverage(np.load(path)) if path.exists() else StateCoverage()
+    if not path.exists():
+        return StateCoverage()
+    try:
+        if not path.is_file():
+            raise ValueError("it is no regular file")
+        # Mapped rather than read: the file may claim any size.
+        keys = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(keys, np.ndarray) or keys.dtype != np.uint64 or keys.ndim != 1:
+            raise ValueError("it holds no keys of cells")
+        return StateCoverage(keys)
+    except (ValueError, OSError, EOFError, SyntaxError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); remove {path.parent} to start again") from error

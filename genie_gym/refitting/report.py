@@ -11,7 +11,6 @@ from genie_gym.analysis.html import document, embed, plot, table
 from genie_gym.exploration.explore import GIF
 from genie_gym.refitting.results import ModelScore, RoundReport
 from genie_gym.utils.atomic import atomic_write
-from genie_gym.utils.run_config import read_run_file
 from genie_gym.utils.version import code_version
 
 if TYPE_CHECKING:
@@ -38,12 +37,12 @@ actions. The intrinsic reward, 0 to 2, is the uncertainty of the model on these 
 <p>genie_gym $version</p>""")
 
 
-def write_page(folder: Path, game: str, rounds: Sequence[RoundReport]) -> Path:
+def write_page(folder: Path, settings: dict[str, Any], rounds: Sequence[RoundReport]) -> Path:
     """Write report.html into the folder of a run, from its settings, results and images.
 
     Args:
         folder: Folder of the run.
-        game: Name of the game.
+        settings: Settings of the run as JSON values, see `RefitConfig.identity`.
         rounds: Results of each round, in order.
 
     Returns:
@@ -52,7 +51,7 @@ def write_page(folder: Path, game: str, rounds: Sequence[RoundReport]) -> Path:
     Raises:
         DataError: It cannot be written.
     """
-    settings = read_run_file(folder / "settings.json")
+    game = settings["game"]
     last = max((number for number, one in enumerate(rounds, 1) if one.finetuning), default=0)
     body = BODY.substitute(
         game=escape(game),

@@ -1,7 +1,7 @@
 """Results of the rounds of a refit, kept in figures.json of each round."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from genie_gym.evaluation.config import COMPARED_STEP
 from genie_gym.exploration.coverage import CoverageReport
 from genie_gym.exploration.explore import ExploreReport
 from genie_gym.utils.atomic import atomic_write
+from genie_gym.utils.jsonable import from_jsonable
 from genie_gym.utils.run_config import read_run_file
 
 __all__ = [
@@ -25,6 +26,9 @@ __all__ = [
     "RefitReport",
     "RoundReport",
 ]
+
+
+SCORED = ("new", "old", "test")  # names of the datasets that models are compared on
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,13 @@ class AgentTraining:
 
     @classmethod
     def of(cls, report: ExploreReport) -> "AgentTraining":
-        """Summarise a finished training."""
-        assert report.metrics is not None, "a finished training has had an update"
+        """Summarise a finished training.
+
+        Raises:
+            CheckpointError: It was finished by an earlier call, whose metrics are lost.
+        """
+        if report.metrics is None:  # a finished training has had an update
+            raise CheckpointError(f"{report.agent} is damaged: it has no metrics; remove {report.agent.parent}")
         return cls(report.seconds, report.steps, **asdict(report.metrics))
 
 
@@ -105,11 +114,11 @@ class ModelScore:
 
     Attributes:
         evaluation: Results of `genie_gym.evaluation.evaluate.evaluate` as JSON values.
-        uncertainty: Mean AutoExplore reward of the episodes, 0 to 2.
+        uncertainty: Mean AutoExplore reward of the episodes, 0 to 2; None if it is not finite.
     """
 
     evaluation: dict[str, Any]
-    uncertainty: float
+    uncertainty: float | None
 
     @property
     def psnr(self) -> list[float]:
@@ -222,27 +231,30 @@ class RoundReport:
         if not path.exists():
             return cls()
         try:
-            return _parse(read_run_file(path))
-        except (TypeError, KeyError, AttributeError) as error:
+            values = read_run_file(path)
+            if missing := {one.name for one in fields(cls)} - values.keys():
+                raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+            return _checked(from_jsonable(cls, values))
+        except ValueError as error:
             raise CheckpointError(f"{path} is damaged ({error}); remove {path.parent} to start again") from error
 
 
-def _parse(values: dict[str, Any]) -> RoundReport:
-    kinds = {
-        "imagined": AgentTraining,
-        "exploration": AgentTraining,
-        "collection": Collection,
-        "finetuning": Finetuning,
-    }
-    parts: dict[str, Any] = {name: kind(**values[name]) for name, kind in kinds.items() if values[name]}
-    if values["coverage"]:
-        runs = tuple(CoverageReport(**{**run, "folder": Path(run["folder"])}) for run in values["coverage"]["runs"])
-        parts["coverage"] = Coverage(**{**values["coverage"], "runs": runs})
-    return RoundReport(**parts, scores={name: _comparison(one) for name, one in values["scores"].items()})
+def _checked(report: RoundReport) -> RoundReport:
+    """Check the parts that types do not tell: names that become paths, and the figures that are shown.
 
-
-def _comparison(values: dict[str, Any]) -> Comparison:
-    return Comparison(**{**values, **{name: ModelScore(**values[name]) for name in ("base", "refitted")}})
+    Raises:
+        ValueError: One is not as `RoundReport.save` writes it.
+    """
+    for name, comparison in report.scores.items():
+        if name not in SCORED:
+            raise ValueError(f"it has scores on {name!r:.40} episodes")
+        for score in (comparison.base, comparison.refitted):
+            try:
+                from_jsonable(dict[str, float | None], score.main_figures(), f"scores on {name} episodes")
+                from_jsonable(list[float], score.psnr, "psnr")
+            except (LookupError, TypeError) as error:
+                raise ValueError(f"scores on {name} episodes lack {error}") from error
+    return report
 
 
 @dataclass(frozen=True)
@@ -254,7 +266,7 @@ class RefitReport:
         folder: Folder of the run.
         rounds: Results of each round that was started.
         checkpoint: The refitted model; the one the run started from if no round has got that far.
-        page: The report for a browser.
+        page: The report for a browser; None if it could not be written.
         stopped: What was interrupted, such as "round 1, finetuning"; None if the refit is finished.
     """
 
@@ -262,7 +274,7 @@ class RefitReport:
     folder: Path
     rounds: list[RoundReport]
     checkpoint: Path
-    page: Path
+    page: Path | None
     stopped: str | None = None
 
     @property

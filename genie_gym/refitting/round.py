@@ -12,7 +12,7 @@ import numpy as np
 from genie_gym.collection.collect import collect
 from genie_gym.collection.rollout import episode_seed
 from genie_gym.data import EpisodeDataset, split
-from genie_gym.errors import DataError
+from genie_gym.errors import failing_softly
 from genie_gym.exploration.config import ExploreConfig
 from genie_gym.exploration.explore import explore
 from genie_gym.refitting.config import RefitConfig
@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # loads Stable-Baselines3
 __all__ = ["Round", "Stopped"]
 
 
-class Stopped(Exception):
+class Stopped(BaseException):  # as KeyboardInterrupt, no error
     """The refit was interrupted; the message names the part."""
 
 
@@ -92,8 +92,9 @@ class Round:
         for name, (dataset, episodes) in self._held_out().items():
             known = self.report.scores.get(name)
             if known is None or known.dataset != str(dataset.folder.absolute()):  # else another test set than before
-                result = self._attempt(f"scores on {name} episodes", partial(self._score, name, dataset, episodes))
-                self._save(scores={**self.report.scores, name: result})
+                with failing_softly(f"the scores of round {self.number} on {name} episodes"):
+                    result = self._attempt(f"scores on {name} episodes", partial(self._score, name, dataset, episodes))
+                    self._save(scores={**self.report.scores, name: result})
 
     def _do(self, part: str, work: Callable[[], Any]) -> None:
         if getattr(self.report, part) is None:
@@ -142,24 +143,20 @@ class Round:
 
     def _collect(self) -> Collection | None:
         config, started = self.config, time.monotonic()
-        report = collect(
-            config.game,
-            steps=config.frames,
-            workers=config.workers,
-            out=self.data,
-            seed=self.seed,
-            policy=str(self.folder / "explorer") if config.trains_agent else config.policy_source,
-            epsilon=config.epsilon if config.trains_agent else 0.0,
-            max_steps=config.max_steps,
-            progress=self._progress,
-        )
+        options: dict[str, Any] = {
+            "workers": config.workers,
+            "out": self.data,
+            "seed": self.seed,
+            "policy": str(self.folder / "explorer") if config.trains_agent else config.policy_source,
+            "epsilon": config.epsilon if config.trains_agent else 0.0,
+            "max_steps": config.max_steps,
+            "progress": self._progress,
+        }
+        report = collect(config.game, steps=config.frames, **options)
+        if report.total_episodes < 2 and not report.interrupted:  # one to train on, one to hold out
+            report = collect(config.game, episodes=2, **options)
         if report.interrupted:
             return None
-        if report.total_episodes < 2:  # one to train on, one to hold out
-            raise DataError(
-                f"{config.frames} frames of {config.game} are a single episode, of which nothing can be held out; "
-                "ask for more frames (--frames) or shorter episodes (--max-steps), in another folder (--run)"
-            )
         return Collection(round(time.monotonic() - started, 1), report.total_episodes, report.total_steps)
 
     def _finetune(self) -> Finetuning | None:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from genie_gym import games
 from genie_gym.data import EpisodeDataset
-from genie_gym.errors import ConfigError
+from genie_gym.errors import ConfigError, failing_softly
 from genie_gym.evaluation.actions import check_actions
 from genie_gym.refitting.config import RefitConfig
 from genie_gym.refitting.report import write_page
 from genie_gym.refitting.results import RefitReport
 from genie_gym.refitting.round import Round, Stopped
 from genie_gym.utils import paths
-from genie_gym.utils.device import use_threads
+from genie_gym.utils.atomic import check_writable
+from genie_gym.utils.device import kept_global_state, use_threads
+from genie_gym.utils.extras import require
 from genie_gym.utils.options import make_config
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.world_model import Checkpoint
@@ -26,6 +28,7 @@ if TYPE_CHECKING:  # loads Stable-Baselines3
 __all__ = ["refit"]
 
 
+@kept_global_state()
 def refit(
     game: str | RefitConfig, *, progress: bool = True, explorer: "ExplorerConfig | None" = None, **options: Any
 ) -> RefitReport:
@@ -50,10 +53,11 @@ def refit(
         CheckpointError: The game has no weights.
         DataError: There is no dataset, or its episodes are too short.
         GameError: The game does not start.
-        MissingExtraError: The extra `sb3` is not installed.
+        MissingExtraError: The extra `sb3` or `train` is not installed.
 
     Scripts must call it under `if __name__ == "__main__":`, because the emulators' processes import the script.
     """
+    require("matplotlib")  # for the report at the end: reported before the work
     if isinstance(game, RefitConfig):
         config = _resolved(make_config(RefitConfig, game, options))
     else:
@@ -95,6 +99,8 @@ def _prepare(config: RefitConfig, folder: Path, datasets: Sequence[EpisodeDatase
     for dataset in datasets:
         check_game(config.game, dataset)
         check_actions(loaded, dataset)
+    if config.out is not None:
+        check_writable(config.out)
     check_run_config(folder / "settings.json", config.identity())
     if not copied:
         loaded.save(base)
@@ -111,10 +117,11 @@ def _run_all(rounds: Sequence[Round]) -> str | None:
 
 
 def _report(config: RefitConfig, folder: Path, rounds: Sequence[Round], stopped: str | None) -> RefitReport:
-    reports = [one.report for one in rounds]
-    page = write_page(folder, config.game, reports)
+    reports, page = [one.report for one in rounds], None
     checkpoints = [folder / "round-0" / "checkpoint", *(one.checkpoint for one in rounds)]
     last = [place for place in checkpoints if (place / "config.json").is_file()][-1]
+    with failing_softly(f"the report of the refit in {folder}"):
+        page = write_page(folder, config.identity(), reports)
     if config.out is not None and stopped is None:
-        Checkpoint.load(last).save_over(config.out)
+        Checkpoint.load(last).save(config.out)
     return RefitReport(config.game, folder, [one for one in reports if one.started], last, page, stopped)

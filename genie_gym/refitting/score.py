@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from genie_gym.data import EpisodeDataset, SequenceDataset
-from genie_gym.errors import DataError
+from genie_gym.errors import GenieGymError
 from genie_gym.evaluation.evaluate import evaluate
 from genie_gym.exploration.coverage import compare_coverage
 from genie_gym.refitting.results import Coverage, ModelScore
@@ -77,11 +77,12 @@ def uncertainty(model: WorldModel, dataset: EpisodeDataset, episodes: np.ndarray
 def count_coverage(folders: list[Path]) -> Coverage:
     """Measure the state coverage of some datasets, see `compare_coverage`.
 
-    Episodes of another version of the game cannot be replayed. That is reported, as it is no reason to end a refit.
+    Episodes of another version of the game, for example, cannot be replayed. That is reported, as it is no reason to
+    end a refit.
     """
     started = time.monotonic()
     try:
         runs, error = tuple(compare_coverage(folders)), None
-    except DataError as problem:
+    except GenieGymError as problem:
         runs, error = (), str(problem)
     return Coverage(round(time.monotonic() - started, 1), runs, error)

@@ -6,10 +6,11 @@ from genie_gym.errors import MissingExtraError
 from genie_gym.utils.lazy import lazy_attributes
 
 if TYPE_CHECKING:
-    from genie_gym.sb3.agents import SavedAgent, save_agent
+    from genie_gym.sb3.agent_file import load_agent, save_agent
+    from genie_gym.sb3.agents import SavedAgent, resume_explorer
     from genie_gym.sb3.callbacks import ResumableTraining, TrainingObserver, train
     from genie_gym.sb3.config import ExplorerConfig
-    from genie_gym.sb3.explorer import ExplorerCNN, ExplorerPolicy, make_explorer, resume_explorer
+    from genie_gym.sb3.explorer import ExplorerCNN, ExplorerPolicy, make_explorer
     from genie_gym.sb3.game_vec_env import TerminationAsTruncation, make_game_vec_env
     from genie_gym.sb3.imagined_vec_env import ImaginedVecEnv
     from genie_gym.sb3.recorder import VecEpisodeRecorder
@@ -35,6 +36,7 @@ __all__ = [
     "VecEpisodeRecorder",
     "VecRewardProcessor",
     "get_reward_statistics",
+    "load_agent",
     "make_explorer",
     "make_game_vec_env",
     "make_imagined_vec_env",
@@ -61,11 +63,12 @@ _load, __dir__ = lazy_attributes(
         "VecEpisodeRecorder": "genie_gym.sb3.recorder:VecEpisodeRecorder",
         "VecRewardProcessor": "genie_gym.sb3.reward_wrappers:VecRewardProcessor",
         "get_reward_statistics": "genie_gym.sb3.reward_wrappers:get_reward_statistics",
+        "load_agent": "genie_gym.sb3.agent_file:load_agent",
         "make_explorer": "genie_gym.sb3.explorer:make_explorer",
         "make_game_vec_env": "genie_gym.sb3.game_vec_env:make_game_vec_env",
         "make_imagined_vec_env": "genie_gym.sb3.reward_wrappers:make_imagined_vec_env",
-        "resume_explorer": "genie_gym.sb3.explorer:resume_explorer",
-        "save_agent": "genie_gym.sb3.agents:save_agent",
+        "resume_explorer": "genie_gym.sb3.agents:resume_explorer",
+        "save_agent": "genie_gym.sb3.agent_file:save_agent",
         "set_reward_statistics": "genie_gym.sb3.reward_wrappers:set_reward_statistics",
         "train": "genie_gym.sb3.callbacks:train",
         "wrap_reward": "genie_gym.sb3.reward_wrappers:wrap_reward",

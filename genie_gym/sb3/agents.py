@@ -1,73 +1,54 @@
-"""Trained agents on disk: the zip file of Stable-Baselines3, including a description of the training."""
+"""Saved agents that play, and explorers that go on training."""
 
-import io
 from collections import deque
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.save_util import load_from_zip_file
+from sb3_contrib import RecurrentPPO
+from stable_baselines3.common.vec_env import VecEnv
 
 from genie_gym.errors import CheckpointError, ConfigError
-from genie_gym.utils.atomic import atomic_write
+from genie_gym.sb3.agent_file import AgentFile
+from genie_gym.sb3.config import ExplorerConfig
+from genie_gym.sb3.explorer import make_explorer
+from genie_gym.sb3.reward_wrappers import set_reward_statistics
 
-__all__ = ["SavedAgent", "save_agent"]
-
-
-def save_agent(agent: BaseAlgorithm, path: Path, about: dict[str, Any]) -> None:
-    """Save an agent atomically.
-
-    Args:
-        agent: The agent.
-        path: The zip file.
-        about: Plain JSON values (game, reward, steps ...), stored in the file as the agent's attribute `about`.
-
-    Raises:
-        DataError: The disk is full or the folder cannot be written.
-    """
-    agent.about = about  # type: ignore[attr-defined]
-    buffer = io.BytesIO()
-    agent.save(buffer)
-    atomic_write(path, buffer.getvalue())
+__all__ = ["SavedAgent", "resume_explorer"]
 
 
 class SavedAgent:
-    """A saved agent that samples actions from its policy, frame by frame, with torch's global random generator.
+    """A saved agent that samples actions from its policy, frame by frame, with a random generator of its own.
 
-    It may be any agent of Stable-Baselines3 or sb3-contrib with image observations and Discrete actions. The state of
-    an LSTM is kept during an episode. An agent that was trained on stacked frames receives stacked frames (newest last,
-    black before the first).
-
-    Such files are read with pickle, which can run arbitrary code: load only files that you saved.
+    The state of an LSTM is kept during an episode. An agent that was trained on stacked frames receives stacked frames
+    (newest last, black before the first).
 
     Args:
-        path: The zip file.
+        path: A file that `save_agent` wrote.
 
     Attributes:
-        about: Description of the training, as given to `save_agent`; empty for other files.
+        about: Description of the training, as given to `save_agent`.
         num_actions: Number of actions.
 
     Raises:
-        CheckpointError: The file is missing, damaged, or not an agent with image observations and Discrete actions.
+        CheckpointError: The file is missing, damaged, or of another kind.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        data, weights = _read(self.path)
-        self.about: dict[str, Any] = data.get("about") or {}
-        self._policy = _build(self.path, data, weights)
-        self.num_actions = int(self._policy.action_space.n)  # type: ignore[attr-defined]
-        shape = self._policy.observation_space.shape or ()
-        self._stack = min(shape) // 3  # channels are first or last, and fewer than the pixels of a side
+        with torch.random.fork_rng(devices=[]):  # new weights are drawn before the saved ones replace them
+            file = AgentFile(self.path)
+            self._policy = file.policy()
+        self.about: dict[str, Any] = file.description.about
+        self.num_actions = file.description.actions
+        # Channels are first or last, and fewer than the pixels of a side.
+        self._stack = min(file.description.observation) // 3
         self.reset(0)
 
     def reset(self, seed: int) -> None:
         """Start an episode: forget the previous one, and seed the sampling of actions."""
-        torch.manual_seed(seed)
+        self._random = torch.Generator().manual_seed(seed).get_state()
         self._state: Any = None
         self._frames: deque[np.ndarray] = deque(maxlen=self._stack)
 
@@ -75,44 +56,91 @@ class SavedAgent:
         """Return the action for a frame uint8 (h, w, 3).
 
         Raises:
-            ConfigError: The agent was trained on frames of another size.
+            ConfigError: The agent was trained on frames of another size, or its weights give no probabilities.
         """
         first = not self._frames
         self._frames.extend([np.zeros_like(frame)] * (self._stack - 1) if first else [])
         self._frames.append(frame)
+        with torch.random.fork_rng(devices=[]):  # policies sample with torch's global generator
+            torch.set_rng_state(self._random)
+            action = self._predict(np.concatenate(self._frames, -1), first)
+            self._random = torch.get_rng_state()
+        return action
+
+    def _predict(self, observation: np.ndarray, first: bool) -> int:
         try:
-            action, self._state = self._policy.predict(
-                np.concatenate(self._frames, -1), self._state, np.array([first]), deterministic=False
-            )
+            action, self._state = self._policy.predict(observation, self._state, np.array([first]), deterministic=False)
         except ValueError as error:
             shape = self._policy.observation_space.shape
             raise ConfigError(f"the agent in {self.path} takes frames of shape {shape}: {error}") from error
         return int(action)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the agent's attributes and its weights."""
-    if not path.is_file():
-        raise CheckpointError(f"there is no agent at {path}; train one with: genie-gym explore GAME")
+def resume_explorer(
+    path: Path,
+    env: VecEnv,
+    config: ExplorerConfig | None = None,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    init_from: Path | None = None,
+) -> tuple[RecurrentPPO, dict[str, Any]]:
+    """Return the explorer saved at `path`, or a new one if there is none.
+
+    A saved explorer is resumed with its weights, optimiser, step counter, hyperparameters and reward statistics. The
+    games are reset with a seed that depends on the step counter.
+
+    Args:
+        path: The agent's file.
+        env: Environments with observations uint8 (s, s, 3), s a multiple of 16, and Discrete actions.
+        config: Hyperparameters of a new explorer.
+        seed: Random seed.
+        device: "auto", "cpu" or "cuda".
+        init_from: File of an explorer whose weights initialise a new one.
+
+    Returns:
+        The explorer, and the description that `save_agent` stored with it (empty for a new one).
+
+    Raises:
+        CheckpointError: A file is damaged or does not fit the environment.
+    """
+    _refuse_older(path)
+    if not path.exists():
+        agent = make_explorer(env, config, seed=seed, device=device)
+        if init_from is not None:
+            _load_weights(agent, init_from)
+        return agent, {}
     try:
-        data, weights, _ = load_from_zip_file(path, device="cpu")
-    except (ValueError, BadZipFile, EOFError, OSError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged or was not saved by Stable-Baselines3: {error}") from error
-    if not data or "policy" not in weights or "policy_class" not in data:
-        raise CheckpointError(f"{path} holds no agent of Stable-Baselines3")
-    return data, weights
+        agent, about = _resume(path, env, device)
+    except (CheckpointError, ConfigError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be resumed ({error}); remove {path.parent} to start again") from error
+    agent.set_random_seed(int(np.random.SeedSequence([seed, agent.num_timesteps]).generate_state(1)[0] >> 1))
+    return agent, about
 
 
-def _build(path: Path, data: dict[str, Any], weights: dict[str, Any]) -> BasePolicy:
-    """Return the policy, which needs neither environment nor learning algorithm."""
-    shape = getattr(data["observation_space"], "shape", None) or ()
-    if len(shape) != 3 or min(shape) % 3 or not hasattr(data["action_space"], "n"):
+def _resume(path: Path, env: VecEnv, device: str) -> tuple[RecurrentPPO, dict[str, Any]]:
+    agent = AgentFile(path).agent(env, device)
+    if not isinstance(agent, RecurrentPPO):
+        raise ValueError(f"it is an agent of {type(agent).__name__}")
+    about: dict[str, Any] = agent.about  # type: ignore[attr-defined]
+    set_reward_statistics(env, about.get("reward_statistics", {}))
+    return agent, about
+
+
+def _refuse_older(path: Path) -> None:
+    """A folder of an older version must not look like a new one."""
+    older = path.with_name("agent.zip")
+    if older.exists() and not path.exists():
         raise CheckpointError(
-            f"the agent in {path} takes {data['observation_space']} and gives {data['action_space']}; "
-            "games need one that takes colour frames and gives Discrete actions"
+            f"{older} is an agent of an older genie_gym, whose files could run code; "
+            f"remove {path.parent} to start again, or give another folder"
         )
-    policy = data["policy_class"](
-        data["observation_space"], data["action_space"], lambda _: 0.0, **data.get("policy_kwargs", {})
-    )
-    policy.load_state_dict(weights["policy"])
-    return policy
+
+
+def _load_weights(agent: RecurrentPPO, path: Path) -> None:
+    """Load the weights of the policy, without the optimiser's state, which belongs to another reward."""
+    file = AgentFile(path)
+    try:
+        file.restore_policy(agent.policy)
+    except ValueError as error:
+        raise CheckpointError(f"{path} holds no explorer for this game with these hyperparameters ({error})") from error

@@ -10,6 +10,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 
+from genie_gym.errors import ConfigError
+
 __all__ = ["ResumableTraining", "TrainingObserver", "train"]
 
 
@@ -81,7 +83,7 @@ class ResumableTraining(BaseCallback):
         """Return the rewards of the step before normalisation: the scores, or the game's rewards."""
         infos, normalizer = self.locals["infos"], self.model.get_vec_normalize_env()
         if "intrinsic_reward" in infos[0]:
-            scores = [info["intrinsic_reward"] for info in infos if info["intrinsic_reward"]]
+            scores = [info["intrinsic_reward"] for info in infos if info["scored"]]
             return np.array(scores, np.float32)
         return self.locals["rewards"] if normalizer is None else normalizer.get_original_reward()
 
@@ -105,11 +107,23 @@ def train(
 
     Returns:
         True if the total was reached, False if the observer stopped the training.
+
+    Raises:
+        ConfigError: The training diverged.
     """
     if agent.num_timesteps >= steps:
         return True
     callback = ResumableTraining(observer, save_interval)
     agent.set_logger(configure(str(tensorboard_dir), ["tensorboard"]))
-    agent.learn(steps - agent.num_timesteps, callback, log_interval=1, reset_num_timesteps=False)
-    agent.logger.close()
+    try:
+        agent.learn(steps - agent.num_timesteps, callback, log_interval=1, reset_num_timesteps=False)
+    except ValueError as error:
+        if "found invalid values" not in str(error):  # as torch says of probabilities that are NaN
+            raise
+        raise ConfigError(
+            f"the agent's weights are no longer finite after {agent.num_timesteps:,} steps; what was saved last is "
+            "kept: start again in another folder with a lower learning_rate, or look at the rewards"
+        ) from error
+    finally:
+        agent.logger.close()
     return not callback.stopped

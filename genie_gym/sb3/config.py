@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from genie_gym.utils.validation import at_least, more_than_zero
 
-__all__ = ["ExplorerConfig"]
+__all__ = ["LARGEST_AGENT", "ExplorerConfig"]
+
+LARGEST_AGENT = 2**29  # bytes of a file; the paper's explorer has 80 MB
 
 
 @dataclass(frozen=True)

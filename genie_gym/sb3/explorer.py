@@ -4,27 +4,21 @@ Shapes: n frames, s side of a frame in pixels.
 """
 
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import gymnasium as gym
-import numpy as np
 import torch
 from einops import rearrange
 from sb3_contrib import RecurrentPPO
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticCnnPolicy
-from stable_baselines3.common.save_util import load_from_zip_file
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
-from genie_gym.errors import CheckpointError
 from genie_gym.sb3.config import ExplorerConfig
-from genie_gym.sb3.reward_wrappers import set_reward_statistics
 from genie_gym.utils.precision import autocast, resolve_precision
 
-__all__ = ["ExplorerCNN", "ExplorerPolicy", "make_explorer", "resume_explorer"]
+__all__ = ["ExplorerCNN", "ExplorerPolicy", "make_explorer"]
 
 
 class ExplorerCNN(BaseFeaturesExtractor):
@@ -126,62 +120,3 @@ def make_explorer(
         seed=seed,
         device=device,
     )
-
-
-def resume_explorer(
-    path: Path,
-    env: VecEnv,
-    config: ExplorerConfig | None = None,
-    *,
-    seed: int = 0,
-    device: str = "auto",
-    init_from: Path | None = None,
-) -> tuple[RecurrentPPO, dict[str, Any]]:
-    """Return the explorer saved at `path`, or a new one if there is none.
-
-    A saved explorer is resumed with its weights, optimiser, step counter, hyperparameters and reward statistics. The
-    games are reset with a seed that depends on the step counter. Such files are read with pickle, which can run
-    arbitrary code: load only files that you saved.
-
-    Args:
-        path: The zip file.
-        env: Environments with observations uint8 (s, s, 3), s a multiple of 16, and Discrete actions.
-        config: Hyperparameters of a new explorer.
-        seed: Random seed.
-        device: "auto", "cpu" or "cuda".
-        init_from: Zip file of an explorer whose weights initialise a new one.
-
-    Returns:
-        The explorer, and the description that `save_agent` stored with it (empty for a new one).
-
-    Raises:
-        CheckpointError: A file is damaged or does not fit the environment.
-    """
-    if not path.exists():
-        agent = make_explorer(env, config, seed=seed, device=device)
-        if init_from is not None:
-            _load_weights(agent, init_from)
-        return agent, {}
-    try:
-        agent = RecurrentPPO.load(path, env=env, device=device)
-    except torch.OutOfMemoryError:  # not an error of the file
-        raise
-    except (ValueError, BadZipFile, EOFError, RuntimeError, KeyError) as error:
-        raise CheckpointError(
-            f"{path} cannot be resumed ({str(error).splitlines()[0]}); remove {path.parent} to start again"
-        ) from error
-    agent.set_random_seed(int(np.random.SeedSequence([seed, agent.num_timesteps]).generate_state(1)[0] >> 1))
-    about = getattr(agent, "about", {})
-    set_reward_statistics(env, about.get("reward_statistics", {}))
-    return agent, about
-
-
-def _load_weights(agent: RecurrentPPO, path: Path) -> None:
-    """Load the weights of the policy, without the optimiser's state, which belongs to another reward."""
-    try:
-        weights: Any = load_from_zip_file(path, load_data=False, device=agent.device)[1]["policy"]
-        agent.policy.load_state_dict(weights)
-    except (ValueError, BadZipFile, EOFError, OSError, RuntimeError, KeyError) as error:
-        raise CheckpointError(
-            f"{path} holds no explorer for this game with these hyperparameters ({str(error).splitlines()[0]})"
-        ) from error

@@ -3,14 +3,20 @@
 import multiprocessing
 import signal
 from functools import partial
+from multiprocessing import forkserver
 
+import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecEnvWrapper, VecMonitor
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from genie_gym import games
-from genie_gym.errors import ConfigError, GameError
+from genie_gym.errors import ClosedError, ConfigError, GameError
+from genie_gym.utils.signals import interrupts_held
+from genie_gym.utils.validation import check_seed, typed
 
-__all__ = ["TerminationAsTruncation", "make_game_vec_env"]
+__all__ = ["GameVecEnv", "TerminationAsTruncation", "make_game_vec_env"]
+
+MAX_GAMES = 1024  # each takes a process
 
 
 def make_game_vec_env(game: str, num_envs: int, *, seed: int = 0, max_steps: int = 1000) -> VecEnv:
@@ -30,10 +36,14 @@ def make_game_vec_env(game: str, num_envs: int, *, seed: int = 0, max_steps: int
 
     Raises:
         GameError: The game is unknown or does not start.
-        ConfigError: `num_envs` or `max_steps` is less than 1.
+        ConfigError: `num_envs` or `max_steps` is less than 1, or `num_envs` above 1024.
     """
+    num_envs, max_steps = typed("num_envs", num_envs, int), typed("max_steps", max_steps, int)
     if min(num_envs, max_steps) < 1:
         raise ConfigError(f"num_envs and max_steps must be at least 1, got {num_envs} and {max_steps}")
+    if num_envs > MAX_GAMES:
+        raise ConfigError(f"num_envs must be {MAX_GAMES} or less, as each is a game of its own; got {num_envs}")
+    check_seed(seed)
     spec = games.find(game)
     maker = partial(games.make, spec, max_steps=max_steps)
     env: VecEnv
@@ -43,12 +53,37 @@ def make_game_vec_env(game: str, num_envs: int, *, seed: int = 0, max_steps: int
         _check_start(spec)
         # The server loads torch once for all processes. Forking this process would copy the locks of its threads.
         multiprocessing.set_forkserver_preload([__name__])
+        with interrupts_held():  # the parent decides what Ctrl-C means
+            forkserver.ensure_running()
         try:
             env = SubprocVecEnv([partial(_open, maker)] * num_envs, start_method="forkserver")
         except (EOFError, ConnectionError) as error:
             raise GameError(f"{spec.name} did not start in its own process; see the message above") from error
     env.seed(seed)
-    return VecMonitor(env)
+    return GameVecEnv(env)
+
+
+class GameVecEnv(VecMonitor):
+    """Games whose infos hold returns and lengths of episodes; they say so when they are used after `close()`."""
+
+    _closed = False
+
+    def reset(self) -> VecEnvObs:
+        self._check_open()
+        return super().reset()
+
+    def step_async(self, actions: np.ndarray) -> None:
+        self._check_open()
+        super().step_async(actions)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            super().close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("the games are closed; make new ones to go on")
 
 
 def _check_start(spec: games.GameSpec) -> None:

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 
 from genie_gym.envs.config import WorldModelEnvConfig, make_env_config
 from genie_gym.envs.vector_env import WorldModelVectorEnv
 from genie_gym.errors import ConfigError
+from genie_gym.utils.validation import short
 
 __all__ = ["ImaginedVecEnv"]
 
@@ -65,27 +67,33 @@ class ImaginedVecEnv(VecEnv):
             autoreset_mode=AutoresetMode.SAME_STEP,
             render_mode=render_mode,
         )
+        num_envs = self.vector_env.num_envs
         super().__init__(num_envs, self.vector_env.single_observation_space, self.vector_env.single_action_space)
         self.metadata = self.vector_env.metadata
-        self._actions = np.zeros(num_envs, np.int64)
+        self._actions: Any = np.zeros(num_envs, np.int64)
         self._returns, self._lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)
 
     def reset(self) -> np.ndarray:
         """Start all episodes, with the seeds of the last `seed` call and the options of the last `set_options`.
 
         Raises:
-            ConfigError: The environments were given different options.
+            ConfigError: The environments were given different options, or some that are no dictionary.
         """
-        if any(options is not self._options[0] for options in self._options) and any(self._options):
+        given = self._options
+        if not isinstance(given, list | tuple) or not given or not all(isinstance(one, dict) for one in given):
+            raise ConfigError(f"options of a reset are a dictionary; got {short(given)}")
+        if any(options is not given[0] for options in given) and any(given):
             raise ConfigError("all environments are reset with the same options; give set_options a single dictionary")
-        frames, _ = self.vector_env.reset(seed=self._seeds, options=self._options[0])
-        self._reset_seeds()
-        self._reset_options()
+        try:
+            frames, _ = self.vector_env.reset(seed=self._seeds, options=given[0])
+        finally:  # seeds and options are for one reset, be it refused
+            self._reset_seeds()
+            self._reset_options()
         self._returns[:], self._lengths[:] = 0, 0
         return frames
 
     def step_async(self, actions: np.ndarray) -> None:
-        self._actions = np.asarray(actions)
+        self._actions = actions  # checked when the step is taken
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         frames, rewards, terminated, truncated, batch = self.vector_env.step(self._actions)
@@ -112,16 +120,30 @@ class ImaginedVecEnv(VecEnv):
         return [getattr(self.vector_env, name)] * len(self._indices(indices))
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
+        """Set an attribute of the vector environment, which all environments share.
+
+        Raises:
+            ConfigError: It was to be set for some of them only.
+        """
+        if set(self._indices(indices)) != set(range(self.num_envs)):
+            raise ConfigError(
+                f"the environments are one batch and share their attributes; {attr_name} cannot be set for "
+                f"{short(indices)} alone. Leave indices out, or make a second ImaginedVecEnv"
+            )
         setattr(self.vector_env, attr_name, value)
 
     def env_method(self, method_name: str, *args: Any, indices: Indices = None, **kwargs: Any) -> list[Any]:
         return [getattr(self.vector_env, method_name)(*args, **kwargs)] * len(self._indices(indices))
 
     def env_is_wrapped(self, wrapper_class: type, indices: Indices = None) -> list[bool]:
-        return [False] * len(self._indices(indices))
+        """Return True for Stable-Baselines3's Monitor, whose "episode" the infos hold, and False for others."""
+        return [wrapper_class is Monitor] * len(self._indices(indices))
 
     def _indices(self, indices: Indices) -> list[int]:
-        return list(self._get_indices(indices))
+        chosen = [int(index) for index in self._get_indices(indices)]
+        if any(not -self.num_envs <= index < self.num_envs for index in chosen):
+            raise ConfigError(f"indices must lie in 0 .. {self.num_envs - 1}; got {short(indices)}")
+        return [index % self.num_envs for index in chosen]
 
 
 def _check_supported(options: dict[str, Any]) -> None:

@@ -9,10 +9,11 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from genie_gym.rewards.config import RewardConfig
-from genie_gym.rewards.make import make_pipeline
+from genie_gym.rewards.make import check_is, make_pipeline
 from genie_gym.rewards.processor import RewardProcessor
 from genie_gym.sb3.game_vec_env import TerminationAsTruncation
 from genie_gym.sb3.imagined_vec_env import ImaginedVecEnv
+from genie_gym.utils.jsonable import from_jsonable
 from genie_gym.utils.options import make_config
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "set_reward_statistics",
     "wrap_reward",
 ]
+
+STATISTICS = ("mean", "var", "count")  # of rewards
 
 
 class VecAutoExploreReward(VecEnvWrapper):
@@ -36,8 +39,8 @@ class VecAutoExploreReward(VecEnvWrapper):
     step to the fifth frame. A VecMonitor around this wrapper records the returns of this reward, and a VecMonitor
     inside it those of the game.
 
-    `infos[i]["game_reward"]` holds the game's own reward, and `infos[i]["intrinsic_reward"]` the score of the step,
-    before centring, normalisation and coefficient.
+    `infos[i]["game_reward"]` holds the game's own reward, `infos[i]["intrinsic_reward"]` the score of the step, before
+    centring, normalisation and coefficient, and `infos[i]["scored"]` whether there was one: a score may be 0 too.
 
     Args:
         venv: N environments with observations uint8 (s, s, 3) and the world model's Discrete actions. Apply
@@ -65,18 +68,27 @@ class VecAutoExploreReward(VecEnvWrapper):
         config: RewardConfig | None = None,
         **options: Any,
     ):
+        check_is(venv, VecEnv, "a VecEnv of Stable-Baselines3", "genie_gym.wrappers has those of Gymnasium")
         super().__init__(venv)
+        self._seeded = False
         config, spaces = make_config(RewardConfig, config, options), (venv.observation_space, venv.action_space)
         self.reward_pipeline = make_pipeline(
             venv.num_envs, *spaces, game, checkpoint, config=config, action_meanings=_action_meanings(venv)
         )
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Set the seeds of the next reset, which then scores the same steps every time."""
+        self._seeded = seed is not None
+        return super().seed(seed)
 
     def reset(self) -> np.ndarray:
         """Start all episodes."""
         frames = self.venv.reset()
         assert isinstance(frames, np.ndarray)
         self.reward_pipeline.reset(frames)
-        self.reward_pipeline.reset_step_count()
+        if self._seeded:
+            self.reward_pipeline.reset_step_count()
+        self._seeded = False
         return frames
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -97,9 +109,10 @@ class VecAutoExploreReward(VecEnvWrapper):
         game_rewards = np.array([info.get("game_reward", own) for info, own in zip(infos, env_rewards, strict=True)])
         rewards = self.reward_pipeline.observe(_last_frames(frames, dones, infos), game_rewards)
         self.reward_pipeline.reset(frames[dones], dones)
+        columns = zip(infos, game_rewards, rewards.intrinsic, self.reward_pipeline.scored, strict=True)
         infos = [
-            {**info, "game_reward": float(own), "intrinsic_reward": float(score)}
-            for info, own, score in zip(infos, game_rewards, rewards.intrinsic, strict=True)
+            {**info, "game_reward": float(own), "intrinsic_reward": float(score), "scored": bool(scored)}
+            for info, own, score, scored in columns
         ]
         return frames, rewards.total.astype(np.float32), dones, infos
 
@@ -107,7 +120,7 @@ class VecAutoExploreReward(VecEnvWrapper):
 class VecRewardProcessor(VecEnvWrapper):
     """Centre and normalise the rewards of environments whose reward is an intrinsic one in every step.
 
-    `infos[i]["intrinsic_reward"]` holds the reward before that.
+    `infos[i]["intrinsic_reward"]` holds the reward before that; `infos[i]["scored"]` is True.
 
     Args:
         venv: N environments.
@@ -127,7 +140,7 @@ class VecRewardProcessor(VecEnvWrapper):
     def step_wait(self) -> VecEnvStepReturn:
         frames, intrinsic, dones, infos = self.venv.step_wait()
         for info, reward in zip(infos, intrinsic, strict=True):
-            info["intrinsic_reward"] = float(reward)
+            info.update(intrinsic_reward=float(reward), scored=True)
         rewards = self.processor(intrinsic, np.ones(self.num_envs, bool))
         return frames, rewards.astype(np.float32), dones, infos
 
@@ -182,16 +195,20 @@ def get_reward_statistics(env: VecEnv) -> dict[str, dict[str, float]]:
         "mean", "var" and "count" of the discounted sums ("returns") and, for intrinsic rewards, of the rewards
         themselves ("rewards"). Empty without such a wrapper.
     """
-    return {
-        name: {field: float(getattr(one, field)) for field in ("mean", "var", "count")}
-        for name, one in _statistics(env).items()
-    }
+    return {name: {field: float(getattr(one, field)) for field in STATISTICS} for name, one in _statistics(env).items()}
 
 
 def set_reward_statistics(env: VecEnv, statistics: dict[str, dict[str, float]]) -> None:
-    """Restore what `get_reward_statistics` returned, to resume a training. Empty statistics change nothing."""
+    """Restore what `get_reward_statistics` returned, to resume a training. Empty statistics change nothing.
+
+    Raises:
+        ValueError: They are none of this environment's.
+    """
     found = _statistics(env)
-    for name, fields in statistics.items():
+    for name, fields in from_jsonable(dict[str, dict[str, float]], statistics, "reward_statistics").items():
+        possible = all(np.isfinite(value) for value in fields.values()) and fields.get("var", -1) >= 0
+        if name not in found or fields.keys() != set(STATISTICS) or not possible or fields["count"] < 0:
+            raise ValueError(f"its reward_statistics are {statistics!r:.100}")
         vars(found[name]).update(fields)
 
 

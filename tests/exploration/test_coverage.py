@@ -140,3 +140,26 @@ def test_a_game_stands_for_its_own_dataset(tmp_path):
     collect("Toy-Numpy", episodes=1, workers=1, max_steps=20, progress=False)
     (report,) = compare_coverage(CoverageConfig(("toy",)))
     assert report.folder == paths.data_dir("Toy-Numpy") and report.run == "random-0"
+
+
+def test_episodes_of_strangers(tmp_path, monkeypatch, capsys):
+    """A seed that is none is not replayed, actions that the game lacks are told, and names are no markup."""
+    monkeypatch.setattr("genie_gym.exploration.coverage.position", where)
+    spec = games.find("Toy-Numpy")
+    header = {"game": spec.to_dict(), "actions": spec.meanings, "policy": "p", "seed": 0}
+    for folder, seed, action in (("a", "zero", 0), ("b", -1, 0), ("c", 3, 99)):
+        with data.EpisodeWriter(tmp_path / folder, header) as writer:
+            frames = np.zeros((2, 64, 64, 3), np.uint8)
+            info = {"id": "[red]p-0-000000", "seed": seed}
+            try:
+                writer.append(data.Episode(frames, np.array([action]), np.zeros(1, np.float32), info=info))
+            except (DataError, ValueError):  # refused sooner
+                continue
+        if action:
+            with pytest.raises(DataError):
+                compare_coverage([tmp_path / folder])
+        else:
+            assert compare_coverage([tmp_path / folder])[0].positions is None
+            assert main(["coverage", str(tmp_path / folder)]) == 0
+            assert "[red]p-0" in capsys.readouterr().out
+    assert main(["coverage", 5000 * "x"]) == 2

@@ -18,12 +18,14 @@ import pytest
 pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
 
 from genie_gym.data import Episode, EpisodeDataset
-from genie_gym.errors import CheckpointError, ConfigError, GameError
+from genie_gym.errors import CheckpointError, ConfigError, GameError, GenieGymError
 from genie_gym.exploration.config import ExploreConfig
 from genie_gym.exploration.coverage import StateCoverage, compare_coverage
 from genie_gym.exploration.explore import explore
-from genie_gym.sb3 import ExplorerConfig, SavedAgent
+from genie_gym.sb3 import ExplorerConfig, SavedAgent, load_agent, save_agent
 from genie_gym.utils import paths
+from tests.conftest import random_state
+from tests.fuzz import Bomb
 
 TINY = ExplorerConfig(n_steps=16, batch_size=32, n_epochs=1, lstm_hidden_size=8)
 OPTIONS = {"num_envs": 2, "max_steps": 40, "progress": False, "explorer": TINY, "device": "cpu"}
@@ -42,7 +44,7 @@ if __name__ == "__main__":
 def test_explores_on_the_models_uncertainty(exploring_checkpoint):
     report = explore("Toy-Numpy", steps=64, checkpoint=exploring_checkpoint, seed=1, **OPTIONS)
     assert report.finished and report.steps == 64
-    assert report.agent == paths.agents_dir("Toy-Numpy") / "autoexplore-1" / "agent.zip"
+    assert report.agent == paths.agents_dir("Toy-Numpy") / "autoexplore-1" / "agent.safetensors"
     assert 0 < report.metrics.reward <= 2
     assert report.metrics.visited_cells == len(StateCoverage(np.load(report.agent.parent / "visited_cells.npy"))) > 1
     gif = imageio.imread(report.gif)
@@ -163,6 +165,97 @@ def test_a_configuration_stands_for_its_options(tmp_path):
     options = {"steps": 32, "compile": True, "threads": 2}  # neither says what the agent is
     assert ExploreConfig("Toy").identity() == ExploreConfig("Toy", out=tmp_path, **options).identity()
     assert ExploreConfig("Toy").identity() != ExploreConfig("Toy", score_interval=1).identity()
+
+
+def test_a_failing_film_costs_no_training(tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError("no such device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("genie_gym.exploration.explore.to_gif", fail)
+        patch.setattr("genie_gym.exploration.explore.pack", fail)
+        options = OPTIONS | {"reward": "none", "out": tmp_path / "agent", "record": tmp_path / "data"}
+        with pytest.warns(UserWarning, match="no such device") as warned:
+            report = explore("Toy-Numpy", steps=32, **options)
+    assert len(warned) == 2  # of packing and of filming
+    assert report.finished and report.gif is None and report.steps == 32
+    assert SavedAgent(report.agent).about["steps"] == 32
+    assert sum(EpisodeDataset(tmp_path / "data").lengths - 1) == 32
+    assert explore("Toy-Numpy", steps=32, **options).gif.is_file()  # the same command films it
+
+
+def test_training_and_filming_leave_the_callers_random_generators_alone(tmp_path):
+    before = random_state()
+    explore("Toy-Numpy", steps=32, reward="none", seed=7, out=tmp_path, **OPTIONS)
+    assert random_state() == before
+    explore("Toy-Numpy", steps=64, reward="none", seed=7, out=tmp_path, **OPTIONS)  # resumed
+    assert random_state() == before
+
+
+def test_a_training_that_diverges_says_so(tmp_path):
+    wild = ExplorerConfig(n_steps=16, batch_size=32, n_epochs=3, lstm_hidden_size=8, learning_rate=1e30)
+    with pytest.raises(ConfigError, match="lower learning_rate"):
+        explore("Toy-Numpy", steps=320, reward="none", out=tmp_path, **OPTIONS | {"explorer": wild})
+
+
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory) -> Path:
+    """The folder of a finished training."""
+    folder = tmp_path_factory.mktemp("explored")
+    explore("Toy-Numpy", steps=32, reward="game", out=folder, **OPTIONS)
+    return folder
+
+
+def resume(folder: Path) -> None:
+    explore("Toy-Numpy", steps=32, reward="game", out=folder, **OPTIONS)
+
+
+@pytest.mark.parametrize("name", ["settings.json", "visited_cells.npy", "agent.safetensors"])
+@pytest.mark.parametrize("what", ["pipe", "device", "round", "folder", "empty", "deep", "pickle"])
+def test_a_strangers_folder_is_refused_in_one_line(name, what, explored, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(explored, folder)
+    path, mark = folder / name, tmp_path / "executed"
+    path.unlink()
+    {
+        "pipe": lambda: os.mkfifo(path),
+        "device": lambda: path.symlink_to("/dev/zero"),
+        "round": lambda: path.symlink_to(path),
+        "folder": path.mkdir,
+        "empty": path.touch,
+        "deep": lambda: path.write_text(100_000 * "["),
+        "pickle": lambda: np.save(path.open("wb"), np.array([Bomb(mark)], object), allow_pickle=True),
+    }[what]()
+    if what == "round":  # as good as missing: made anew
+        resume(folder)
+    else:
+        with pytest.raises(GenieGymError):
+            resume(folder)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"seconds": "long"},
+        {"metrics": {"reward": 1}},
+        {"metrics": {"reward": None, "visited_cells": 1}},
+        {"metrics": 3},
+        {"reward_statistics": {"returns": {"mean": 1}}},
+        {"reward_statistics": {"returns": {"mean": 0, "var": -1, "count": 1}}},
+        {"reward_statistics": {"returns": {"mean": 0, "var": float("nan"), "count": 1}}},
+        {"reward_statistics": {"__class__": {}}},
+        {"reward_statistics": [1]},
+    ],
+    ids=str,
+)
+def test_notes_of_other_types_are_refused(about, explored, tmp_path):
+    shutil.copytree(explored, tmp_path / "run")
+    path = tmp_path / "run" / "agent.safetensors"
+    agent = load_agent(path)
+    save_agent(agent, path, agent.about | about)
+    with pytest.raises(CheckpointError, match="to start again"):
+        resume(tmp_path / "run")
 
 
 def test_wrong_options():

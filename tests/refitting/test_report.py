@@ -2,12 +2,14 @@
 
 import base64
 import json
+import os
 import re
 from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from rich.console import Console
 
 from genie_gym.errors import CheckpointError
 from genie_gym.evaluation.report import write_grid
@@ -20,8 +22,10 @@ from genie_gym.refitting.results import (
     Coverage,
     Finetuning,
     ModelScore,
+    RefitReport,
     RoundReport,
 )
+from tests.fuzz import damage_json
 
 SETTINGS = {
     "game": "Toy-Numpy",
@@ -63,16 +67,62 @@ def test_a_report_is_read_as_it_was_written(report, tmp_path):
     assert RoundReport.load(tmp_path / "nothing.json") == RoundReport()
 
 
-@pytest.mark.parametrize("content", ["{}", '{"collection": 3}', "[]", "{"])
+DAMAGES = {
+    "collection": [3, {"seconds": "x", "episodes": 1, "steps": 1}, {"seconds": 1, "episodes": 1}, []],
+    "exploration": [{"seconds": 1, "steps": 1, "reward": None, "visited_cells": 1}],
+    "finetuning": [{"seconds": 1, "decoder": {"psnr": [1]}, "dynamics": {}}],
+    "coverage": [{"seconds": 1, "runs": [{"run": "a"}]}, {"seconds": 10**400}, {"seconds": 1, "runs": {}}],
+    "scores": [None, [], {"../../x": {}}, {"test": {"seconds": 1}}],
+}
+
+
+@pytest.mark.parametrize("content", ["{}", '{"collection": 3}', "[]", "{", "[" * 100_000, "\x00", '{"a": 1e999}'])
 def test_a_damaged_report(content, tmp_path):
     (tmp_path / "figures.json").write_text(content)
     with pytest.raises(CheckpointError, match=r"figures.json is damaged .* to start again"):
         RoundReport.load(tmp_path / "figures.json")
 
 
+@pytest.mark.parametrize(("name", "value"), [(name, one) for name, values in DAMAGES.items() for one in values])
+def test_entries_of_other_types(name, value, tmp_path):
+    rounds()[0].save(tmp_path / "figures.json")
+    whole = json.loads((tmp_path / "figures.json").read_text())
+    (tmp_path / "figures.json").write_text(json.dumps(whole | {name: value}))
+    with pytest.raises(CheckpointError, match=r"figures.json is damaged .* to start again"):
+        RoundReport.load(tmp_path / "figures.json")
+
+
+def test_files_that_are_none(tmp_path):
+    (tmp_path / "round.json").symlink_to(tmp_path / "round.json")
+    assert RoundReport.load(tmp_path / "round.json") == RoundReport()  # as good as nothing
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "device.json").symlink_to("/dev/zero")
+    (tmp_path / "folder.json").mkdir()
+    for name in ("pipe", "device", "folder"):
+        with pytest.raises(CheckpointError, match="not a file"):
+            RoundReport.load(tmp_path / f"{name}.json")
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_no_damage_gives_a_traceback(count, tmp_path):
+    """What is read after random damage can be shown; all else is refused."""
+    rng, path = np.random.default_rng(0), tmp_path / "figures.json"
+    rounds()[0].save(path)
+    whole = json.loads(path.read_bytes())
+    for number in range(count):
+        path.write_bytes(damage_json(rng, whole))
+        try:
+            report = RoundReport.load(path)
+        except CheckpointError as error:
+            assert str(error).isprintable()
+        else:
+            Console(quiet=True).print(RefitReport("Toy-Numpy", tmp_path, [report], tmp_path, None))
+            if number % 50 == 0:  # drawing takes its time
+                write_page(tmp_path, SETTINGS, [report])
+
+
 def test_the_page_holds_every_figure(tmp_path):
-    (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
-    html = write_page(tmp_path, "Toy-Numpy", rounds()).read_text()
+    html = write_page(tmp_path, SETTINGS, rounds()).read_text()
     cells = "".join(f"<td>{cell}</td>" for cell in ("1", "2,048", "12,345", "0.4321", "77", "999", "39.5", "1.25", "3"))
     assert f"<tr>{cells}</tr>" in html
     assert "no &lt;such&gt; game" in html and "<toy>" not in html
@@ -86,11 +136,10 @@ def test_the_page_holds_every_figure(tmp_path):
 
 
 def test_images_are_embedded(tmp_path):
-    (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
     frames = np.random.default_rng(0).integers(0, 256, (3, 2, 8, 8, 3), np.uint8)
     grid = tmp_path / "round-1" / "images" / "test" / "refitted" / "prediction.png"
     write_grid(grid, frames)
-    html = write_page(tmp_path, "Toy-Numpy", rounds()).read_text()
+    html = write_page(tmp_path, SETTINGS, rounds()).read_text()
     images = [base64.b64decode(one) for one in re.findall(r'src="data:image/png;base64,([^"]+)"', html)]
     assert len(images) == 2  # the curves and the grid
     assert images[1] == grid.read_bytes()
@@ -100,6 +149,5 @@ def test_images_are_embedded(tmp_path):
 
 
 def test_a_page_of_nothing_yet(tmp_path):
-    (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
-    html = write_page(tmp_path, "Toy-Numpy", [RoundReport()]).read_text()
+    html = write_page(tmp_path, SETTINGS, [RoundReport()]).read_text()
     assert "round-0" in html and "data:image" not in html

@@ -148,7 +148,7 @@ def test_an_explorer_collects_with_some_random_actions(datasets, exploring_check
     assert sum(EpisodeDataset(tmp_path / "round-1" / "explorer_data").lengths - 1) == 32
     (run,) = EpisodeDataset(tmp_path / "round-1" / "data").header["runs"]
     assert run["policy"].endswith("-random25") and run["epsilon"] == 0.25
-    assert run["agent"] == str(tmp_path / "round-1" / "explorer" / "agent.zip")
+    assert run["agent"] == str(tmp_path / "round-1" / "explorer" / "agent.safetensors")
     assert "data:image/gif" in report.page.read_text()
     assert "agent trained for 32 steps" in Checkpoint.load(report.checkpoint).metadata.finetuning[0].source
 
@@ -164,7 +164,7 @@ def test_an_explorer_is_pretrained_in_imagination(datasets, exploring_checkpoint
     assert report.finished
     assert (report.rounds[0].imagined.steps, report.rounds[0].exploration.steps) == (64, 32)
     begun = json.loads((tmp_path / "round-1" / "explorer" / "settings.json").read_text())
-    assert begun["init_from"] == str(tmp_path / "round-1" / "imagined" / "agent.zip") and not begun["imagined"]
+    assert begun["init_from"] == str(tmp_path / "round-1" / "imagined" / "agent.safetensors") and not begun["imagined"]
     assert sum(EpisodeDataset(tmp_path / "round-1" / "explorer_data").lengths - 1) == 32
     (finetuning,) = Checkpoint.load(report.checkpoint).metadata.finetuning
     assert "agent trained for 32 steps after 64 in imagination" in finetuning.source
@@ -219,10 +219,30 @@ def test_held_out_episodes_are_scored_only(datasets, collected, monkeypatch):
     assert {dataset.folder.name for dataset in seen["scored"]} == {"data", "old", "unseen"}
 
 
-def test_a_single_episode_is_too_little(datasets, exploring_checkpoint, tmp_path):
+def test_a_single_episode_is_not_the_end(datasets, exploring_checkpoint, tmp_path):
+    """Nothing of one could be held out, so another is collected, rather than that the work before is lost."""
     options = {"checkpoint": exploring_checkpoint, "data": datasets["data"], **OPTIONS, "run": tmp_path}
-    with pytest.raises(DataError, match=r"10 frames of Toy-Numpy are a single episode.*\(--frames\)"):
-        refit("Toy", **options | {"frames": 10})
+    report = refit("Toy", **options | {"frames": 10})
+    assert report.finished and report.rounds[0].collection.episodes == 2
+
+
+def test_a_failing_report_costs_nothing(collected, tmp_path, monkeypatch):
+    """Neither the scores nor the page are worth a round of training: what failed is done by the next call."""
+
+    def fail(*args, **kwargs):
+        raise ValueError("no such <font>")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("genie_gym.refitting.runner.write_page", fail)
+        patch.setattr("genie_gym.refitting.round.score_models", fail)
+        with pytest.warns(UserWarning, match="no such <font>") as warned:
+            report = refit("Toy", out=tmp_path / "out", **collected)
+    assert len([one for one in warned if "no such <font>" in str(one.message)]) == 3  # new, old, page
+    assert report.finished and report.page is None and not report.rounds[0].scores
+    new, out = weights(report.checkpoint), weights(tmp_path / "out")
+    assert all(torch.equal(value, new[name]) for name, value in out.items())
+    again = refit("Toy", out=tmp_path / "out", **collected)
+    assert again.page.is_file() and again.rounds[0].scores.keys() == {"new", "old"}
 
 
 def test_what_cannot_work_is_reported_before_anything_is_written(datasets, exploring_checkpoint, tmp_path):
@@ -245,10 +265,22 @@ def test_what_cannot_work_is_reported_before_anything_is_written(datasets, explo
         refit("Toy", test=datasets["data"], **options)
     other = record(tmp_path / "other", 2, 20)
     header = json.loads((other / "recording.json").read_text()) | {"actions": ["A", "B"]}
+    header["game"]["actions"] = [{"meaning": name, "buttons": [], "keys": []} for name in header["actions"]]
     (other / "recording.json").write_text(json.dumps(header))
     with pytest.raises(ConfigError, match="are A, B: give a dataset"):
         refit("Toy", test=other, **options)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["settings.json", "round-1/figures.json"])
+def test_a_strangers_run_is_refused_in_one_line(name, done, datasets, exploring_checkpoint, tmp_path):
+    shutil.copytree(done[0] / "run", tmp_path / "run")
+    options = {"rounds": 2, "checkpoint": exploring_checkpoint, **datasets, "run": tmp_path / "run", **OPTIONS}
+    for content in (b"", b"[]", 50_000 * b"[", b'{"game": "\\u001b[2J", "scores": {"../..": {}}}'):
+        (tmp_path / "run" / name).write_bytes(content)
+        with pytest.raises((CheckpointError, ConfigError)) as error:
+            refit("Toy", **options)
+        assert str(error.value).isprintable()
 
 
 def test_another_device_may_resume_a_run_and_other_settings_may_not():

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecFrameStack
 
 from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.sb3 import ExplorerConfig, SavedAgent, make_explorer, make_game_vec_env, save_agent
+from tests.conftest import random_state
 
 STEPS = 12
 
@@ -39,8 +40,8 @@ def frames() -> np.ndarray:
 def test_a_recurrent_agent_keeps_its_state_through_an_episode(env, tmp_path):
     agent = make_explorer(env, ExplorerConfig(n_steps=8, batch_size=8, lstm_hidden_size=16), device="cpu")
     excite(agent)
-    save_agent(agent, tmp_path / "agent.zip", {"game": "Toy-Numpy"})
-    player = SavedAgent(tmp_path / "agent.zip")
+    save_agent(agent, tmp_path / "agent.safetensors", {"game": "Toy-Numpy"})
+    player = SavedAgent(tmp_path / "agent.safetensors")
     assert player.about == {"game": "Toy-Numpy"} and player.num_actions == 4
 
     torch.manual_seed(7)
@@ -57,34 +58,41 @@ def test_an_agent_of_stacked_frames_receives_stacked_frames(env, tmp_path):
     stacked = VecFrameStack(env, 3)
     agent = PPO("CnnPolicy", stacked, n_steps=8, batch_size=8, device="cpu")
     excite(agent)
-    agent.save(tmp_path / "ppo.zip")
+    save_agent(agent, tmp_path / "ppo.safetensors")
     observations = frames()
     padded = np.concatenate([np.zeros((2, 64, 64, 3), np.uint8), observations])
     torch.manual_seed(3)
     expected = [int(agent.predict(np.concatenate(padded[t : t + 3], -1).transpose(2, 0, 1))[0]) for t in range(STEPS)]
-    assert actions_of(SavedAgent(tmp_path / "ppo.zip"), observations, 3) == expected
+    assert actions_of(SavedAgent(tmp_path / "ppo.safetensors"), observations, 3) == expected
 
 
 def test_other_algorithms_are_supported(env, tmp_path):
     agent = DQN("CnnPolicy", env, buffer_size=10, device="cpu")
     excite(agent)
-    agent.save(tmp_path / "dqn.zip")
+    save_agent(agent, tmp_path / "dqn.safetensors")
     expected = [int(agent.predict(frame.transpose(2, 0, 1), deterministic=True)[0]) for frame in frames()]
-    assert actions_of(SavedAgent(tmp_path / "dqn.zip"), frames(), 0) == expected
+    assert actions_of(SavedAgent(tmp_path / "dqn.safetensors"), frames(), 0) == expected
+
+
+def test_playing_leaves_the_callers_random_generators_alone(env, tmp_path):
+    agent = make_explorer(env, ExplorerConfig(n_steps=8, batch_size=8, lstm_hidden_size=16), device="cpu")
+    save_agent(agent, tmp_path / "agent.safetensors")
+    before = random_state()
+    played = actions_of(SavedAgent(tmp_path / "agent.safetensors"), frames(), 5)
+    assert random_state() == before
+    torch.manual_seed(99)  # nor do they change what is played
+    assert actions_of(SavedAgent(tmp_path / "agent.safetensors"), frames(), 5) == played
 
 
 def test_frames_of_another_size(env, tmp_path):
-    make_explorer(env, ExplorerConfig(lstm_hidden_size=16), device="cpu").save(tmp_path / "agent.zip")
+    save_agent(make_explorer(env, ExplorerConfig(lstm_hidden_size=16), device="cpu"), tmp_path / "agent.safetensors")
     with pytest.raises(ConfigError, match=r"frames of shape \(3, 64, 64\)"):
-        SavedAgent(tmp_path / "agent.zip")(np.zeros((32, 32, 3), np.uint8))
+        SavedAgent(tmp_path / "agent.safetensors")(np.zeros((32, 32, 3), np.uint8))
 
 
 def test_files_without_an_agent(tmp_path):
     with pytest.raises(CheckpointError, match="train one with: genie-gym explore"):
-        SavedAgent(tmp_path / "none.zip")
-    (tmp_path / "text.zip").write_text("no zip")
-    with pytest.raises(CheckpointError, match="damaged or was not saved by"):
-        SavedAgent(tmp_path / "text.zip")
-    PPO("MlpPolicy", "CartPole-v1", device="cpu").save(tmp_path / "cart.zip")
-    with pytest.raises(CheckpointError, match="colour frames"):
-        SavedAgent(tmp_path / "cart.zip")
+        SavedAgent(tmp_path / "none.safetensors")
+    (tmp_path / "text.safetensors").write_text("no agent")
+    with pytest.raises(CheckpointError, match="damaged or no agent"):
+        SavedAgent(tmp_path / "text.safetensors")

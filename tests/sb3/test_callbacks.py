@@ -84,3 +84,9 @@ def test_scores_of_an_intrinsic_reward_are_reported(tmp_path, exploring_checkpoi
     )
     assert {len(rewards) for rewards in observer.rewards} == {0, 2}  # both environments are scored, or none
     assert all((rewards > 0).all() and (rewards <= 2).all() for rewards in observer.rewards)
+
+
+def test_scores_of_zero_are_reported_too(tmp_path):
+    observer = RecordingObserver()
+    train(agent("none"), 32, observer, tmp_path)
+    np.testing.assert_array_equal(observer.rewards, np.zeros((16, 2)))

@@ -93,7 +93,7 @@ def test_learning_changes_the_convolutions(env):
 
 
 def test_a_resumed_explorer_continues(env, tmp_path):
-    path = tmp_path / "agent.zip"
+    path = tmp_path / "agent.safetensors"
     agent, about = resume_explorer(path, env, TINY, seed=3, device="cpu")
     assert about == {}
     agent.learn(16)
@@ -125,22 +125,30 @@ def test_a_resumed_explorer_is_seeded_by_its_steps(env, tmp_path, monkeypatch):
     monkeypatch.setattr(type(agent), "set_random_seed", lambda self, seed=None: seeds.append(seed))
     for steps, seed in ((16, 0), (32, 0), (16, 1), (16, 0)):
         agent.num_timesteps = steps
-        save_agent(agent, tmp_path / "agent.zip", {})
-        resume_explorer(tmp_path / "agent.zip", env, seed=seed, device="cpu")
+        save_agent(agent, tmp_path / "agent.safetensors", {})
+        resume_explorer(tmp_path / "agent.safetensors", env, seed=seed, device="cpu")
     first, later, other, again = seeds[1::2]  # loading sets one, too
     assert first == again and len({first, later, other}) == 3
 
 
 def test_a_damaged_agent_is_reported(env, tmp_path):
-    (tmp_path / "agent.zip").write_bytes(b"PK no agent")
+    (tmp_path / "agent.safetensors").write_bytes(b"PK no agent")
     with pytest.raises(CheckpointError, match=r"remove .* to start again"):
-        resume_explorer(tmp_path / "agent.zip", env, device="cpu")
+        resume_explorer(tmp_path / "agent.safetensors", env, device="cpu")
+
+
+def test_an_agent_of_an_older_version_is_not_taken_for_none(env, tmp_path):
+    (tmp_path / "agent.zip").write_bytes(b"PK")
+    with pytest.raises(CheckpointError, match=r"older genie_gym.*remove .* to start again"):
+        resume_explorer(tmp_path / "agent.safetensors", env, device="cpu")
 
 
 def test_a_new_explorer_starts_with_anothers_weights(env, tmp_path):
     other = make_explorer(env, TINY, seed=1, device="cpu")
-    save_agent(other, tmp_path / "other.zip", {})
-    agent, about = resume_explorer(tmp_path / "agent.zip", env, TINY, device="cpu", init_from=tmp_path / "other.zip")
+    save_agent(other, tmp_path / "other.safetensors", {})
+    agent, about = resume_explorer(
+        tmp_path / "agent.safetensors", env, TINY, device="cpu", init_from=tmp_path / "other.safetensors"
+    )
     assert about == {} and agent.num_timesteps == 0
     mine, theirs = (one.policy.state_dict() for one in (agent, other))
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)

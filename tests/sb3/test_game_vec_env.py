@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("stable_baselines3", reason="needs Stable-Baselines3: pip install genie_gym[sb3]")
 
 from genie_gym import games
-from genie_gym.errors import ConfigError, GameError
+from genie_gym.errors import ClosedError, ConfigError, GameError, GenieGymError
 from genie_gym.sb3 import TerminationAsTruncation, make_game_vec_env
 
 
@@ -58,6 +58,30 @@ def test_wrong_options():
         make_game_vec_env("Toy-Numpy", 0)
     with pytest.raises(GameError, match="Did you mean"):
         make_game_vec_env("Airstrikr", 1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"num_envs": value} for value in (True, 2.0, "2", None, 100_000)),
+        *({"max_steps": value} for value in (True, 2.0, None)),
+        *({"seed": value} for value in (True, -1, 2**32, "x")),
+    ],
+    ids=repr,
+)
+def test_options_of_the_wrong_type_or_absurd_are_refused(options):
+    with pytest.raises(GenieGymError):
+        make_game_vec_env("Toy-Numpy", **{"num_envs": 1, **options})
+
+
+def test_closed_games_say_so_and_closing_twice_is_fine():
+    env = make_game_vec_env("Toy-Numpy", np.int64(1))
+    env.reset()
+    env.close()
+    env.close()
+    for use in (env.reset, lambda: env.step(np.zeros(1, int))):
+        with pytest.raises(ClosedError):
+            use()
 
 
 def test_a_missing_rom_is_reported_before_any_process_starts():

@@ -1,15 +1,20 @@
 """The Stable-Baselines3 adapter: ends of episodes, seeds, and an algorithm that learns from it."""
 
+import warnings
+
+import gymnasium as gym
 import numpy as np
 import pytest
 
 pytest.importorskip("stable_baselines3")
 
 from stable_baselines3 import PPO
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor, VecTransposeImage
 
 from genie_gym.envs import WorldModelEnvConfig, WorldModelVectorEnv
-from genie_gym.errors import ConfigError
+from genie_gym.errors import ClosedError, ConfigError, GenieGymError
 from genie_gym.sb3 import ImaginedVecEnv
 
 
@@ -130,3 +135,60 @@ def test_a_configuration_in_place_of_options(make, toy_checkpoint):
         frames.append(step[0])
         rewards.append(step[1])
     assert np.array_equal(*frames) and np.array_equal(*rewards)
+
+
+@pytest.mark.parametrize("indices", [0, [0, 2], -1])
+def test_an_attribute_of_some_environments_cannot_be_set(make, indices):
+    env = make()
+    with pytest.raises(ConfigError, match="share their attributes"):
+        env.set_attr("level", 3, indices=indices)
+    assert not hasattr(env.vector_env, "level")
+
+
+@pytest.mark.parametrize("indices", [None, [0, 1, 2], range(3)])
+def test_an_attribute_of_all_environments_is_set(make, indices):
+    env = make()
+    env.set_attr("level", 3, indices=indices)
+    assert env.get_attr("level") == [3] * 3 and env.get_attr("level", [0, 2]) == [3] * 2
+
+
+def test_indices_beyond_the_environments_are_refused(make):
+    for use in (lambda env: env.get_attr("metadata", 3), lambda env: env.env_is_wrapped(Monitor, [-4])):
+        with pytest.raises(ConfigError, match=r"indices must lie in 0 \.\. 2"):
+            use(make())
+
+
+def test_episodes_are_reported_and_stable_baselines_sees_it(make):
+    env = make(max_episode_steps=4)
+    assert env.env_is_wrapped(Monitor) == [True] * 3 and env.env_is_wrapped(Monitor, 1) == [True]
+    assert env.env_is_wrapped(gym.wrappers.TimeLimit) == [False] * 3
+    model = PPO("CnnPolicy", VecTransposeImage(make(max_episode_steps=4)), n_steps=4, batch_size=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, lengths = evaluate_policy(model, env, n_eval_episodes=3, return_episode_rewards=True)
+    assert max(lengths) <= 4
+
+
+def test_closed_means_closed_and_twice_is_fine(make):
+    env = make()
+    env.reset()
+    env.close()
+    env.close()
+    for use in (env.reset, lambda: env.step(np.zeros(3, int))):
+        with pytest.raises(ClosedError):
+            use()
+
+
+@pytest.mark.parametrize("count", [True, 0, 2.0, "3", None, 100_000])
+def test_numbers_of_environments(toy_checkpoint, count):
+    with pytest.raises(GenieGymError, match=r"num.envs"):
+        ImaginedVecEnv(num_envs=count, checkpoint=toy_checkpoint)
+    assert ImaginedVecEnv(num_envs=np.int64(2), checkpoint=toy_checkpoint).num_envs == 2
+
+
+def test_options_of_a_refused_reset_do_not_stay(make):
+    env = make()
+    env.set_options({"colour": 1})
+    with pytest.raises(GenieGymError, match="colour"):
+        env.reset()
+    assert env.reset().shape == (3, 64, 64, 3)
