@@ -4,7 +4,6 @@ python training/train_tokenizer.py --data ~/.local/share/genie_gym/data/Airstrik
 """
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -13,7 +12,7 @@ from safetensors.torch import save_file
 
 from genie_gym import EpisodeDataset
 from genie_gym.data import SequenceDataset, split
-from genie_gym.models.tokenizer import Tokenizer
+from genie_gym.models.architectures import with_architecture
 from genie_gym.training.presets import get_preset, timed
 from genie_gym.training.stages import train_tokenizer
 from genie_gym.training.trainer import StageReport
@@ -25,7 +24,7 @@ def main(data: Path, out: Path, preset: str = "tiny", minutes: float | None = No
     Args:
         data: Folder of a dataset.
         out: Folder of the training state, TensorBoard's curves and, at the end, tokenizer.safetensors.
-        preset: Sizes and recipe: tiny, small or paper.
+        preset: Sizes and recipe: tiny, small, paper or conv.
         minutes: Training time; the preset's number of steps by default.
         seed: Random seed.
     """
@@ -36,11 +35,13 @@ def main(data: Path, out: Path, preset: str = "tiny", minutes: float | None = No
     held_out = SequenceDataset(dataset, length, held_out_episodes)
 
     torch.manual_seed(seed)
-    tokenizer = Tokenizer(chosen.tokenizer)
+    tokenizer = chosen.tokenizer.build()
     recipe = timed(chosen.tokenizer_training, minutes, 1.0, seed)
     report = train_tokenizer(tokenizer, train, held_out, recipe, out)
     if report.finished:
-        sizes = {"config": json.dumps(asdict(tokenizer.config))}  # all that train_dynamics.py needs to load it
+        sizes = {
+            "config": json.dumps(with_architecture(tokenizer.config))
+        }  # all that train_dynamics.py needs to load it
         save_file({k: v.contiguous() for k, v in tokenizer.state_dict().items()}, out / "tokenizer.safetensors", sizes)
         print(f"{report.metrics['psnr']:.2f} dB with {report.metrics['codes']:.0f} codes; in {out}")
     return report

@@ -15,7 +15,6 @@ from benchmarks.common.results import Figures
 from benchmarks.speed.naive import naive_loss, naive_step
 from benchmarks.speed.untrained import SEED
 from genie_gym.envs import WorldModelVectorEnv
-from genie_gym.models.dynamics import Dynamics
 from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.rewards import AutoExplore
 from genie_gym.training.presets import get_preset
@@ -103,12 +102,12 @@ class TrainingStep:
     def __init__(self, preset: str, part: str, batch_size: int, device: str, precision: str):
         chosen, self.device = get_preset(preset), torch.device(device)
         self.precision, self.dtype = precision, resolve_precision(precision, self.device)
-        self.tokenizer = Tokenizer(chosen.tokenizer).to(self.device)
+        self.tokenizer = chosen.tokenizer.build().to(self.device)
         if part == "tokenizer":
             self.model: Any = self.tokenizer
             self.frames_per_clip = chosen.tokenizer_clip_length
         else:
-            self.model = Dynamics(chosen.dynamics_for(ACTIONS)).to(self.device)
+            self.model = chosen.dynamics_for(ACTIONS).build().to(self.device)
             self.frames_per_clip = chosen.dynamics_clip_lengths[0]
             self.tokenizer.eval()
         self._make_batch(batch_size, self.frames_per_clip, chosen.tokenizer.size)
@@ -138,6 +137,7 @@ class TrainingStep:
         """Return the naive loss in float32."""
         if self.model is self.tokenizer:
             return self.model({"frames": self.frames})[0]
+        assert isinstance(self.tokenizer, Tokenizer), "the naive transformer is the counterpart of ours alone"
         return naive_loss(self.tokenizer, self.model, self.frames, self.actions)
 
     def ways(self, compiled: bool) -> dict[str, Callable[[], Tensor]]:

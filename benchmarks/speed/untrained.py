@@ -6,8 +6,6 @@ from pathlib import Path
 import torch
 
 from genie_gym import games
-from genie_gym.models.dynamics import Dynamics
-from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.training.presets import get_preset
 from genie_gym.world_model import Checkpoint, SamplingConfig, WorldModel
 
@@ -23,12 +21,12 @@ def save_untrained(preset: str, folder: Path, sampling_steps: int) -> Path:
         return folder
     torch.manual_seed(SEED)
     chosen, spec = get_preset(preset), games.find(GAME)
-    tokenizer = Tokenizer(chosen.tokenizer)
-    dynamics = Dynamics(chosen.dynamics_for(len(spec.actions)))
+    tokenizer = chosen.tokenizer.build()
+    dynamics = chosen.dynamics_for(len(spec.actions)).build()
     for parameter in [*tokenizer.parameters(), *dynamics.parameters()]:
         if not parameter.any():  # the zeros that residual branches start with
             torch.nn.init.normal_(parameter, std=0.02)
-    dynamics.adopt_codebook(tokenizer.codebook.codes)
+    dynamics.adopt_codebook(tokenizer)  # type: ignore[arg-type]
     side = chosen.tokenizer.size
     contexts = {
         "frames": torch.randint(0, 256, (8, 4, side, side, 3), dtype=torch.uint8),

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from genie_gym.utils.precision import full_precision
 
-__all__ = ["Codebook", "warming_up"]
+__all__ = ["Codebook", "EuclideanCodebook", "warming_up"]
 
 
 def warming_up(batch: dict[str, Tensor], steps: Tensor, warmup: int, share: float) -> bool:
@@ -96,13 +96,85 @@ class Codebook(nn.Module):
         rate = torch.where(counts > 0, 1 - self.decay, 0.0)[:, None]
         self.codes.copy_(F.normalize(torch.lerp(self.codes, means, rate), dim=-1))
         self.usage.lerp_(counts, 1 - self.decay)
-        self._revive(x)
+        _revive(self, x)
 
-    def _revive(self, x: Tensor) -> None:
-        """Replace a few unused codes, drawn at random, by encodings; shapes do not depend on how many are unused."""
-        draws = torch.rand_like(self.usage).masked_fill(self.usage >= self.min_usage, -1.0)
-        draws, drawn = draws.topk(min(self.max_revived, len(draws)))
-        unused = draws >= 0
-        encodings = x[torch.randint(len(x), (len(drawn),), device=x.device)]
-        self.codes[drawn] = torch.where(unused[:, None], encodings, self.codes[drawn])
-        self.usage[drawn] = torch.where(unused, 1.0, self.usage[drawn])
+
+class EuclideanCodebook(nn.Module):
+    """Vector quantisation by Euclidean distance (van den Oord et al. 2017), started at k-means of real encodings.
+
+    Codes follow an exponential average of the encodings that are nearest to them; a few unused ones a step are replaced
+    by encodings of the current batch.
+
+    Args:
+        size: Number of codes, k.
+        dim: Width of a code.
+        decay: Decay of the moving averages.
+        max_revived: Codes replaced in one step at most.
+        min_usage: Codes used less often a step are replaced.
+
+    Attributes:
+        codes: float (k, dim).
+        usage: float (k,), moving average of the encodings a step that are nearest to each code.
+    """
+
+    codes: Tensor
+    usage: Tensor
+
+    def __init__(self, size: int, dim: int, decay: float = 0.99, max_revived: int = 8, min_usage: float = 0.05):
+        super().__init__()
+        self.decay, self.max_revived, self.min_usage = decay, max_revived, min_usage
+        self.register_buffer("codes", torch.randn(size, dim))
+        self.register_buffer("usage", torch.ones(size))
+
+    def nearest(self, x: Tensor) -> Tensor:
+        """Return the nearest codes, int64 (...), of encodings float (..., dim)."""
+        with full_precision(x.device):
+            return (2 * x.float() @ self.codes.T - self.codes.square().sum(-1)).argmax(-1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Quantise encodings float (..., dim).
+
+        Returns:
+            Codes (..., dim) with straight-through gradients, tokens int64 (...), commitment loss (scalar).
+        """
+        x = x.float()
+        tokens = self.nearest(x)
+        codes = self.codes[tokens]
+        if self.training:
+            self._follow(x.detach().flatten(0, -2), tokens.flatten())
+        return x + (codes - x).detach(), tokens, F.mse_loss(x, codes)
+
+    @torch.no_grad()
+    def start_at(self, encodings: Tensor, iterations: int = 8) -> None:
+        """Put the codes at the centres of k-means (Lloyd's iterations) of encodings, float (n, dim)."""
+        size = len(self.codes)
+        self.codes.copy_(encodings[torch.randint(len(encodings), (size,))])
+        for _ in range(iterations):
+            counts, means = self._means(encodings, self.nearest(encodings))
+            fresh = encodings[torch.randint(len(encodings), (size,))]  # for the codes that are nearest to none
+            self.codes.copy_(torch.where(counts[:, None] > 0, means, fresh))
+
+    @torch.no_grad()
+    def _follow(self, x: Tensor, tokens: Tensor) -> None:
+        """Move each code towards the mean of its encodings, then replace a few unused ones."""
+        counts, means = self._means(x, tokens)
+        rate = torch.where(counts > 0, 1 - self.decay, 0.0)[:, None]
+        self.codes.copy_(torch.lerp(self.codes, means, rate))
+        self.usage.lerp_(counts, 1 - self.decay)
+        _revive(self, x)
+
+    def _means(self, x: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the number of encodings nearest to each code (k,) and their means (k, dim)."""
+        counts = torch.bincount(tokens, minlength=len(self.codes)).to(x.dtype)
+        sums = torch.zeros_like(self.codes).index_add_(0, tokens, x)
+        return counts, sums / counts.clamp(min=1)[:, None]
+
+
+def _revive(codebook: Codebook | EuclideanCodebook, x: Tensor) -> None:
+    """Replace a few unused codes, drawn at random, by encodings; shapes do not depend on how many are unused."""
+    draws = torch.rand_like(codebook.usage).masked_fill(codebook.usage >= codebook.min_usage, -1.0)
+    draws, drawn = draws.topk(min(codebook.max_revived, len(draws)))
+    unused = draws >= 0
+    encodings = x[torch.randint(len(x), (len(drawn),), device=x.device)]
+    codebook.codes[drawn] = torch.where(unused[:, None], encodings, codebook.codes[drawn])
+    codebook.usage[drawn] = torch.where(unused, 1.0, codebook.usage[drawn])

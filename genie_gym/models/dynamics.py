@@ -1,66 +1,51 @@
-"""GenieRedux-G dynamics: masked prediction of the next frame's tokens from the past and the action (section 4).
+"""GenieRedux-G dynamics: a space-time transformer that predicts masked tokens (section 4).
 
 Shapes: b clips, t frames, n tokens a frame, d width, k codes, c width of a code.
-
-This is the *unshifted* form of MaskGIT: the frame to be predicted is in the input, masked, together with the action
-that leads to it, so several sampling steps refine one another. (The authors' released code is shifted: there slot t
-holds frame t and predicts t + 1, and all sampling steps of a single frame see the same input.)
 """
 
 from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
 
 from genie_gym.models.heads import OutcomeHeads
 from genie_gym.models.kv_cache import Cache
-from genie_gym.models.maskgit import random_masks
+from genie_gym.models.limits import check_sizes
+from genie_gym.models.masked_prediction import MaskedPrediction, MaskedPredictionConfig
+from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.models.transformer import Frames, SpaceTimeTransformer, TransformerConfig, with_drafts
-from genie_gym.utils.precision import full_precision
 
-__all__ = ["Dynamics", "DynamicsConfig", "token_distance_cross_entropy"]
-
-Totals = dict[str, tuple[Tensor, Tensor]]  # a sum, and the number of its summands
+__all__ = ["Dynamics", "DynamicsConfig"]
 
 
 @dataclass(frozen=True)
-class DynamicsConfig:
-    """Sizes, ablations and training noise of the dynamics.
+class DynamicsConfig(MaskedPredictionConfig):
+    """Sizes and ablations of the transformer dynamics, besides what every dynamics has.
 
     Attributes:
-        num_actions: Number of discrete actions.
         dim, blocks, heads, side, window, feed_forwards: As in TransformerConfig.
-        codes: Number of codes of the tokenizer.
-        code_dim: Width of a code.
         token_input: Whether the projected code is added to the embedding of each visible token, as in the paper.
-        tdce: Weight of the token distance term of equation 1; 0 leaves plain cross-entropy.
-        changed_weight: Extra weight in the loss of tokens whose pixels changed since the previous frame.
-        max_corruption: Largest share of past tokens replaced at random in training.
-        masked_past_share: Share of clips trained with a masked past after some frame.
-        fully_masked_share: Share of frames trained with all tokens masked.
-        action_dropout: Share of actions replaced by none in training.
-        outcome_weight: Weight of the reward and termination losses.
+
+    Raises:
+        ConfigError: A value is out of range.
     """
 
-    num_actions: int
     dim: int = 128
     blocks: int = 4
     heads: int = 4
     side: int = 8
     window: int = 8
     feed_forwards: int = 2
-    codes: int = 1024
-    code_dim: int = 32
     token_input: bool = True
-    tdce: float = 1.0
-    changed_weight: float = 4.0  # a frame's unchanged tokens are easy, and many
-    max_corruption: float = 0.1  # a rollout must survive its own errors
-    masked_past_share: float = 0.15  # for the prediction of several frames in a single pass
-    fully_masked_share: float = 0.5  # as in the first sampling step
-    action_dropout: float = 0.05  # contexts may come without actions
-    outcome_weight: float = 1.0
+
+    def build(self) -> "Dynamics":
+        """Return dynamics of these sizes, not yet trained."""
+        return Dynamics(self)
+
+    def __post_init__(self) -> None:
+        check_sizes(self)
+        _ = self.transformer  # has checks of its own
 
     @property
     def transformer(self) -> TransformerConfig:
@@ -76,50 +61,21 @@ class DynamicsConfig:
         )
 
 
-def token_distance_cross_entropy(logits: Tensor, target: Tensor, codes: Tensor, weight: float = 1.0) -> Tensor:
-    """Return equation 1 for each token: (y^T K) softmax(x) + CE(x, y), K the cosine distances between codes.
-
-    With K = 1 - C C^T the first term is 1 - c_y (softmax(x) C): the distance to the expected code, which needs no row
-    of K for each token.
-
-    Args:
-        logits: x, float (..., k).
-        target: y, int64 (...).
-        codes: C, float (k, c), rows of length 1.
-        weight: Factor of the distance term.
-
-    Returns:
-        float (...).
-    """
-    log_probabilities = logits.float().log_softmax(-1)
-    entropy = -log_probabilities.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-    if weight == 0:
-        return entropy
-    with full_precision(logits.device):
-        expected = log_probabilities.exp() @ codes
-    return entropy + weight * (1 - (codes[target] * expected).sum(-1))
-
-
-class Dynamics(nn.Module):
-    """Prediction of the codes of masked tokens, and of reward and termination of the step that led to each frame."""
-
-    codebook: Tensor
+class Dynamics(MaskedPrediction):
+    """Masked prediction by a transformer with a cache of the past."""
 
     def __init__(self, config: DynamicsConfig):
-        super().__init__()
-        self.config = config
-        self.mask_token = config.codes  # stands for a token that is not known yet
+        super().__init__(config)
         self.embed = nn.Embedding(config.codes + 1, config.dim)
         nn.init.normal_(self.embed.weight, std=0.02)
         self.skip = nn.Linear(config.code_dim, config.dim, bias=False) if config.token_input else None
         self.transformer = SpaceTimeTransformer(config.transformer)
         self.to_logits = nn.Linear(config.dim, config.codes)
         self.heads = OutcomeHeads(config.dim)
-        self.register_buffer("codebook", torch.zeros(config.codes, config.code_dim))
 
-    def adopt_codebook(self, codes: Tensor) -> None:
-        """Copy the tokenizer's codes (k, c), unit rows, which token input and token distances need."""
-        self.codebook.copy_(codes)
+    def adopt_codebook(self, tokenizer: Tokenizer) -> None:
+        """Copy the tokenizer's codes, which token input and token distances need."""
+        self.codebook.copy_(tokenizer.codebook.codes)
 
     def with_new_actions(self, num_actions: int) -> "Dynamics":
         """Return a copy for other actions: the layers that read them are initialised anew, everything else is kept."""
@@ -136,10 +92,13 @@ class Dynamics(nn.Module):
         codes = F.pad(self.codebook, (0, 0, 0, 1))  # the mask token has no code to add
         return x + self.skip(codes[tokens])
 
-    def one_hot(self, actions: Tensor) -> Tensor:
-        """Return one-hot actions (..., num_actions) of actions int64 (...); zeros for -1, no action."""
-        known = (actions >= 0).unsqueeze(-1)
-        return F.one_hot(actions.clamp(min=0), self.config.num_actions).to(self.embed.weight.dtype) * known
+    def new_cache(self, batch: int) -> Cache:
+        """Return an empty cache for `batch` rollouts."""
+        return self.transformer.new_cache(batch)
+
+    def draft_features(self, past: Tensor, drafts: Tensor, actions: Tensor) -> Tensor:
+        """Return features of drafts, see `MaskedPrediction`."""
+        return self.transformer(with_drafts(self.embeddings(past), self.embeddings(drafts), self.one_hot(actions)))
 
     def features(self, past: Tensor, drafts: Tensor, actions: Tensor, cache: Cache | None = None) -> Tensor:
         """Return features of the draft, or of the history if there is no draft.
@@ -156,96 +115,3 @@ class Dynamics(nn.Module):
         tokens = torch.cat([past, drafts], 1)
         frames = Frames(self.embeddings(tokens), past.shape[1], self.one_hot(actions))
         return self.transformer(frames, cache)
-
-    def next_logits(self, tokens: Tensor, actions: Tensor) -> Tensor:
-        """Return the logits of each frame but the first, given the real frames before it, in a single pass.
-
-        Args:
-            tokens: int64 (b, t, n).
-            actions: int64 (b, t), the action that led to each frame, -1 for none.
-
-        Returns:
-            float (b, t - 1, n, k).
-        """
-        past = tokens[:, :-1]
-        masked = self.embeddings(torch.full_like(past, self.mask_token))
-        features = self.transformer(with_drafts(self.embeddings(past), masked, self.one_hot(actions)))
-        return self.to_logits(features)
-
-    def next_frames(self, tokens: Tensor, actions: Tensor) -> Tensor:
-        """Return the likeliest tokens int64 (b, t, n) of each frame by `next_logits`; the first frame is kept."""
-        predicted = self.next_logits(tokens, actions).argmax(-1)
-        return torch.cat([tokens[:, :1], predicted], 1)
-
-    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss on masked tokens of every frame but the first, and on rewards and terminations.
-
-        Args:
-            batch: "tokens" int64 (b, t, n); "actions" int64 (b, t), the action that led to each frame, -1 for none;
-                "rewards" float (b, t); "terminated" bool (b, t); "changed" bool (b, t, n), tokens over changed pixels.
-
-        Returns:
-            Scalar loss and scalars "cross_entropy", "accuracy", "accuracy_changed", "reward", "termination".
-        """
-        loss, totals = self.loss_and_totals(batch)
-        return loss, {name: total / count.clamp(min=1) for name, (total, count) in totals.items()}
-
-    def loss_and_totals(self, batch: dict[str, Tensor]) -> tuple[Tensor, Totals]:
-        """Return the loss, and each metric as a sum and the number of tokens or frames in it.
-
-        Batches hold different numbers of masked and of changed tokens: a metric over many of them is the sum of the
-        sums over that of the numbers, not the mean of the means.
-        """
-        c, past, past_masks = self.config, *self._noisy_past(batch["tokens"])
-        # The first frame cannot be predicted, and the last one is the past of no other.
-        tokens, rewards, terminated, changed = (
-            batch[name][:, 1:] for name in ("tokens", "rewards", "terminated", "changed")
-        )
-        masks = random_masks(tokens.shape[:2], tokens.shape[2], c.fully_masked_share, tokens.device)
-        masks = masks | past_masks[:, 1:]  # a frame that is masked as past is masked as draft
-        actions = self._with_dropout(batch["actions"])
-        drafts = tokens.masked_fill(masks, self.mask_token)
-        frames = with_drafts(self.embeddings(past[:, :-1]), self.embeddings(drafts), self.one_hot(actions))
-        features = self.transformer(frames)
-        logits = self.to_logits(features)
-        losses = token_distance_cross_entropy(logits, tokens, self.codebook, c.tdce)
-        weight = (masks * (1 + c.changed_weight * changed)).float()
-        reward, termination = self.heads.loss(features, rewards, terminated)
-        loss = (weight * losses).sum() / weight.sum().clamp(min=1) + c.outcome_weight * (reward + termination)
-        outcomes = {"reward": reward.detach(), "termination": termination.detach()}
-        return loss, _totals(logits.detach(), tokens, masks, changed) | _frame_totals(outcomes, tokens)
-
-    def _noisy_past(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """The past as in a rollout, some tokens wrong, in some clips masked from a random frame on; and the masks."""
-        b, t, n = tokens.shape
-        c, device = self.config, tokens.device
-        if not self.training:
-            return tokens, torch.zeros_like(tokens, dtype=torch.bool)
-        wrong = torch.rand(b, t, n, device=device) < torch.rand(b, 1, 1, device=device) * c.max_corruption
-        past = torch.where(wrong, torch.randint(c.codes, tokens.shape, device=device), tokens)
-        first = torch.randint(2, t + 1, (b, 1, 1), device=device)
-        chosen = torch.rand(b, 1, 1, device=device) < c.masked_past_share
-        masks = (chosen & (torch.arange(t, device=device)[:, None] >= first)).expand(b, t, n)
-        return past.masked_fill(masks, self.mask_token), masks
-
-    def _with_dropout(self, actions: Tensor) -> Tensor:
-        if not self.training:
-            return actions
-        return actions.masked_fill(torch.rand(actions.shape, device=actions.device) < self.config.action_dropout, -1)
-
-
-def _totals(logits: Tensor, tokens: Tensor, masked: Tensor, changed: Tensor) -> Totals:
-    moving = masked & changed
-    correct = logits.argmax(-1) == tokens
-    entropy = F.cross_entropy(rearrange(logits, "b t n k -> (b t n) k").float(), tokens.flatten(), reduction="none")
-    return {
-        "cross_entropy": ((entropy * masked.flatten()).sum(), masked.sum()),
-        "accuracy": ((correct & masked).sum(), masked.sum()),
-        "accuracy_changed": ((correct & moving).sum(), moving.sum()),
-    }
-
-
-def _frame_totals(means: dict[str, Tensor], tokens: Tensor) -> Totals:
-    """Means over the frames of tokens (b, t, n)."""
-    frames = torch.tensor(tokens[..., 0].numel())
-    return {name: (mean * frames, frames) for name, mean in means.items()}

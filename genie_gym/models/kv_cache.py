@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["BlockCache", "Cache"]
+__all__ = ["BlockCache", "Cache", "NoCache"]
 
 
 @dataclass
@@ -117,3 +117,10 @@ class Cache:
             mine.memory[:, rows, :, :, : self.window] = theirs.memory[..., sources, :]
             for i in range(2):
                 mine.tails[i][rows] = theirs.tails[i]
+
+
+class NoCache:
+    """The cache of a model that looks at no earlier frame."""
+
+    def put(self, rows: Tensor, other: "NoCache") -> None:
+        """Do nothing: there is nothing to overwrite."""

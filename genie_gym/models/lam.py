@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from genie_gym.models.codebook import Codebook, warming_up
 from genie_gym.models.kv_cache import Cache
+from genie_gym.models.limits import check_patches, check_sizes
 from genie_gym.models.transformer import SpaceTimeTransformer, TransformerConfig, history
 
 __all__ = ["LatentActionConfig", "LatentActionModel"]
@@ -39,6 +40,9 @@ class LatentActionConfig:
         codebook_decay: Decay of the codebook's moving averages.
         codebook_min_usage: Codes used less often a step are replaced.
         warmup: Steps trained without quantisation, but no more than two fifths of the training.
+
+    Raises:
+        ConfigError: A value is out of range.
     """
 
     codes: int = 8  # as in Genie, which took 6 for CoinRun
@@ -57,6 +61,13 @@ class LatentActionConfig:
     codebook_decay: float = 0.98  # few codes with many encodings each follow them faster than a tokenizer's
     codebook_min_usage: float = 0.5
     warmup: int = 200  # codes that are placed before the decoder uses them stay where they are, and mean nothing
+
+    def __post_init__(self) -> None:
+        check_sizes(self)
+        check_patches(self.size, self.patch)
+        check_patches(self.size, CELL)
+        for blocks in (self.encoder_blocks, self.decoder_blocks):
+            self.transformer(blocks)  # has checks of its own
 
     @property
     def side(self) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genie_gym.models.codebook import Codebook, warming_up
 from genie_gym.models.kv_cache import Cache
+from genie_gym.models.limits import check_patches, check_sizes
 from genie_gym.models.transformer import SpaceTimeTransformer, TransformerConfig, history
 
 __all__ = ["Tokenizer", "TokenizerConfig"]
@@ -31,6 +32,9 @@ class TokenizerConfig:
         commitment_weight: Weight of the commitment loss.
         moving_weight: Extra weight in the loss of pixels that differ from the clip's median.
         warmup: Steps trained without quantisation, but no more than a fifth of the training.
+
+    Raises:
+        ConfigError: A value is out of range.
     """
 
     size: int = 64
@@ -46,6 +50,16 @@ class TokenizerConfig:
     commitment_weight: float = 0.25
     moving_weight: float = 4.0  # whole-frame error forgives a vanished sprite on a plain background
     warmup: int = 300  # the codebook then starts at real encodings
+
+    def __post_init__(self) -> None:
+        check_sizes(self)
+        check_patches(self.size, self.patch)
+        for blocks in (self.encoder_blocks, self.decoder_blocks):
+            self.transformer(blocks, time_first=True)  # has checks of its own
+
+    def build(self) -> "Tokenizer":
+        """Return a tokenizer of these sizes, not yet trained."""
+        return Tokenizer(self)
 
     @property
     def side(self) -> int:
@@ -82,6 +96,18 @@ class Tokenizer(nn.Module):
         self.decoder = SpaceTimeTransformer(config.transformer(config.decoder_blocks, time_first=True))
         self.to_pixels = nn.Linear(config.dim, pixels)
         self.register_buffer("steps", torch.tensor(0))
+
+    def prepare(self, frames: Tensor) -> None:
+        """Do nothing: this tokenizer's codes start at the encodings of its own encoder."""
+
+    @property
+    def decoder_parts(self) -> tuple[nn.Module, ...]:
+        """The parts that turn codes into pixels, which a finetuning may change while tokens keep their meaning."""
+        return self.from_code, self.decoder, self.to_pixels
+
+    def new_cache(self, batch: int) -> Cache:
+        """Return an empty cache for the decoding of `batch` clips frame by frame."""
+        return self.decoder.new_cache(batch)
 
     def encode(self, frames: Tensor) -> Tensor:
         """Return the tokens int64 (b, t, n) of frames float (b, t, 3, size, size) in [0, 1]."""

@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from genie_gym.errors import ConfigError
 from genie_gym.models.kv_cache import BlockCache, Cache
+from genie_gym.models.limits import check_sizes, check_weights
 
 Memory = tuple[BlockCache, Tensor] | None  # and the number of the first new frame
 FEW, SHORT = 4, 15  # largest numbers of queries with which a CPU's fused attention is slow: in float32, in bfloat16
@@ -58,12 +59,10 @@ class TransformerConfig:
     time_first: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("dim", "blocks", "heads", "side", "window", "feed_forwards"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"{name} must be a whole number, 1 or more; got {value!r}")
+        check_sizes(self)
         if self.dim % self.heads:
             raise ConfigError(f"heads must divide dim; got {self.heads} and {self.dim}")
+        check_weights(self.dim, self.blocks, 8 + 3 * self.expansion * self.feed_forwards)
 
 
 @dataclass

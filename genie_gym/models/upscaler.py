@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genie_gym.models.limits import check_sizes, check_widths
 from genie_gym.utils.images import from_model, to_model
 
 __all__ = ["Upscaler", "UpscalerConfig"]
@@ -26,6 +27,9 @@ class UpscalerConfig:
             2^(levels - 1).
         blocks: Residual blocks at each level, on the way down and on the way up again.
         scale: Ratio of the heights, and of the widths, of large and small image.
+
+    Raises:
+        ConfigError: A value is out of range.
     """
 
     widths: tuple[int, ...] = (32, 64, 96)
@@ -34,6 +38,8 @@ class UpscalerConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))  # JSON makes a list of it
+        check_sizes(self)
+        check_widths(self.widths)
 
 
 class Upscaler(nn.Module):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from genie_gym.models.dynamics import Dynamics, DynamicsConfig, token_distance_cross_entropy
+from genie_gym.models.dynamics import Dynamics, DynamicsConfig
+from genie_gym.models.masked_prediction import token_distance_cross_entropy
 from genie_gym.models.transformer import with_drafts
 from genie_gym.training.presets import get_preset
 from tests.conftest import excited
@@ -18,7 +19,7 @@ PAPER = DynamicsConfig(num_actions=5, dim=64, blocks=3, heads=8, side=4, window=
 
 def make(config: DynamicsConfig = SMALL, std: float = 0.2) -> Dynamics:
     model = excited(Dynamics(config), std)
-    model.adopt_codebook(torch.nn.functional.normalize(torch.randn(config.codes, config.code_dim), dim=-1))
+    model.codebook.copy_(torch.nn.functional.normalize(torch.randn(config.codes, config.code_dim), dim=-1))
     return model
 
 
@@ -95,7 +96,7 @@ def test_no_action_is_unlike_any_action():
 def test_ablations_learn(change):
     torch.manual_seed(0)
     model = Dynamics(replace(SMALL, **change))
-    model.adopt_codebook(torch.nn.functional.normalize(torch.randn(8, 4), dim=-1))
+    model.codebook.copy_(torch.nn.functional.normalize(torch.randn(8, 4), dim=-1))
     assert (model.skip is None) == ("token_input" in change)
     optimizer, batch = torch.optim.Adam(model.parameters(), 0.01), clip()
     losses = []
@@ -205,7 +206,7 @@ def test_loss_against_numpy():
 def test_the_loss_is_of_hidden_tokens_alone_and_heads_read_the_frame_that_came(monkeypatch):
     model, batch, given = make(), clip(), []
     masks = torch.rand(2, 5, 4, generator=torch.Generator().manual_seed(0)) < 0.5
-    monkeypatch.setattr("genie_gym.models.dynamics.random_masks", lambda *_: masks)
+    monkeypatch.setattr("genie_gym.models.masked_prediction.random_masks", lambda *_: masks)
     monkeypatch.setattr(model.heads, "loss", lambda *told: given.append(told) or (torch.zeros(()), torch.zeros(())))
     loss, _ = model(batch)
     past, tokens = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
@@ -256,7 +257,7 @@ def test_a_frame_without_a_past_is_hidden_whole(monkeypatch):
     blind[:, 3:] = True
     past = batch["tokens"].masked_fill(blind, model.mask_token)
     monkeypatch.setattr(model, "_noisy_past", lambda tokens: (past, blind))
-    monkeypatch.setattr("genie_gym.models.dynamics.random_masks", lambda *_: torch.zeros_like(blind[:, 1:]))
+    monkeypatch.setattr("genie_gym.models.masked_prediction.random_masks", lambda *_: torch.zeros_like(blind[:, 1:]))
     _, metrics = model(batch)
     logits = predict(model, batch | {"tokens": past})
     entropy = torch.nn.functional.cross_entropy(logits[:, 2:].flatten(0, 2), batch["tokens"][:, 3:].flatten())
@@ -267,7 +268,7 @@ def test_learns_what_an_action_does():
     """Action 1 turns every token to code 1, action 2 to code 2, none of them recognisable from the past."""
     torch.manual_seed(0)
     model = Dynamics(replace(SMALL, blocks=1))
-    model.adopt_codebook(torch.nn.functional.normalize(torch.randn(8, 4), dim=-1))
+    model.codebook.copy_(torch.nn.functional.normalize(torch.randn(8, 4), dim=-1))
     optimizer = torch.optim.Adam(model.parameters(), 0.01)
 
     def batch() -> dict[str, torch.Tensor]:

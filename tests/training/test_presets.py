@@ -6,9 +6,7 @@ import pytest
 import torch
 
 from genie_gym.errors import ConfigError
-from genie_gym.models.dynamics import Dynamics
 from genie_gym.models.lam import LatentActionModel
-from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.training.presets import PRESETS, get_preset
 
 
@@ -17,19 +15,20 @@ def test_the_dynamics_speaks_the_tokenizers_language(name):
     chosen = get_preset(name)
     tokenizer, dynamics = chosen.tokenizer, chosen.dynamics_for(6)
     assert (dynamics.codes, dynamics.code_dim, dynamics.side) == (tokenizer.codes, tokenizer.code_dim, tokenizer.side)
-    assert dynamics.num_actions == 6 and dynamics.dim % dynamics.heads == 0 and tokenizer.dim % tokenizer.heads == 0
+    assert dynamics.num_actions == 6
     with torch.device("meta"):  # no memory is needed to build one
-        assert sum(p.numel() for p in Tokenizer(tokenizer).parameters()) > 1e5
-        assert sum(p.numel() for p in Dynamics(dynamics).parameters()) > 1e6
+        assert sum(p.numel() for p in tokenizer.build().parameters()) > 1e5
+        assert sum(p.numel() for p in dynamics.build().parameters()) > 1e6
         latent = LatentActionModel(chosen.lam)
     assert latent.config.codes == 8 and latent.config.size == tokenizer.size
     assert chosen.lam_clip_length >= 2
 
 
-def test_tiny_fits_into_16_megabytes():
-    chosen = get_preset("tiny")
+@pytest.mark.parametrize("name", ["tiny", "conv"])
+def test_it_fits_into_16_megabytes(name):
+    chosen = get_preset(name)
     with torch.device("meta"):
-        models = Tokenizer(chosen.tokenizer), Dynamics(chosen.dynamics_for(8))
+        models = chosen.tokenizer.build(), chosen.dynamics_for(8).build()
     assert 4 * sum(v.numel() for m in models for v in m.state_dict().values()) < 16e6
 
 

@@ -1,0 +1,334 @@
+"""Convolutional dynamics: masked prediction of the next frame from the last few, for small budgets.
+
+Convolutions see a picture alike wherever it stands, so a level that scrolls is learned from thousands of frames where a
+transformer with positions needs millions. The network first guesses the next frame: the last one, shifted copies of it
+(by whole and part pixels, as Finn et al. 2016), and newly painted pixels, blended pixel by pixel. The codes nearest to
+that guess are its first prediction of the tokens, which a second, smaller network corrects, given those tokens that are
+already unmasked. So it starts out by repeating the last frame, and has only to learn what changes.
+
+Shapes: b clips, t frames, h frames of history a prediction sees, n = side * side tokens a frame, k codes, c width of a
+code, p pixels of a patch, w width of the features, s side of a frame in pixels.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from einops import einsum, rearrange, repeat
+from torch import Tensor, nn
+
+from genie_gym.errors import ConfigError
+from genie_gym.models.conv import Conv, Residual, patches_of, pixels_of
+from genie_gym.models.conv_tokenizer import ConvTokenizer
+from genie_gym.models.heads import OutcomeHeads
+from genie_gym.models.limits import check_sizes, check_weights
+from genie_gym.models.masked_prediction import MaskedPrediction, MaskedPredictionConfig
+from genie_gym.utils.precision import full_precision
+
+__all__ = ["ConvDynamics", "ConvDynamicsConfig", "FrameCache"]
+
+ATTENTION_HEADS = 4
+
+
+@dataclass(frozen=True)
+class ConvDynamicsConfig(MaskedPredictionConfig):
+    """Sizes of the convolutional dynamics, besides what every dynamics has.
+
+    Attributes:
+        side: Tokens along one edge of a frame.
+        patch: Side of a patch in pixels.
+        window: Frames of history that a prediction sees.
+        dim: Channels at the tokens' resolution.
+        coarse_dim: Channels at half that resolution, where distant parts of the picture meet.
+        fine_blocks: Residual blocks at the tokens' resolution, before and again after the coarse ones.
+        coarse_blocks: Residual blocks at half that resolution.
+        draft_blocks: Residual blocks of the part that corrects the guess, which runs in every sampling step.
+        shifts: Shifted copies of the last frame that the guess is blended from.
+        reach: Furthest shift in pixels.
+        guess_weight: Weight of the guess's squared error.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    code_dim: int = 48
+    tdce: float = 0.0  # codes are no unit vectors here
+    side: int = 16
+    patch: int = 4
+    window: int = 4
+    dim: int = 80
+    coarse_dim: int = 128
+    fine_blocks: int = 1
+    coarse_blocks: int = 3
+    draft_blocks: int = 1
+    shifts: int = 6
+    reach: int = 4
+    guess_weight: float = 3.0
+
+    def __post_init__(self) -> None:
+        check_sizes(self)
+        blocks = 2 * self.fine_blocks + self.coarse_blocks + self.draft_blocks
+        check_weights(max(self.dim, self.coarse_dim), blocks, 18)
+        if self.side % 2 or self.coarse_dim % ATTENTION_HEADS:
+            got = f"{self.side} and {self.coarse_dim}"
+            raise ConfigError(f"side must be even, and coarse_dim a multiple of {ATTENTION_HEADS}; got {got}")
+
+    def build(self) -> "ConvDynamics":
+        """Return dynamics of these sizes, not yet trained."""
+        return ConvDynamics(self)
+
+
+@dataclass
+class FrameCache:
+    """The last frames of b rollouts, and what the network made of them. Tensors are written into, never replaced.
+
+    Attributes:
+        tokens: int64 (b, h, n), oldest first.
+        hidden: bool (b, h), frames that are masked or before the first; their tokens are those of the frame before.
+        actions: int64 (b, h), the action that led to each.
+        count: int64 (b,), frames appended so far.
+        context: float (b, w, side, side), of the newest action.
+        guess: float (b, n, c), the encoding of the guessed next frame.
+    """
+
+    tokens: Tensor
+    hidden: Tensor
+    actions: Tensor
+    count: Tensor
+    context: Tensor
+    guess: Tensor
+
+    def append(self, tokens: Tensor, hidden: Tensor, actions: Tensor) -> None:
+        """Append a frame: tokens int64 (b, n), hidden bool (b,), actions int64 (b,)."""
+        kept = torch.where(hidden[:, None], self.tokens[:, -1], tokens)
+        first = (self.count == 0)[:, None, None]  # before the first frame there is only itself
+        self.tokens.copy_(torch.cat([torch.where(first, kept[:, None], self.tokens[:, 1:]), kept[:, None]], 1))
+        self.hidden.copy_(torch.cat([self.hidden[:, 1:], hidden[:, None]], 1))
+        self.actions.copy_(torch.cat([self.actions[:, 1:], actions[:, None]], 1))
+        self.count += 1
+
+    def put(self, rows: Tensor, other: "FrameCache") -> None:
+        """Overwrite the given rows, int64 (k,), with another cache of k rollouts."""
+        for name, mine in vars(self).items():
+            mine[rows] = getattr(other, name)
+
+
+class ConvDynamics(MaskedPrediction):
+    """Masked prediction by convolutions over the last few frames."""
+
+    patches: Tensor
+    to_code: Tensor
+    code_offset: Tensor
+
+    def __init__(self, config: ConvDynamicsConfig):
+        super().__init__(config)
+        c, pixels = config, 3 * config.patch**2
+        self.act = nn.Sequential(nn.Linear(c.window * c.num_actions, 128), nn.SiLU())
+        self.stem = Conv(c.window * (pixels + 1), c.dim)
+        self.position = nn.Parameter(torch.randn(c.dim, c.side, c.side) * 0.02)
+        self.before = nn.ModuleList(Residual(c.dim, 128) for _ in range(c.fine_blocks))
+        self.down = Conv(c.dim, c.coarse_dim, 2, stride=2)
+        self.coarse = nn.ModuleList(Residual(c.coarse_dim, 128) for _ in range(c.coarse_blocks))
+        self.attention = _Attention(c.coarse_dim, c.side // 2)
+        self.up = Conv(c.coarse_dim, c.dim, 1)
+        self.after = nn.ModuleList(Residual(c.dim) for _ in range(c.fine_blocks))
+        self.motion = _Motion(c)
+        self.mask_code = nn.Parameter(torch.randn(c.code_dim) * 0.5)
+        self.join = Conv(c.dim + 2 * c.code_dim + 1, c.dim, 1)
+        self.draft = nn.ModuleList(Residual(c.dim) for _ in range(c.draft_blocks))
+        self.correction = nn.Linear(c.dim, c.code_dim)
+        nn.init.zeros_(self.correction.weight)
+        nn.init.zeros_(self.correction.bias)
+        self.sharpness = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.zeros(c.codes))
+        self.heads = OutcomeHeads(c.dim + c.code_dim)
+        self.register_buffer("patches", torch.zeros(c.codes, pixels))
+        self.register_buffer("to_code", torch.zeros(pixels, c.code_dim))
+        self.register_buffer("code_offset", torch.zeros(c.code_dim))
+
+    @torch.no_grad()
+    def adopt_codebook(self, tokenizer: ConvTokenizer) -> None:
+        """Copy the tokenizer's codes, the pixels they stand for, and the linear map that leads back from those."""
+        self.codebook.copy_(tokenizer.codebook.codes)
+        self.patches.copy_(tokenizer.linear_patches())
+        ones = torch.ones(len(self.patches), 1, device=self.patches.device)
+        solution = torch.linalg.lstsq(torch.cat([self.patches, ones], 1).cpu(), self.codebook.cpu()).solution
+        self.to_code.copy_(solution[:-1])
+        self.code_offset.copy_(solution[-1])
+
+    def with_new_actions(self, num_actions: int) -> "ConvDynamics":
+        """Return a copy for other actions: the layer that reads them is initialised anew, everything else is kept."""
+        other = ConvDynamics(replace(self.config, num_actions=num_actions))
+        kept = {name: value for name, value in self.state_dict().items() if name != "act.0.weight"}
+        other.load_state_dict(other.state_dict() | kept)
+        return other.to(self.codebook.device)
+
+    def new_cache(self, batch: int) -> FrameCache:
+        """Return an empty cache for `batch` rollouts."""
+        c, device = self.config, self.codebook.device
+        n = c.side**2
+        return FrameCache(
+            tokens=torch.zeros(batch, c.window, n, dtype=torch.int64, device=device),
+            hidden=torch.ones(batch, c.window, dtype=torch.bool, device=device),
+            actions=torch.full((batch, c.window), -1, device=device),
+            count=torch.zeros(batch, dtype=torch.int64, device=device),
+            context=torch.zeros(batch, c.dim, c.side, c.side, device=device),
+            guess=torch.zeros(batch, n, c.code_dim, device=device),
+        )
+
+    def draft_features(self, past: Tensor, drafts: Tensor, actions: Tensor) -> Tensor:
+        """Return features of drafts, see `MaskedPrediction`."""
+        (b, t, _), m = past.shape, drafts.shape[1]
+        hidden = (past == self.mask_token).all(-1)
+        steps = torch.arange(t, device=past.device)
+        shown = torch.where(hidden, 0, steps).cummax(1).values  # the newest frame that is not masked
+        places = steps[t - m :, None] + torch.arange(1 - self.config.window, 1, device=past.device)  # (m, h)
+        earlier = places < 0
+        places = places.clamp(min=0)
+        rows = torch.arange(b, device=past.device)[:, None, None]
+        tokens = past[rows, shown[:, places]]
+        context, guess = self.context(
+            rearrange(tokens, "b m h n -> (b m) h n"),
+            rearrange(hidden[:, places] | earlier, "b m h -> (b m) h"),
+            rearrange(actions[:, 1:][:, places].masked_fill(earlier, -1), "b m h -> (b m) h"),
+        )
+        features = self.refine(context, guess, rearrange(drafts, "b m n -> (b m) n"))
+        return rearrange(features, "(b m) n d -> b m n d", b=b)
+
+    def features(self, past: Tensor, drafts: Tensor, actions: Tensor, cache: FrameCache | None = None) -> Tensor:
+        """Return features of the draft.
+
+        Args:
+            past: History, int64 (b, t, n), which is appended to the cache; t may be 0, for a further pass over the same
+                draft with the same action.
+            drafts: int64 (b, m, n): m = 1, the frame after the history, or m = 0.
+            actions: int64 (b, t + m), the action that led to each frame, -1 for none.
+            cache: Cache of the frames before these.
+
+        Returns:
+            float (b, m, n, w + c).
+        """
+        cache = cache or self.new_cache(len(past))
+        hidden = (past == self.mask_token).all(-1)
+        for i in range(past.shape[1]):
+            cache.append(past[:, i], hidden[:, i], actions[:, i])
+        if not drafts.shape[1]:
+            c = self.config
+            return self.codebook.new_zeros(len(past), 0, c.side**2, c.dim + c.code_dim)
+        if past.shape[1]:
+            recent = torch.cat([cache.actions[:, 1:], actions[:, -1:]], 1)
+            context, guess = self.context(cache.tokens, cache.hidden, recent)
+            cache.context.copy_(context)
+            cache.guess.copy_(guess)
+        return self.refine(cache.context, cache.guess, drafts[:, 0])[:, None]
+
+    def context(self, tokens: Tensor, hidden: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is known of a frame before any of its tokens.
+
+        Args:
+            tokens: int64 (b, h, n), the frames before it.
+            hidden: bool (b, h), which of them are masked.
+            actions: int64 (b, h), the actions after each of them; the last leads to the frame.
+
+        Returns:
+            Features (b, w, side, side), and the encoding of the guessed frame (b, n, c).
+        """
+        c = self.config
+        patches = rearrange(self.patches[tokens], "b h (y x) p -> b h p y x", y=c.side)
+        flags = repeat(hidden.to(patches.dtype), "b h -> b h y x", y=c.side, x=c.side)
+        action = self.act(rearrange(self.one_hot(actions), "b h a -> b (h a)"))
+        x = self.stem(torch.cat([rearrange(patches - 0.5, "b h p y x -> b (h p) y x"), flags], 1)) + self.position
+        for block in self.before:
+            x = block(x, action)
+        coarse = self.attention(self.down(x))
+        for block in self.coarse:
+            coarse = block(coarse, action)
+        x = x + F.interpolate(self.up(coarse), scale_factor=2.0)
+        for block in self.after:
+            x = block(x)
+        guess = patches_of(self.motion(pixels_of(patches[:, -1], c.patch), coarse, x), c.patch)
+        return x, rearrange(guess, "b p y x -> b (y x) p") @ self.to_code + self.code_offset
+
+    def refine(self, context: Tensor, guess: Tensor, drafts: Tensor) -> Tensor:
+        """Return features (b, n, w + c) of drafts (b, n), given `context`; the last c are the guess's encoding."""
+        masked = drafts == self.mask_token
+        codes = torch.cat([self.codebook, self.mask_code[None]])[drafts]
+        inputs = torch.cat([guess, codes, masked.to(guess.dtype)[..., None]], -1)
+        inputs = rearrange(inputs, "b (y x) c -> b c y x", y=self.config.side)
+        x = self.join(torch.cat([context, inputs], 1))
+        for block in self.draft:
+            x = block(x)
+        return torch.cat([rearrange(x, "b w y x -> b (y x) w"), guess], -1)
+
+    def to_logits(self, features: Tensor) -> Tensor:  # type: ignore[override]
+        """Return logits (..., n, k) of features (..., n, w + c): scaled, minus half the squared distance to codes."""
+        own, guess = features.split([self.config.dim, self.config.code_dim], -1)
+        query = guess + self.correction(own)
+        with full_precision(query.device):
+            nearness = query.float() @ self.codebook.T - 0.5 * self.codebook.square().sum(-1)
+        return nearness * self.sharpness.exp() + self.bias
+
+    def auxiliary_loss(self, features: Tensor, tokens: Tensor, weight: Tensor) -> Tensor:
+        """Return the guess's squared distance to the codes, which teaches motion faster than cross-entropy alone."""
+        guess = features[..., self.config.dim :]
+        error = (guess - self.codebook[tokens]).square().mean(-1)
+        return self.config.guess_weight * (weight * error).mean()
+
+
+class _Motion(nn.Module):
+    """The guess of the next frame: the last one, shifted copies of it and painted pixels, blended pixel by pixel."""
+
+    steps: Tensor
+
+    def __init__(self, config: ConvDynamicsConfig):
+        super().__init__()
+        self.patch, self.shifts = config.patch, config.shifts
+        offsets, size = 2 * config.reach + 1, config.side * config.patch
+        self.to_shifts = nn.Sequential(
+            nn.Linear(16 * config.coarse_dim, 256), nn.SiLU(), nn.Linear(256, 2 * config.shifts * offsets)
+        )
+        self.to_blend = Conv(config.dim, (config.shifts + 2) * config.patch**2, 1)
+        self.to_paint = Conv(config.dim, 3 * config.patch**2, 1)
+        with torch.no_grad():  # at first mostly the last frame
+            self.to_blend.bias[: config.patch**2] += 2.0
+        self.register_buffer("steps", _shift_matrices(config.reach, size), persistent=False)
+
+    def forward(self, last: Tensor, coarse: Tensor, fine: Tensor) -> Tensor:
+        """Return the guess (b, 3, s, s) from the last frame and features at both resolutions."""
+        pooled = rearrange(F.adaptive_avg_pool2d(coarse, 4), "b c y x -> b (c y x)")
+        weights = rearrange(self.to_shifts(pooled), "b (i m o) -> i b m o", i=2, m=self.shifts).softmax(-1)
+        down, right = einsum(weights, self.steps, "i b m o, o source target -> i b m source target")
+        shifted = einsum(down, last, right, "b m y to_y, b k y x, b m x to_x -> b m k to_y to_x")
+        paint = pixels_of(self.to_paint(fine), self.patch) + 0.5
+        blend = pixels_of(self.to_blend(fine), self.patch).softmax(1)[:, :, None]
+        sources = torch.cat([last[:, None], shifted, paint[:, None]], 1)
+        return (blend * sources).sum(1)
+
+
+def _shift_matrices(reach: int, size: int) -> Tensor:
+    """Return matrices float (2 * reach + 1, size, size) that shift a row of pixels, repeating it at its ends."""
+    target = torch.arange(size)
+    source = (target + torch.arange(-reach, reach + 1)[:, None]).clamp(0, size - 1)
+    return rearrange(F.one_hot(source, size).float(), "o target source -> o source target")
+
+
+class _Attention(nn.Module):
+    """Self-attention over all places of a picture, added to it; at first nothing.
+
+    Args:
+        channels: Channels, a multiple of `ATTENTION_HEADS`.
+        side: Rows and columns of the picture.
+    """
+
+    def __init__(self, channels: int, side: int):
+        super().__init__()
+        self.position = nn.Parameter(torch.randn(channels, side, side) * 0.02)
+        self.norm = nn.GroupNorm(1, channels)
+        self.inputs, self.output = Conv(channels, 3 * channels, 1), Conv(channels, channels, 1, zero=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x, float (b, c, h, w), with what each place attended to."""
+        inputs = self.inputs(self.norm(x + self.position))
+        q, k, v = rearrange(inputs, "b (i m c) y x -> i b m (y x) c", i=3, m=ATTENTION_HEADS)
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return x + self.output(rearrange(attended, "b m (y x) c -> b (m c) y x", y=x.shape[2]))

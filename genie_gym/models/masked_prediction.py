@@ -1,0 +1,243 @@
+"""Masked prediction of the next frame's tokens from the past and the action (section 4): what all dynamics share.
+
+Shapes: b clips, t frames, n tokens a frame, d width of the features, k codes, c width of a code.
+
+This is the *unshifted* form of MaskGIT: the frame to be predicted is in the input, masked, together with the action
+that leads to it, so several sampling steps refine one another. (The authors' released code is shifted: there slot t
+holds frame t and predicts t + 1, and all sampling steps of a single frame see the same input.)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from genie_gym.models.heads import OutcomeHeads
+from genie_gym.models.maskgit import random_masks, sample_tokens
+from genie_gym.utils.precision import full_precision
+
+__all__ = ["MaskedPrediction", "MaskedPredictionConfig", "token_distance_cross_entropy"]
+
+Totals = dict[str, tuple[Tensor, Tensor]]  # a sum, and the number of its summands
+
+
+@dataclass(frozen=True)
+class MaskedPredictionConfig:
+    """Actions, codes, loss weights and training noise of every dynamics.
+
+    Attributes:
+        num_actions: Number of discrete actions.
+        codes: Number of codes of the tokenizer.
+        code_dim: Width of a code.
+        tdce: Weight of the token distance term of equation 1; 0 leaves plain cross-entropy.
+        changed_weight: Extra weight in the loss of tokens whose pixels changed since the previous frame.
+        max_corruption: Largest share of past tokens replaced at random in training.
+        masked_past_share: Share of clips trained with a masked past after some frame.
+        fully_masked_share: Share of frames trained with all tokens masked.
+        action_dropout: Share of actions replaced by none in training.
+        outcome_weight: Weight of the reward and termination losses.
+        rollout_share: Share of batches trained with a past that the model predicted itself, at the end of the training;
+            it grows from 0, as early predictions teach nothing.
+        rollout_depth: Most frames in a row, in those, that the model predicted from its own predictions.
+    """
+
+    num_actions: int
+    codes: int = 1024
+    code_dim: int = 32
+    tdce: float = 1.0
+    changed_weight: float = 4.0  # a frame's unchanged tokens are easy, and many
+    max_corruption: float = 0.1  # a rollout must survive its own errors
+    masked_past_share: float = 0.15  # for the prediction of several frames in a single pass
+    fully_masked_share: float = 0.5  # as in the first sampling step
+    action_dropout: float = 0.05  # contexts may come without actions
+    outcome_weight: float = 1.0
+    rollout_share: float = 0.0
+    rollout_depth: int = 3
+
+
+def token_distance_cross_entropy(logits: Tensor, target: Tensor, codes: Tensor, weight: float = 1.0) -> Tensor:
+    """Return equation 1 for each token: (y^T K) softmax(x) + CE(x, y), K the cosine distances between codes.
+
+    With K = 1 - C C^T the first term is 1 - c_y (softmax(x) C): the distance to the expected code, which needs no row
+    of K for each token.
+
+    Args:
+        logits: x, float (..., k).
+        target: y, int64 (...).
+        codes: C, float (k, c), rows of length 1.
+        weight: Factor of the distance term.
+
+    Returns:
+        float (...).
+    """
+    log_probabilities = logits.float().log_softmax(-1)
+    entropy = -log_probabilities.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    if weight == 0:
+        return entropy
+    with full_precision(logits.device):
+        expected = log_probabilities.exp() @ codes
+    return entropy + weight * (1 - (codes[target] * expected).sum(-1))
+
+
+class MaskedPrediction(nn.Module):
+    """Prediction of the codes of masked tokens, and of reward and termination of the step that led to each frame.
+
+    A subclass provides `draft_features`, `features` (which a cache makes cheap), `new_cache` and `with_new_actions`.
+
+    Attributes:
+        config: Sizes and training noise.
+        mask_token: Stands for a token that is not known yet.
+        codebook: float (k, c), the tokenizer's codes.
+        heads: Reward and termination of the step that led to a frame.
+        to_logits: Turns features float (..., n, d) into logits (..., n, k).
+    """
+
+    config: Any
+    codebook: Tensor
+    heads: OutcomeHeads
+    to_logits: Callable[[Tensor], Tensor]
+
+    def __init__(self, config: MaskedPredictionConfig):
+        super().__init__()
+        self.config = config
+        self.mask_token = config.codes
+        self.register_buffer("codebook", torch.zeros(config.codes, config.code_dim))
+
+    def draft_features(self, past: Tensor, drafts: Tensor, actions: Tensor) -> Tensor:
+        """Return features of drafts of the last m frames, each given the frames before it, in a single pass.
+
+        Args:
+            past: int64 (b, t, n), all frames but the last; whole frames may be masked, but not the first one.
+            drafts: int64 (b, m, n), the last frames, m <= t of them, `mask_token` where masked.
+            actions: int64 (b, t + 1), the action that led to each frame, -1 for none.
+
+        Returns:
+            float (b, m, n, d).
+        """
+        raise NotImplementedError
+
+    def auxiliary_loss(self, features: Tensor, tokens: Tensor, weight: Tensor) -> Tensor:
+        """Return a further loss of features (b, t, n, d) of frames with tokens, and weights of these, (b, t, n)."""
+        return features.new_zeros(())
+
+    def one_hot(self, actions: Tensor) -> Tensor:
+        """Return one-hot actions (..., num_actions) of actions int64 (...); zeros for -1, no action."""
+        known = (actions >= 0).unsqueeze(-1)
+        return F.one_hot(actions.clamp(min=0), self.config.num_actions).to(self.heads.hidden.weight.dtype) * known
+
+    def next_logits(self, tokens: Tensor, actions: Tensor) -> Tensor:
+        """Return the logits of each frame but the first, given the frames before it, in a single pass.
+
+        Args:
+            tokens: int64 (b, t, n).
+            actions: int64 (b, t), the action that led to each frame, -1 for none.
+
+        Returns:
+            float (b, t - 1, n, k).
+        """
+        past = tokens[:, :-1]
+        return self.to_logits(self.draft_features(past, torch.full_like(past, self.mask_token), actions))
+
+    def next_frames(self, tokens: Tensor, actions: Tensor) -> Tensor:
+        """Return the likeliest tokens int64 (b, t, n) of each frame by `next_logits`; the first frame is kept."""
+        predicted = self.next_logits(tokens, actions).argmax(-1)
+        return torch.cat([tokens[:, :1], predicted], 1)
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss on masked tokens of every frame but the first, and on rewards and terminations.
+
+        Args:
+            batch: "tokens" int64 (b, t, n); "actions" int64 (b, t), the action that led to each frame, -1 for none;
+                "rewards" float (b, t); "terminated" bool (b, t); "changed" bool (b, t, n), tokens over changed pixels.
+
+        Returns:
+            Scalar loss and scalars "cross_entropy", "accuracy", "accuracy_changed", "reward", "termination".
+        """
+        loss, totals = self.loss_and_totals(batch)
+        return loss, {name: total / count.clamp(min=1) for name, (total, count) in totals.items()}
+
+    def loss_and_totals(self, batch: dict[str, Tensor]) -> tuple[Tensor, Totals]:
+        """Return the loss, and each metric as a sum and the number of tokens or frames in it.
+
+        Batches hold different numbers of masked and of changed tokens: a metric over many of them is the sum of the
+        sums over that of the numbers, not the mean of the means.
+        """
+        c, past, past_masks = self.config, *self._noisy_past(batch["tokens"])
+        # The first frame cannot be predicted, and the last one is the past of no other.
+        tokens, rewards, terminated, changed = (
+            batch[name][:, 1:] for name in ("tokens", "rewards", "terminated", "changed")
+        )
+        masks = random_masks(tokens.shape[:2], tokens.shape[2], c.fully_masked_share, tokens.device)
+        masks = masks | past_masks[:, 1:]  # a frame that is masked as past is masked as draft
+        actions = self._with_dropout(batch["actions"])
+        drafts = tokens.masked_fill(masks, self.mask_token)
+        if self.training and torch.rand(()) < c.rollout_share * float(batch.get("progress", 1.0)):
+            past = self._with_own_predictions(past, tokens, actions)
+        features = self.draft_features(past[:, :-1], drafts, actions)
+        logits = self.to_logits(features)
+        losses = token_distance_cross_entropy(logits, tokens, self.codebook, c.tdce)
+        weight = (masks * (1 + c.changed_weight * changed)).float()
+        reward, termination = self.heads.loss(features, rewards, terminated)
+        loss = (weight * losses).sum() / weight.sum().clamp(min=1) + c.outcome_weight * (reward + termination)
+        loss = loss + self.auxiliary_loss(features, tokens, 1 + c.changed_weight * changed)
+        outcomes = {"reward": reward.detach(), "termination": termination.detach()}
+        return loss, _totals(logits.detach(), tokens, masks, changed) | _frame_totals(outcomes, tokens)
+
+    def _noisy_past(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The past as in a rollout, some tokens wrong, in some clips masked from a random frame on; and the masks."""
+        b, t, n = tokens.shape
+        c, device = self.config, tokens.device
+        if not self.training:
+            return tokens, torch.zeros_like(tokens, dtype=torch.bool)
+        wrong = torch.rand(b, t, n, device=device) < torch.rand(b, 1, 1, device=device) * c.max_corruption
+        past = torch.where(wrong, torch.randint(c.codes, tokens.shape, device=device), tokens)
+        first = torch.randint(2, t + 1, (b, 1, 1), device=device)
+        chosen = torch.rand(b, 1, 1, device=device) < c.masked_past_share
+        masks = (chosen & (torch.arange(t, device=device)[:, None] >= first)).expand(b, t, n)
+        return past.masked_fill(masks, self.mask_token), masks
+
+    @torch.no_grad()
+    def _with_own_predictions(self, past: Tensor, tokens: Tensor, actions: Tensor) -> Tensor:
+        """The past as the model itself would have predicted it; masked frames stay masked.
+
+        All frames are predicted at once from those before them, then again from these predictions, and so on: r passes
+        give every frame a past that is r predictions deep, where a rollout would need a pass for each frame.
+
+        Args:
+            past: int64 (b, t, n), the past, with noise.
+            tokens: int64 (b, t - 1, n), all true frames but the first.
+            actions: int64 (b, t).
+        """
+        c = self.config
+        hidden = past == self.mask_token
+        for _ in range(int(torch.randint(1, c.rollout_depth + 1, ()))):
+            logits = self.next_logits(past, actions)
+            predicted = sample_tokens(logits, torch.rand(tokens.shape, device=tokens.device), 1.0, 0.02)
+            past = torch.cat([past[:, :1], predicted], 1).masked_fill(hidden, self.mask_token)
+        return past
+
+    def _with_dropout(self, actions: Tensor) -> Tensor:
+        if not self.training:
+            return actions
+        return actions.masked_fill(torch.rand(actions.shape, device=actions.device) < self.config.action_dropout, -1)
+
+
+def _totals(logits: Tensor, tokens: Tensor, masked: Tensor, changed: Tensor) -> Totals:
+    moving = masked & changed
+    correct = logits.argmax(-1) == tokens
+    entropy = F.cross_entropy(rearrange(logits, "b t n k -> (b t n) k").float(), tokens.flatten(), reduction="none")
+    return {
+        "cross_entropy": ((entropy * masked.flatten()).sum(), masked.sum()),
+        "accuracy": ((correct & masked).sum(), masked.sum()),
+        "accuracy_changed": ((correct & moving).sum(), moving.sum()),
+    }
+
+
+def _frame_totals(means: dict[str, Tensor], tokens: Tensor) -> Totals:
+    """Means over the frames of tokens (b, t, n)."""
+    frames = torch.tensor(tokens[..., 0].numel())
+    return {name: (mean * frames, frames) for name, mean in means.items()}

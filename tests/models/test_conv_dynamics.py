@@ -1,0 +1,137 @@
+"""The convolutional dynamics: the cache changes nothing, masked frames are unknown, scrolling is learned fast."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from genie_gym.models.conv_dynamics import ConvDynamics, ConvDynamicsConfig
+from genie_gym.models.conv_tokenizer import ConvTokenizer, ConvTokenizerConfig
+from tests.conftest import excited
+
+SIZES = ConvTokenizerConfig(size=32, codes=32, encoder_width=8, width=8, fine_width=8, blocks=1)
+SMALL = ConvDynamicsConfig(
+    3, codes=32, side=8, window=3, dim=16, coarse_dim=16, coarse_blocks=1, shifts=2, action_dropout=0.0
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> ConvTokenizer:
+    torch.manual_seed(0)
+    model = ConvTokenizer(SIZES)
+    model.prepare(torch.rand(40, 3, 32, 32))
+    return model.eval()
+
+
+@pytest.fixture
+def model(tokenizer) -> ConvDynamics:
+    torch.manual_seed(0)
+    dynamics = excited(ConvDynamics(SMALL), 0.2)
+    dynamics.adopt_codebook(tokenizer)
+    return dynamics.eval()
+
+
+def clips(b: int = 2, t: int = 7, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    actions = torch.from_numpy(rng.integers(0, 3, (b, t)))
+    actions[:, 0] = -1
+    return torch.from_numpy(rng.integers(0, 32, (b, t, 64))), actions
+
+
+@torch.no_grad()
+def test_frame_by_frame_with_a_cache_as_all_at_once(model):
+    tokens, actions = clips()
+    drafts = torch.full_like(tokens[:, 1:], model.mask_token)
+    together = model.draft_features(tokens[:, :-1], drafts, actions)
+    cache, one_by_one = model.new_cache(2), []
+    for i in range(6):
+        one_by_one.append(model.features(tokens[:, i : i + 1], drafts[:, i : i + 1], actions[:, i : i + 2], cache))
+    assert torch.allclose(torch.cat(one_by_one, 1), together, atol=1e-3)
+    assert cache.count.tolist() == [6, 6]
+
+
+@torch.no_grad()
+def test_a_further_pass_sees_the_draft_and_the_same_past(model):
+    tokens, actions = clips()
+    cache = model.new_cache(2)
+    draft = torch.full_like(tokens[:, :1], model.mask_token)
+    model.features(tokens[:, :-1], draft, actions, cache)
+    draft[:, :, :20] = tokens[:, -1:, :20]
+    further = model.features(tokens[:, :0], draft, actions[:, -1:], cache)
+    assert torch.allclose(further, model.draft_features(tokens[:, :-1], draft, actions), atol=1e-3)
+    assert cache.count.tolist() == [6, 6]
+
+
+@torch.no_grad()
+def test_what_happened_in_masked_frames_is_unknown_but_not_that_time_went_by(model):
+    tokens, actions = clips()
+    draft = torch.full_like(tokens[:, :1], model.mask_token)
+    past = tokens[:, :-1].clone()
+    past[:, 4:] = model.mask_token
+    unknown = model.draft_features(past, draft, actions)
+    cached = model.features(past, draft, actions, model.new_cache(2))
+    assert torch.allclose(unknown, cached, atol=1e-3)
+    assert not torch.allclose(unknown, model.draft_features(past[:, :4], draft, actions[:, :5]), atol=1e-3)
+
+
+@torch.no_grad()
+def test_rows_of_a_cache_are_replaced(model):
+    tokens, actions = clips(3)
+    draft = torch.full_like(tokens[:, :1], model.mask_token)
+    cache, other = model.new_cache(3), model.new_cache(1)
+    model.features(tokens[:, :4], draft, actions[:, :5], cache)
+    model.features(tokens[:1, 4:6], draft[:1], actions[:1, 4:7], other)
+    cache.put(torch.tensor([2]), other)
+    order = [0, 1, 0]
+    after = model.features(tokens[order, 6:], draft, actions[order, -2:], cache)
+    expected = model.features(tokens[:1, 6:], draft[:1], actions[:1, -2:], other)
+    assert torch.allclose(after[2:], expected, atol=1e-3)
+    assert cache.count.tolist() == [5, 5, 3]
+
+
+def test_other_actions_keep_all_but_the_layer_that_reads_them(model):
+    other = model.with_new_actions(7)
+    assert other.config == replace(SMALL, num_actions=7)
+    before, after = model.state_dict(), other.state_dict()
+    assert {name for name in before if not torch.equal(before[name], after[name])} == {"act.0.weight"}
+
+
+def test_a_level_that_scrolls_is_learned_from_few_frames(tokenizer):
+    """RIGHT scrolls a random texture by a pixel and a half, everything else leaves it: far better than repeating."""
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    model = ConvDynamics(replace(SMALL, max_corruption=0.0, masked_past_share=0.0, rollout_share=0.2, rollout_depth=1))
+    model.adopt_codebook(tokenizer)
+    optimizer = torch.optim.AdamW(model.parameters(), 5e-3)
+
+    def batch(count: int) -> dict[str, torch.Tensor]:
+        levels = torch.nn.functional.interpolate(torch.rand(count, 3, 8, 20), scale_factor=4.0, mode="bilinear")
+        actions = torch.from_numpy(rng.integers(0, 3, (count, 5)))
+        actions[:, 0] = -1
+        places = (1.5 * (actions == 1)).cumsum(1)
+        columns = places[..., None] + torch.arange(32)
+        low, part = columns.floor().long(), (columns % 1)[:, :, None, None]
+        rows = torch.arange(count)[:, None, None]
+        frames = [levels.permute(0, 3, 1, 2)[rows, low + i].permute(0, 1, 3, 4, 2) for i in (0, 1)]
+        tokens = tokenizer.encode(frames[0] * (1 - part) + frames[1] * part)
+        changed = torch.zeros_like(tokens, dtype=torch.bool)
+        changed[:, 1:] = tokens[:, 1:] != tokens[:, :-1]
+        outcomes = torch.zeros(count, 5)
+        return {
+            "tokens": tokens, "actions": actions, "changed": changed, "rewards": outcomes, "terminated": outcomes > 0
+        }  # fmt: skip
+
+    for _ in range(80):
+        loss, _ = model.train()(batch(8))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    fresh = batch(16)
+    with torch.no_grad():
+        logits = model.eval().next_logits(fresh["tokens"], fresh["actions"])
+    moved = fresh["changed"][:, 1:]
+    codes, truth = tokenizer.codebook.codes, fresh["tokens"][:, 1:]
+    error = (codes[logits.argmax(-1)] - codes[truth]).square().sum(-1)[moved].mean()
+    repeated = (codes[fresh["tokens"][:, :-1]] - codes[truth]).square().sum(-1)[moved].mean()
+    assert error < 0.6 * repeated
