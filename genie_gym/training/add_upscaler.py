@@ -14,7 +14,7 @@ from genie_gym.training.records import software_used
 from genie_gym.training.trainer import StageReport
 from genie_gym.training.upscaler import UpscalerPreset, get_upscaler_preset, train_upscaler
 from genie_gym.utils import paths
-from genie_gym.utils.device import use_threads
+from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.resolve import check_game, resolve_checkpoint, shipped_checkpoint
@@ -40,6 +40,7 @@ class UpscalerReport:
         return self.checkpoint is not None
 
 
+@kept_global_state()
 def add_upscaler(
     checkpoint: str | Path | UpscalerTrainConfig, *, preset_overrides: dict[str, Any] | None = None, **options: Any
 ) -> UpscalerReport:

@@ -50,7 +50,7 @@ class TrainingRunOptions(RunFolderOptions):
 
     Attributes:
         preset: Sizes and training recipe: tiny for two CPU cores, small for one consumer GPU, paper for the published
-            sizes.
+            sizes, conv for games with rich pictures on two CPU cores.
         minutes: Training time of all stages together; by default the preset's number of steps.
         seed: Random seed.
 

@@ -15,9 +15,16 @@ from genie_gym.training.presets import get_preset
 from genie_gym.training.records import data_used, software_used, stage_record
 from genie_gym.training.stages import train_decoder, train_dynamics
 from genie_gym.training.trainer import StageReport, TrainerConfig, training_device
-from genie_gym.training.windows import NUM_CONTEXTS, check_frame_size, draw_initial_contexts, usable_lengths
+from genie_gym.training.windows import (
+    NUM_CONTEXTS,
+    check_description,
+    check_frame_size,
+    check_steps,
+    draw_initial_contexts,
+    usable_lengths,
+)
 from genie_gym.utils import paths
-from genie_gym.utils.device import use_threads
+from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.world_model import Checkpoint, WorldModel
 from genie_gym.world_model.latent_relabel import relabel_with_latent_actions
@@ -56,6 +63,7 @@ class FinetuneResult:
     dynamics: StageReport | None = None
 
 
+@kept_global_state()
 def finetune(checkpoint: str | Path | FinetuneRunConfig, **options: Any) -> FinetuneReport:
     """Finetune a checkpoint on other datasets. Resumable: repeat the call.
 
@@ -77,6 +85,8 @@ def finetune(checkpoint: str | Path | FinetuneRunConfig, **options: Any) -> Fine
     base = Checkpoint.from_pretrained(resolve_checkpoint(config.checkpoint))
     new = [EpisodeDataset(folder) for folder in config.data or (paths.data_dir(base.game["name"]),)]
     old = [EpisodeDataset(folder) for folder in config.old]
+    for one in (*new, *old):
+        check_description(one)
     game = new[-1].header["game"]["name"]
     run = Path(config.run or paths.home() / "runs" / f"{game}-finetune-{config.seed}")
     check_run_config(run / "settings.json", _settings(config, new, old))
@@ -159,6 +169,7 @@ def finetune_checkpoint(
 def _with_model_actions(checkpoint: Checkpoint, dataset: EpisodeDataset) -> EpisodeDataset:
     """The dataset with actions that a model of the checkpoint's kind can learn: recorded or latent ones."""
     check_frame_size(dataset, checkpoint.model.tokenizer.config.size)
+    check_steps(dataset)
     lam = checkpoint.model.latent_actions
     if lam is not None:
         return relabel_with_latent_actions(dataset, lam.to(training_device()))

@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genie_gym.models.dynamics import Dynamics
+from genie_gym.models.architectures import AnyDynamics, AnyTokenizer
 from genie_gym.models.lam import LatentActionModel
-from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.training.stages import (
     OrderedWindows,
     Windows,
@@ -29,8 +28,8 @@ __all__ = ["train_jointly"]
 
 def train_jointly(
     latent_actions: LatentActionModel,
-    dynamics: Dynamics,
-    tokenizer: Tokenizer,
+    dynamics: AnyDynamics,
+    tokenizer: AnyTokenizer,
     train: Windows,
     held_out: Windows,
     config: TrainerConfig,
@@ -51,7 +50,7 @@ def train_jointly(
             action model begin with "latent_".
     """
     tokenizer.to(training_device()).eval().requires_grad_(False)
-    dynamics.adopt_codebook(tokenizer.codebook.codes)
+    dynamics.adopt_codebook(tokenizer)  # type: ignore[arg-type]  # presets pair what fits together
 
     def sample(rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
         clips, start, stop = draw_windows(train, clip_lengths, rng, batch)
@@ -72,9 +71,12 @@ def train_jointly(
 class _JointModel(nn.Module):
     """Latent action model and the dynamics that is conditioned on its codes; their losses are added."""
 
-    def __init__(self, latent_actions: LatentActionModel, dynamics: Dynamics):
+    def __init__(self, latent_actions: LatentActionModel, dynamics: AnyDynamics):
         super().__init__()
         self.latent_actions, self.dynamics = latent_actions, dynamics
+
+    def models(self) -> list[nn.Module]:
+        return [self.latent_actions, self.dynamics]
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         lam_loss, lam_metrics, codes = self.latent_actions.loss_and_codes(batch)

@@ -14,9 +14,8 @@ from einops import rearrange, reduce
 from torch import Tensor, nn
 
 from genie_gym.data import MixtureDataset, SequenceDataset
-from genie_gym.models.dynamics import Dynamics
+from genie_gym.models.architectures import AnyDynamics, AnyTokenizer
 from genie_gym.models.lam import LatentActionModel
-from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.training.trainer import StageReport, TrainerConfig, run_training, training_device
 from genie_gym.utils.images import from_model, hstack, to_model
 from genie_gym.utils.precision import autocast, resolve_precision
@@ -37,6 +36,8 @@ __all__ = [
 
 Windows = SequenceDataset | MixtureDataset
 
+PREPARATION = 512  # frames that a convolutional tokenizer's codes start at
+
 
 class OrderedWindows(Protocol):
     """Windows of `length` frames to validate with, as `SequenceDataset` returns them."""
@@ -47,7 +48,7 @@ class OrderedWindows(Protocol):
 
 
 def train_tokenizer(
-    model: Tokenizer, train: Windows, held_out: Windows, config: TrainerConfig, folder: Path
+    model: AnyTokenizer, train: Windows, held_out: Windows, config: TrainerConfig, folder: Path
 ) -> StageReport:
     """Train a tokenizer to reconstruct clips.
 
@@ -59,6 +60,9 @@ def train_tokenizer(
         folder: Folder of the training state; the run is resumable.
     """
 
+    first = train.sample(np.random.default_rng(config.seed), PREPARATION, 2)["frames"][:, 0]
+    model.prepare(to_model(torch.from_numpy(first)))
+
     def validate(average: Any) -> dict[str, Any]:
         return _validate_reconstruction(average, held_out, config)
 
@@ -66,7 +70,7 @@ def train_tokenizer(
 
 
 def train_decoder(
-    model: Tokenizer, train: Windows, held_out: Windows, config: TrainerConfig, folder: Path
+    model: AnyTokenizer, train: Windows, held_out: Windows, config: TrainerConfig, folder: Path
 ) -> StageReport:
     """Finetune the decoder of a trained tokenizer, as the paper does before it finetunes the dynamics.
 
@@ -83,10 +87,10 @@ def train_decoder(
 class _DecoderTraining(nn.Module):
     """A tokenizer of which only the layers after the codebook are trained."""
 
-    def __init__(self, tokenizer: Tokenizer):
+    def __init__(self, tokenizer: AnyTokenizer):
         super().__init__()
         self.tokenizer = tokenizer.requires_grad_(False)
-        for part in (tokenizer.from_code, tokenizer.decoder, tokenizer.to_pixels):
+        for part in tokenizer.decoder_parts:
             part.requires_grad_(True)
 
     def train(self, mode: bool = True) -> "_DecoderTraining":
@@ -174,13 +178,14 @@ def validate_lam(model: Any, held_out: Windows, config: TrainerConfig) -> dict[s
 
 
 def train_dynamics(
-    model: Dynamics,
-    tokenizer: Tokenizer,
+    model: AnyDynamics,
+    tokenizer: AnyTokenizer,
     train: Windows,
     held_out: Windows,
     config: TrainerConfig,
     folder: Path,
     clip_lengths: tuple[int, ...],
+    moving_choices: int = 1,
 ) -> StageReport:
     """Train the dynamics on the tokens of a frozen tokenizer.
 
@@ -199,12 +204,13 @@ def train_dynamics(
         folder: Folder of the training state; the run is resumable.
         clip_lengths: Frames of a training clip. Each batch draws one of them, and has so many clips that its frames are
             as many as those of `config.batch_size` clips of the first length.
+        moving_choices: Half of the clips are the most moving one of so many that are drawn.
     """
     tokenizer.to(training_device()).eval().requires_grad_(False)
-    model.adopt_codebook(tokenizer.codebook.codes)
+    model.adopt_codebook(tokenizer)  # type: ignore[arg-type]  # presets pair what fits together
 
     def sample(rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
-        clips, start, stop = draw_windows(train, clip_lengths, rng, batch)
+        clips, start, stop = draw_windows(train, clip_lengths, rng, batch, moving_choices)
         return token_batch(tokenizer, clips, start, stop, config.precision)
 
     def validate(average: nn.Module) -> dict[str, Any]:
@@ -215,21 +221,33 @@ def train_dynamics(
 
 
 def draw_windows(
-    train: Windows, clip_lengths: tuple[int, ...], rng: np.random.Generator, batch: int
+    train: Windows, clip_lengths: tuple[int, ...], rng: np.random.Generator, batch: int, moving_choices: int = 1
 ) -> tuple[dict[str, np.ndarray], int, int]:
     """Draw windows, and the first and last + 1 of the frames that the dynamics learns from; see `train_dynamics`."""
     length = int(rng.choice(clip_lengths))
     start = int(rng.integers(train.length - length + 1)) if rng.random() < 0.5 else 0
     count = max(1, batch * clip_lengths[0] // length)
-    clips = train.sample(rng, count, start + length, overhang=length - 2)  # length - 1 frames are predicted
-    return clips, start, start + length
+    # length - 1 frames are predicted
+    clips = train.sample(rng, count * moving_choices, start + length, overhang=length - 2)
+    return _most_moving(clips, count, start, moving_choices), start, start + length
+
+
+def _most_moving(clips: dict[str, np.ndarray], count: int, start: int, choices: int) -> dict[str, np.ndarray]:
+    """Keep one of each `choices` windows: in half of the cases the one that moves most, in the others the first."""
+    if choices == 1:
+        return clips
+    frames = rearrange(clips["frames"][:, start:], "(c n) t h w k -> c n t h w k", n=choices)
+    change = np.abs(np.diff(frames[..., ::2, ::2, :].astype(np.int16), axis=2)) > 5
+    motion = reduce(change.astype(np.float32), "c n t h w k -> c n", "mean")
+    chosen = np.where(np.arange(count) % 2, motion.argmax(1), 0) + choices * np.arange(count)
+    return {name: values[chosen] for name, values in clips.items()}
 
 
 @torch.no_grad()
 def token_batch(
-    tokenizer: Tokenizer, batch: dict[str, np.ndarray], start: int, stop: int, precision: str = "auto"
+    tokenizer: AnyTokenizer, batch: dict[str, np.ndarray], start: int, stop: int, precision: str = "auto"
 ) -> dict[str, Tensor]:
-    """Encode whole windows and cut frames start .. stop - 1 out of them, as the batch of `Dynamics.forward`.
+    """Encode whole windows and cut frames start .. stop - 1 out of them, as the batch of `MaskedPrediction.forward`.
 
     This is done at every step and takes an eighth of its time. Tokens kept on disk would spare little of that: those of
     a frame depend on where its window begins, and training seldom draws a window twice.
@@ -273,9 +291,9 @@ def _changed(pixels: Tensor, patch: int, threshold: int = 5) -> Tensor:
 
 @torch.no_grad()
 def validate_dynamics(
-    model: Any, tokenizer: Tokenizer, held_out: OrderedWindows, config: TrainerConfig
+    model: Any, tokenizer: AnyTokenizer, held_out: OrderedWindows, config: TrainerConfig
 ) -> dict[str, Any]:
-    """Return the metrics of `Dynamics.forward` over all held-out windows, with the same masks at each validation."""
+    """Return the metrics of `MaskedPrediction.forward` over all held-out windows, with the same masks each time."""
     device = next(model.parameters()).device
     sums, numbers = defaultdict[str, float](float), defaultdict[str, float](float)
     with torch.random.fork_rng():  # on all devices: training goes on with its own stream of noise
@@ -292,7 +310,7 @@ def validate_dynamics(
 
 @torch.no_grad()
 def one_step_ahead(
-    model: Any, tokenizer: Tokenizer, held_out: OrderedWindows, config: TrainerConfig
+    model: Any, tokenizer: AnyTokenizer, held_out: OrderedWindows, config: TrainerConfig
 ) -> dict[str, np.ndarray]:
     """Return a held-out clip beside each of its frames as predicted from the real ones before it."""
     clip = next(held_out.in_order(1))

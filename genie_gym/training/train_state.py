@@ -4,6 +4,8 @@ It is replaced as a whole, and reading it unpickles nothing.
 """
 
 import json
+import math
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,43 @@ from torch import Tensor, nn
 
 from genie_gym.errors import CheckpointError
 from genie_gym.utils.atomic import atomic_write
+from genie_gym.utils.jsonable import from_jsonable, parse_json
+from genie_gym.utils.paths import open_regular
 
-__all__ = ["load_state", "numpy_stream", "save_state"]
+__all__ = ["SavedProgress", "load_state", "numpy_stream", "save_state"]
+
+# What a damaged or hostile file can cause.
+INVALID = (SafetensorError, OSError, RuntimeError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+
+
+@dataclass(frozen=True)
+class SavedProgress:
+    """How far a training run is.
+
+    Attributes:
+        step: Optimiser steps so far.
+        seconds: Training time so far.
+        metrics: Results of the last validation.
+        validated: Step at which that was; -1 if there was none.
+        numpy: State of the NumPy generator that draws clips, as its `bit_generator.state`.
+
+    Raises:
+        ValueError: A value is out of range.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
+    validated: int = -1
+    numpy: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not -1 <= self.validated <= self.step < 2**53 or self.step < 0 or not 0 <= self.seconds < math.inf:
+            raise ValueError("steps or seconds are out of range")
 
 
 def save_state(
-    path: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any]
+    path: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, progress: SavedProgress
 ) -> None:
     """Write everything that training needs to be resumed as if it had not been interrupted.
 
@@ -29,7 +62,10 @@ def save_state(
         model: The trained module.
         average: The moving average of its weights.
         optimizer: Its optimiser.
-        progress: Plain values (step, seconds, "numpy" random state ...), kept as JSON.
+        progress: How far the training is, kept as JSON.
+
+    Raises:
+        DataError: The disk is full or the folder cannot be written; what was saved last is kept.
     """
     tensors = {f"model/{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"average/{k}": v for k, v in average.state_dict().items()}
@@ -41,36 +77,72 @@ def save_state(
     tensors["random/torch"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random/cuda"] = torch.cuda.get_rng_state()
-    metadata = {"progress": json.dumps(progress)}
+    metadata = {"progress": json.dumps(asdict(progress))}
     atomic_write(path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata))
 
 
-def load_state(path: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+def load_state(path: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> SavedProgress:
     """Restore a saved training state; returns its progress.
 
     Raises:
         CheckpointError: The file is damaged or belongs to a model of other sizes.
     """
     try:
+        open_regular(path).close()  # nothing that one would wait for
         with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            progress = json.loads(file.metadata()["progress"])
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            _check_shapes(shapes, model, average, optimizer)
+            tensors = {name: file.get_tensor(name) for name in shapes}
+            progress = from_jsonable(SavedProgress, parse_json((file.metadata() or {})["progress"]), "progress")
+        _check_values(tensors, progress.step)
+        numpy_stream(progress.numpy, 0)
         model.load_state_dict(_under("model/", tensors))
         average.load_state_dict(_under("average/", tensors))
         optimizer.load_state_dict(_optimizer_state(optimizer, _under("optimizer/", tensors)))
         torch.set_rng_state(tensors["random/torch"])
-    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        if "random/cuda" in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors["random/cuda"])
+    except INVALID as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
-            f"{path} does not fit this model or is damaged ({str(error).splitlines()[0]}); "
+            f"{path} does not fit this model or is damaged ({reason!r:.200}); "
             f"remove {path.parent} to start this training again"
         ) from error
-    if "random/cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random/cuda"])
     return progress
 
 
+def _check_shapes(
+    shapes: dict[str, tuple[int, ...]], model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Raise ValueError if a tensor has another shape than it needs, before any of them is read."""
+    known = {f"model/{name}": tuple(value.shape) for name, value in model.state_dict().items()}
+    known |= {f"average/{name}": tuple(value.shape) for name, value in average.state_dict().items()}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, parameter in enumerate(parameters):
+        known |= {f"optimizer/{index}/{slot}": tuple(parameter.shape) for slot in ("exp_avg", "exp_avg_sq")}
+        known[f"optimizer/{index}/step"] = ()
+    for name, shape in shapes.items():
+        if not name.startswith("random/") and known.get(name) != shape:
+            raise ValueError(f"{name} has the shape {shape}, not {known.get(name)}")
+        if math.prod(shape) > 10**6 and name.startswith("random/"):
+            raise ValueError(f"{name} has the shape {shape}")
+
+
+def _check_values(tensors: dict[str, Tensor], steps: int) -> None:
+    """Raise ValueError if a number is not finite, or a parameter had more steps than the training."""
+    for name, value in tensors.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ValueError(f"{name} holds numbers that are not finite")
+        if name.startswith("optimizer/") and name.endswith("/step") and not 0 <= value.item() <= steps:
+            raise ValueError(f"{name} is {value.item()} after {steps} steps")
+
+
 def numpy_stream(state: dict[str, Any] | None, seed: int) -> np.random.Generator:
-    """Return a NumPy generator: a new one, or one that continues from a `bit_generator.state`."""
+    """Return a NumPy generator: a new one, or one that continues from a `bit_generator.state`.
+
+    Raises:
+        ValueError, KeyError, TypeError, OverflowError: The state is that of something else.
+    """
     rng = np.random.default_rng(seed)
     if state is not None:
         rng.bit_generator.state = state

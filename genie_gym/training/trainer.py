@@ -19,15 +19,19 @@ from genie_gym.errors import ConfigError
 from genie_gym.models.transformer import recompute_activations
 from genie_gym.training.ema import averaged_model
 from genie_gym.training.logger import TrainingLogger
-from genie_gym.training.train_state import load_state, numpy_stream, save_state
+from genie_gym.training.muon import MuonAdamW
+from genie_gym.training.train_state import SavedProgress, load_state, numpy_stream, save_state
 from genie_gym.utils.atomic import remove_partial_files
 from genie_gym.utils.compile import compile_for_training, compiler_errors_as_config_errors
+from genie_gym.utils.device import kept_global_state
 from genie_gym.utils.locks import run_lock
 from genie_gym.utils.precision import resolve_precision
 from genie_gym.utils.signals import stop_signal
 from genie_gym.utils.validation import more_than_zero
 
 __all__ = ["StageReport", "TrainerConfig", "run_training", "training_device"]
+
+MUON_SIDE, MUON_DECAY = 32, 0.01  # smaller matrices gain nothing
 
 Batch = dict[str, Tensor]
 Sample = Callable[[np.random.Generator, int], Batch]
@@ -44,11 +48,12 @@ class TrainerConfig:
         batch_size: Clips per step and device.
         accumulate: Batches whose gradients are summed into one optimiser step.
         lr: Peak learning rate of AdamW.
+        muon_lr: Peak learning rate of Muon for matrices of at least 32 rows and columns; None leaves them to AdamW.
         final_lr: Share of `lr` that is left at the end of the cosine schedule.
         warmup: Steps of linear warm-up of the learning rate.
         weight_decay: Weight decay, on matrices only.
         betas: Decay rates of AdamW's moments.
-        max_grad_norm: Gradients are clipped to this norm.
+        max_grad_norm: Gradients are clipped to this norm, those of each model on their own if several are trained.
         ema_decay: Decay of the moving average of the weights, which is what is validated and kept.
         precision: "auto", "float32" or "bfloat16".
         recompute: Recompute activations in the backward pass; see `recompute_activations`.
@@ -67,6 +72,7 @@ class TrainerConfig:
     batch_size: int = 8
     accumulate: int = 1
     lr: float = 1e-3
+    muon_lr: float | None = None
     final_lr: float = 0.02
     warmup: int = 100  # Adam's second moments are noise before
     weight_decay: float = 1e-4
@@ -110,6 +116,7 @@ class StageReport:
     finished: bool = True
 
 
+@kept_global_state()
 def run_training(
     model: nn.Module,
     sample: Sample,
@@ -125,7 +132,7 @@ def run_training(
 
     Args:
         model: Its forward(batch) returns a scalar loss and a dict of scalars. Each batch also holds "progress", the
-            share of the training that is done, from 0 to 1.
+            share of the training that is done, from 0 to 1. If it is several models, its method `models()` lists them.
         sample: Draws a batch of the given size with the given generator, on any device.
         validate: Metrics of the averaged model over the whole validation set; a value may also be a uint8 clip
             (t, h, w, 3), shown in TensorBoard.
@@ -134,13 +141,13 @@ def run_training(
         name: Name of the run in log lines.
 
     Raises:
-        ConfigError: Torch could not compile the module (what was saved last is kept), or another process is training
-            in this folder.
+        ConfigError: The loss is not finite or torch could not compile the module (what was saved last is kept), or
+            another process is training in this folder.
     """
     fabric = _fabric(config)
     fabric.launch()  # joins the other processes of torchrun, if any
     with run_lock(folder) if fabric.is_global_zero else nullcontext():
-        run = _Run(fabric, model, sample, validate, config, folder)
+        run = _Run(fabric, model, sample, validate, config, folder, name)
         compiler = compiler_errors_as_config_errors() if config.compile else nullcontext()
         with TrainingLogger(folder, name, enabled=fabric.is_global_zero) as logger, stop_signal() as stop, compiler:
             finished = run.train(logger, stop)
@@ -159,6 +166,7 @@ class _Run:
         validate: Validate,
         config: TrainerConfig,
         folder: Path,
+        name: str,
     ):
         torch.manual_seed(config.seed)
         recompute_activations(model, config.recompute)
@@ -167,30 +175,31 @@ class _Run:
         compiled = compile_for_training(model, fabric.device) if config.compile else model
         self.model, self.optimizer = fabric.setup(compiled, optimizer)
         self.average = averaged_model(model, config.ema_decay)
-        self.path = folder / "state.safetensors"
+        self.path, self.name = folder / "state.safetensors", name
+        self.diverged = torch.zeros((), dtype=torch.bool, device=fabric.device)
         saved = self._load()
-        self.progress = _Progress(config, saved["step"], saved["seconds"], saved["metrics"])
+        self.progress = _Progress(config, saved)
         self.rng = self._generator(saved)
 
-    def _load(self) -> dict[str, Any]:
+    def _load(self) -> SavedProgress:
         """Restore what an earlier call saved; clear away what a killed save left."""
         if self.fabric.is_global_zero:
             remove_partial_files(self.path.parent)
         if self.path.exists():
             return load_state(self.path, self.bare, self.average, self.optimizer)
-        return {"step": 0, "seconds": 0.0, "numpy": None, "metrics": {}}
+        return SavedProgress()
 
-    def _generator(self, saved: dict[str, Any]) -> np.random.Generator:
+    def _generator(self, saved: SavedProgress) -> np.random.Generator:
         """The generator that draws clips; other processes of a run draw other clips, masks and noise."""
         if not self.fabric.global_rank:
-            return numpy_stream(saved["numpy"], self.config.seed)
-        rng = np.random.default_rng([self.config.seed, self.fabric.global_rank, saved["step"]])
+            return numpy_stream(saved.numpy, self.config.seed)
+        rng = np.random.default_rng([self.config.seed, self.fabric.global_rank, saved.step])
         torch.manual_seed(int(rng.integers(2**63)))
         return rng
 
     def train(self, logger: TrainingLogger, stop: Any) -> bool:
         """Train to the end or until a signal, then save; returns whether the run is finished."""
-        progress, first = self.progress, self.progress.step
+        progress = self.progress
         while not self._any(progress.done() or bool(stop)):
             metrics = self._step()
             self.average.update_parameters(self.bare)
@@ -201,7 +210,7 @@ class _Run:
             if progress.save_is_due():
                 self._save()
         finished = self._any(progress.done())  # by minutes, a process that started later is not done yet
-        if finished and (progress.step > first or not progress.metrics):
+        if finished and progress.validated != progress.step:  # a killed run may have saved its last step before that
             self._validate(logger)
         self._save()
         return finished and not self._any(bool(stop))  # stopped while validating: the next stage must not start
@@ -211,7 +220,7 @@ class _Run:
         self.model.train()
         lr, count = self.progress.lr(), self.config.accumulate
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["relative_lr"]
         self.optimizer.zero_grad()
         for i in range(count):
             batch = self.sample(self.rng, self.config.batch_size)
@@ -219,20 +228,42 @@ class _Run:
             with self.fabric.no_backward_sync(self.model, enabled=i < count - 1):
                 loss, metrics = self.model(batch)
                 self.fabric.backward(loss / count)
-        max_norm = self.config.max_grad_norm
-        self.fabric.clip_gradients(self.model, self.optimizer, max_norm=max_norm, error_if_nonfinite=False)
+        norms = [nn.utils.clip_grad_norm_(part.parameters(), self.config.max_grad_norm) for part in self._models()]
+        self.diverged |= ~torch.stack([loss.detach().float(), *norms]).isfinite().all()
+        if self.fabric.device.type == "cpu":  # asking a GPU would wait for it
+            self._require_finite()
         self.optimizer.step()
         self.progress.step += 1
         if self.progress.step % self.config.log_every:
             return {}  # reading them would wait for the device
+        self._require_finite()
         return {"loss": loss.item(), "lr": lr} | {name: float(value) for name, value in metrics.items()}
 
+    def _models(self) -> list[nn.Module]:
+        """Models whose gradients are clipped on their own: large ones of one must not hold back the other."""
+        return self.bare.models() if hasattr(self.bare, "models") else [self.bare]  # type: ignore[operator]
+
+    def _require_finite(self) -> None:
+        """Stop if the loss or a gradient was infinite or NaN; what was saved last is from before."""
+        if self.diverged:
+            kept = f"what was saved last is kept in {self.path.parent}" if self.path.exists() else "nothing was saved"
+            raise ConfigError(
+                f"the loss of {self.name} is not finite after step {self.progress.step}; {kept}. Look for values out "
+                f"of range in the data, or lower the learning rate, {self.config.lr:g} (--lr-scale of finetune and "
+                "refit, lr in the recipe of a preset)"
+            )
+
     def _validate(self, logger: TrainingLogger) -> None:
+        self._require_finite()
         self.progress.metrics = logger.log_validation(self.progress.step, self.validate(self.average.module))
+        self.progress.validated = self.progress.step
 
     def _save(self) -> None:
+        weights = [*self.bare.state_dict().values(), *self.average.state_dict().values()]
+        self.diverged |= ~torch.stack([value.isfinite().all().to(self.diverged.device) for value in weights]).all()
+        self._require_finite()
         if self.fabric.is_global_zero:
-            progress = self.progress.to_dict() | {"numpy": self.rng.bit_generator.state}
+            progress = self.progress.to_save(self.rng.bit_generator.state)
             save_state(self.path, self.bare, self.average, self.optimizer, progress)
 
     def keep_average(self) -> None:
@@ -251,17 +282,17 @@ class _Run:
 class _Progress:
     """How much of a run is done, from 0 to 1."""
 
-    def __init__(self, config: TrainerConfig, step: int, seconds: float, metrics: dict[str, float]):
-        self.config, self.step, self.metrics = config, step, metrics
-        self._earlier_seconds, self._started = seconds, time.monotonic()
+    def __init__(self, config: TrainerConfig, saved: SavedProgress):
+        self.config, self.step, self.metrics, self.validated = config, saved.step, saved.metrics, saved.validated
+        self._earlier_seconds, self._started = saved.seconds, time.monotonic()
         self._saved = self._started
 
     def seconds(self) -> float:
         return self._earlier_seconds + time.monotonic() - self._started
 
-    def to_dict(self) -> dict[str, Any]:
-        """What a later call resumes from, but for the generator that draws clips."""
-        return {"step": self.step, "seconds": self.seconds(), "metrics": self.metrics}
+    def to_save(self, numpy: Any) -> SavedProgress:
+        """What a later call resumes from; `numpy` is the state of the generator that draws clips."""
+        return SavedProgress(self.step, self.seconds(), self.metrics, self.validated, numpy)
 
     def share(self) -> float:
         """Share of the run that is done, from 0 to 1."""
@@ -303,11 +334,19 @@ def _fabric(config: TrainerConfig) -> Fabric:
     return Fabric(accelerator=device, devices=int(local), num_nodes=int(nodes), plugins=precision)
 
 
-def _optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.AdamW:
-    """AdamW that decays matrices but neither norms nor biases."""
+def _optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:
+    """AdamW that decays matrices but neither norms nor biases; with `muon_lr`, Muon for large matrices."""
     trained = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in trained if p.ndim == 2 and min(p.shape) >= MUON_SIDE] if config.muon_lr else []
+    chosen = {id(p) for p in matrices}
+    others = [p for p in trained if id(p) not in chosen]
     groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in others if p.ndim >= 2], "weight_decay": config.weight_decay, "relative_lr": 1.0},
+        {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0, "relative_lr": 1.0},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=config.betas, fused=True)
+    if not config.muon_lr:
+        return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=config.betas, fused=True)
+    relative = config.muon_lr / config.lr
+    muon = {"params": matrices, "weight_decay": MUON_DECAY, "relative_lr": relative, "muon": True}
+    groups = [muon, *({**group, "muon": False} for group in groups)]
+    return MuonAdamW([{**group, "lr": config.lr} for group in groups if group["params"]], config.betas)

@@ -6,8 +6,18 @@ import torch
 from genie_gym.data import EpisodeDataset, SequenceDataset, split
 from genie_gym.errors import DataError
 from genie_gym.training.presets import Preset
+from genie_gym.world_model.game import check_game_description
 
-__all__ = ["CONTEXT", "NUM_CONTEXTS", "check_frame_size", "draw_initial_contexts", "split_in_two", "usable_lengths"]
+__all__ = [
+    "CONTEXT",
+    "NUM_CONTEXTS",
+    "check_description",
+    "check_frame_size",
+    "check_steps",
+    "draw_initial_contexts",
+    "split_in_two",
+    "usable_lengths",
+]
 
 NUM_CONTEXTS, CONTEXT = 64, 4  # initial contexts kept in a checkpoint, and frames in each
 
@@ -66,3 +76,34 @@ def check_frame_size(dataset: EpisodeDataset, size: int) -> None:
             f"{dataset.folder} has frames of shape {shape}, the model's are ({size}, {size}, 3); resize yours with "
             "genie_gym.utils.images.letterbox before they are recorded"
         )
+
+
+def check_description(dataset: EpisodeDataset) -> None:
+    """Raise DataError if recording.json does not describe a game as a checkpoint has to: its name is part of paths."""
+    try:
+        check_game_description(dataset.header["game"])
+    except ValueError as error:
+        raise DataError(f"recording.json in {dataset.folder} does not describe a game: {error}; mend it") from error
+
+
+def check_steps(dataset: EpisodeDataset) -> None:
+    """Raise DataError if an action is none of its game's, or a reward is not finite.
+
+    Found later, they would cost the training before: the tokenizer reads frames alone.
+    """
+    check_description(dataset)
+    number = len(dataset.header["game"]["actions"])
+    for index, name in enumerate(dataset.ids):
+        actions, rewards, _ = dataset.steps(index)
+        wrong = actions[(actions < 0) | (actions >= number)]
+        if dataset.has_actions and len(wrong):
+            raise DataError(
+                f"episode {name} in {dataset.folder} has the action {wrong[0]}, and its game has the actions 0 to "
+                f"{number - 1}; remove that episode, or record it again with all of its actions in recording.json"
+            )
+        if not np.isfinite(rewards).all():
+            step = int(np.flatnonzero(~np.isfinite(rewards))[0])
+            raise DataError(
+                f"episode {name} in {dataset.folder} has the reward {rewards[step]} at step {step}; remove that "
+                "episode, or write it again with rewards that are finite"
+            )

@@ -9,18 +9,23 @@ import torch
 from genie_gym import games
 from genie_gym.data import EpisodeDataset, SequenceDataset
 from genie_gym.errors import CheckpointError, ConfigError
-from genie_gym.models.dynamics import Dynamics
+from genie_gym.models.architectures import AnyDynamics, AnyTokenizer
 from genie_gym.models.lam import LatentActionModel
-from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.training.config import TrainConfig, as_config
 from genie_gym.training.joint import train_jointly
 from genie_gym.training.presets import Preset, get_preset
 from genie_gym.training.records import DataSummary, mark_finished, note_data, software_used, stage_record
 from genie_gym.training.stages import train_dynamics, train_lam, train_tokenizer
 from genie_gym.training.trainer import StageReport, TrainerConfig
-from genie_gym.training.windows import check_frame_size, draw_initial_contexts, split_in_two, usable_lengths
+from genie_gym.training.windows import (
+    check_frame_size,
+    check_steps,
+    draw_initial_contexts,
+    split_in_two,
+    usable_lengths,
+)
 from genie_gym.utils import paths
-from genie_gym.utils.device import use_threads
+from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.world_model import Checkpoint, WorldModel
 from genie_gym.world_model.latent_relabel import relabel_with_latent_actions
@@ -52,6 +57,7 @@ class TrainReport:
         return self.checkpoint is not None
 
 
+@kept_global_state()
 def train(game: str | TrainConfig, *, preset_overrides: dict[str, Any] | None = None, **options: Any) -> TrainReport:
     """Train a world model. Resumable: repeat the call.
 
@@ -61,7 +67,8 @@ def train(game: str | TrainConfig, *, preset_overrides: dict[str, Any] | None = 
         options: Fields of `TrainConfig`, if no configuration is given.
 
     Raises:
-        DataError: There is no dataset, it is too short, or its frames have another size than the model's.
+        DataError: There is no dataset, it is too short, its frames have another size than the model's, an action is
+            none of its game's or a reward is not finite.
         ConfigError: An option is out of range, the dataset is of another game, the run was started with other settings
             or actions, or the game's own weights have latent actions and these would not, or the reverse. More data of
             the same game are no error: a line is printed, and the checkpoint's metadata record it.
@@ -80,6 +87,7 @@ def train(game: str | TrainConfig, *, preset_overrides: dict[str, Any] | None = 
     if config.out is None:
         _check_kind_of_actions(out, bool(codes))
     split_in_two(dataset)
+    check_steps(dataset)
 
     run = Path(config.run or paths.home() / "runs" / _run_name(name, config, codes))
     check_run_config(run / "settings.json", _settings(name, config, codes, dataset, preset))
@@ -89,7 +97,7 @@ def train(game: str | TrainConfig, *, preset_overrides: dict[str, Any] | None = 
     if not training.run_stages(plan):
         return TrainReport(name, None, training.reports)
     mark_finished(run / "data.json", used)
-    training.checkpoint(config, used).save_over(out)
+    training.checkpoint(config, used).save(out)
     return TrainReport(name, out, training.reports)
 
 
@@ -107,8 +115,8 @@ class _Training:
         self.preset = replace(preset, lam=replace(preset.lam, codes=num_latent_actions or preset.lam.codes))
         self.train_episodes, self.held_out_episodes = split_in_two(dataset)
         self.reports: dict[str, StageReport] = {}
-        self.tokenizer: Tokenizer
-        self.dynamics: Dynamics
+        self.tokenizer: AnyTokenizer
+        self.dynamics: AnyDynamics
         self.lam: LatentActionModel | None = None
 
     def run_stages(self, plan: dict[str, TrainerConfig]) -> bool:
@@ -127,7 +135,7 @@ class _Training:
         return True
 
     def _train_tokenizer(self, recipe: TrainerConfig, folder: Path) -> StageReport:
-        self.tokenizer = Tokenizer(self.preset.tokenizer)
+        self.tokenizer = self.preset.tokenizer.build()
         return train_tokenizer(self.tokenizer, *self._clips(self.preset.tokenizer_clip_length), recipe, folder)
 
     def _train_lam(self, recipe: TrainerConfig, folder: Path) -> StageReport:
@@ -138,13 +146,14 @@ class _Training:
         return report
 
     def _train_dynamics(self, recipe: TrainerConfig, folder: Path) -> StageReport:
-        self.dynamics = Dynamics(self.preset.dynamics_for(len(self.dataset.header["game"]["actions"])))
+        self.dynamics = self.preset.dynamics_for(len(self.dataset.header["game"]["actions"])).build()
         train, held_out, lengths = self._dynamics_clips()
-        return train_dynamics(self.dynamics, self.tokenizer, train, held_out, recipe, folder, lengths)
+        choices = self.preset.dynamics_moving_choices
+        return train_dynamics(self.dynamics, self.tokenizer, train, held_out, recipe, folder, lengths, choices)
 
     def _train_jointly(self, recipe: TrainerConfig, folder: Path) -> StageReport:
         self.lam = LatentActionModel(self.preset.lam)
-        self.dynamics = Dynamics(self.preset.dynamics_for(self.lam.config.codes))
+        self.dynamics = self.preset.dynamics_for(self.lam.config.codes).build()
         train, held_out, lengths = self._dynamics_clips()
         report = train_jointly(self.lam, self.dynamics, self.tokenizer, train, held_out, recipe, folder, lengths)
         if report.finished:

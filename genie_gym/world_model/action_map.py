@@ -1,10 +1,9 @@
 """Which latent action stands for each action of the real game, and how well latent actions agree with real ones."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
-from genie_gym.utils.jsonable import to_jsonable
+from genie_gym.utils.jsonable import FloatOrNan, from_jsonable, to_jsonable
 
 __all__ = ["ActionAgreement", "ActionFit", "ActionMap", "ActionMapFit"]
 
@@ -23,10 +22,10 @@ class ActionAgreement:
         steps: Number of steps compared.
     """
 
-    nmi: float
-    accuracy: float
-    shuffled_nmi: float
-    shuffled_accuracy: float
+    nmi: FloatOrNan
+    accuracy: FloatOrNan
+    shuffled_nmi: FloatOrNan
+    shuffled_accuracy: FloatOrNan
     most_frequent: float
     codes: int
     steps: int
@@ -66,15 +65,6 @@ class ActionMapFit:
     one_code: float
     actions: tuple[ActionFit, ...]
 
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> "ActionMapFit":
-        """Return the results from plain values, as `to_jsonable` gives them."""
-        agreement: dict[str, Any] = {
-            name: math.nan if value is None else value for name, value in plain["agreement"].items()
-        }
-        actions = tuple(ActionFit(**action) for action in plain["actions"])
-        return cls(**{**plain, "agreement": ActionAgreement(**agreement), "actions": actions})
-
 
 @dataclass(frozen=True)
 class ActionMap:
@@ -106,7 +96,6 @@ class ActionMap:
         """Return the map from plain values, as `to_dict` gives them.
 
         Raises:
-            ValueError, KeyError, TypeError: The values are not those of an action map.
+            ValueError: The values are not those of an action map.
         """
-        fit = plain.get("fit")
-        return cls(**{**plain, "fit": fit and ActionMapFit.from_dict(fit)})
+        return from_jsonable(cls, plain, "action_map")

@@ -1,43 +1,97 @@
 """A world model on disk: a folder of a few files that loads without training code and unpickles nothing.
 
-config.json            format and version, game, model sizes, sampling, training metadata, SHA-256 of the files below
-model.safetensors      weights of tokenizer and dynamics, and of the latent action model if there is one
-contexts.safetensors   initial contexts: real frames uint8 (k, c, s, s, 3) and actions int64 (k, c - 1)
-upscaler.safetensors   weights of the upscaler, if there is one
-README.md              the model card
+config.json              format and version, game, model sizes, sampling, training metadata, names of the files below
+model-*.safetensors      weights of tokenizer and dynamics, and of the latent action model if there is one
+contexts-*.safetensors   initial contexts: real frames uint8 (k, c, s, s, 3) and actions int64 (k, c - 1)
+upscaler-*.safetensors   weights of the upscaler, if there is one
+README.md                the model card
 """
 
-import hashlib
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from genie_gym.errors import CheckpointError, ConfigError
-from genie_gym.models.dynamics import Dynamics, DynamicsConfig
+from genie_gym.models.architectures import (
+    AnyDynamicsConfig,
+    AnyTokenizerConfig,
+    dynamics_config,
+    tokenizer_config,
+    with_architecture,
+)
 from genie_gym.models.lam import LatentActionConfig, LatentActionModel
-from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
 from genie_gym.models.upscaler import Upscaler, UpscalerConfig
-from genie_gym.utils.atomic import atomic_write_all
 from genie_gym.utils.device import find_device
+from genie_gym.utils.jsonable import from_jsonable
+from genie_gym.utils.paths import open_regular
 from genie_gym.world_model.action_map import ActionMap
+from genie_gym.world_model.game import check_game_description
+from genie_gym.world_model.hub import download_checkpoint, upload_checkpoint
 from genie_gym.world_model.metadata import TrainingMetadata
 from genie_gym.world_model.model import WorldModel
-from genie_gym.world_model.resolve import is_hub_id, resolve_checkpoint
+from genie_gym.world_model.parts import (
+    FORMAT,
+    VERSION,
+    Part,
+    open_parts,
+    read_config,
+    read_tensors,
+    write_parts,
+    writing,
+)
+from genie_gym.world_model.resolve import hub_name, resolve_checkpoint
 from genie_gym.world_model.sampling import SamplingConfig
 
 __all__ = ["FORMAT", "VERSION", "Checkpoint"]
 
-FORMAT = "genie_gym world model"
-VERSION = 2  # 1 kept how the model was made as free text
-UPSCALER = "upscaler.safetensors"
+MOST_CONTEXTS = 256 * 2**20  # bytes of the initial contexts, a hundred times what 64x64 pixels need
+MOST_CARD = 2**20  # bytes of a model card whose sections are kept
+
+# What a damaged or hostile config.json can cause between json.loads and a model.
+INVALID = (ConfigError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError)
+
+
+@dataclass(frozen=True)
+class _Config:
+    """What config.json holds, as far as it describes the checkpoint."""
+
+    format: str
+    version: int
+    game: dict[str, Any]
+    tokenizer: dict[str, Any]
+    dynamics: dict[str, Any]
+    sampling: SamplingConfig
+    metadata: TrainingMetadata
+    parts: dict[str, Part]
+    latent_actions: LatentActionConfig | None = None
+    upscaler: UpscalerConfig | None = None
+    action_map: ActionMap | None = None
+
+    @cached_property
+    def sizes(self) -> tuple[AnyTokenizerConfig, AnyDynamicsConfig]:
+        """Sizes of tokenizer and dynamics."""
+        return tokenizer_config(self.tokenizer), dynamics_config(self.dynamics)
+
+    def __post_init__(self) -> None:
+        check_game_description(self.game)
+        codes, actions = self.sizes[1].num_actions, len(self.game["actions"])
+        if actions != codes:
+            raise ValueError(f"{actions} actions, but the model has {codes}")
+        if self.action_map:
+            check_game_description(self.game | {"actions": self.action_map.actions})
+            if not all(0 <= code < codes for code in self.action_map.codes):
+                raise ValueError(f"an action map to the codes {self.action_map.codes!r:.60}")
 
 
 @dataclass
@@ -64,23 +118,42 @@ class Checkpoint:
     action_map: ActionMap | None = None
 
     def save(self, folder: str | Path) -> None:
-        """Write the folder: all files under temporary names first; config.json, which makes it a checkpoint, last.
+        """Write the folder, in place of the checkpoint that it holds: a crash leaves that one or this one, whole.
+
+        What this checkpoint lacks and the one before has is kept if it fits this one: the upscaler if both are of the
+        same game, the action map if both have the same latent action model, and sections that were added to the model
+        card. To be rid of them, remove the folder first.
 
         Raises:
             DataError: The disk is full or the folder cannot be written.
         """
         folder = Path(folder)
-        tensors = {
-            "model.safetensors": save(_weights(self.model)),
-            "contexts.safetensors": save(_packed(self.initial_contexts)),
-        }
-        if self.upscaler is not None:
-            tensors[UPSCALER] = save(_weights(self.upscaler))
-        config = self._config() | {"sha256": {name: _sha256(content) for name, content in tensors.items()}}
-        texts = {"README.md": self.card().encode(), "config.json": json.dumps(config, indent=1).encode()}
-        atomic_write_all({folder / name: content for name, content in (tensors | texts).items()})
-        if self.upscaler is None:
-            (folder / UPSCALER).unlink(missing_ok=True)  # of the checkpoint that was here before
+        with writing(folder) as locked:
+            whole, readable = self._completed_from(folder)
+            tensors = {"model": save(_weights(whole.model)), "contexts": save(_packed(whole.initial_contexts))}
+            if whole.upscaler is not None:
+                tensors["upscaler"] = save(_weights(whole.upscaler))
+            card = _with_added_sections(whole.card(), folder / "README.md")
+            write_parts(folder, whole._config(), tensors, card, sweep=locked and readable)
+
+    def _completed_from(self, folder: Path) -> tuple["Checkpoint", bool]:
+        """This checkpoint with what it lacks and the one in the folder has; and False if that one is damaged."""
+        if not os.path.lexists(folder / "config.json"):
+            return self, True
+        whole, readable = replace(self), True
+        try:
+            before = Checkpoint.load(folder)
+            if self.action_map is None:
+                whole.adopt_action_map(before)
+        except CheckpointError as error:
+            readable = False
+            warnings.warn(
+                f"what was in {folder} is replaced, but its files are left there: {error}", RuntimeWarning, stacklevel=3
+            )
+        if self.upscaler is None and (sound := _read_upscaler(folder, str(self.game.get("name")))):
+            whole.upscaler, description = sound
+            whole.metadata = replace(self.metadata, upscaler=description)
+        return whole, readable
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> "Checkpoint":
@@ -91,42 +164,47 @@ class Checkpoint:
             ConfigError: This machine has no such device.
         """
         folder, target = Path(folder), find_device(str(device))
-        config = _read_config(folder)
-        with _default_torch_state():
-            loaded = cls._read(folder, config)
+        with _default_torch_state(), open_parts(folder) as (config, files):
+            try:
+                loaded = cls._read(config, files)
+            except INVALID as error:
+                raise CheckpointError(
+                    f"the checkpoint {folder} is incomplete or damaged ({_reason(error)}); "
+                    "copy it again, or train the game again with: genie-gym train GAME"
+                ) from error
         loaded.model.to(target)
         loaded.upscaler = loaded.upscaler and loaded.upscaler.to(target)
         return loaded
 
     @classmethod
-    def _read(cls, folder: Path, config: dict[str, Any]) -> "Checkpoint":
-        try:
-            tokenizer = Tokenizer(TokenizerConfig(**config["tokenizer"]))
-            dynamics = Dynamics(DynamicsConfig(**config["dynamics"]))
-            latent = config.get("latent_actions")  # only models of latent actions have it
-            model = WorldModel(tokenizer, dynamics, latent and LatentActionModel(LatentActionConfig(**latent)))
-            model.load_state_dict(_read_tensors(folder / "model.safetensors", config))
-            if len(config["game"]["actions"]) != dynamics.config.num_actions:
-                raise ValueError(
-                    f"{len(config['game']['actions'])} actions, but the model has {dynamics.config.num_actions}"
-                )
-            contexts = _checked_contexts(_read_tensors(folder / "contexts.safetensors", config), tokenizer.config.size)
-            sampling = SamplingConfig(**config["sampling"])
-            upscaler = _read_upscaler(folder, config)
-            metadata, action_map = TrainingMetadata.from_dict(config["metadata"]), _checked_action_map(config)
-            return cls(model, config["game"], contexts, sampling, metadata, upscaler, action_map)
-        except (ConfigError, AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-            raise CheckpointError(
-                f"the checkpoint {folder} is incomplete or damaged ({str(error).splitlines()[0]}); "
-                "copy it again, or train the game again with: genie-gym train GAME"
-            ) from error
+    def _read(cls, plain: dict[str, Any], files: dict[str, BinaryIO]) -> "Checkpoint":
+        config: _Config = from_jsonable(_Config, plain, "config.json")
+        (tokenizer, dynamics), parts, upscaler = config.sizes, config.parts, None
+
+        def world_model() -> WorldModel:
+            latent = LatentActionModel(config.latent_actions) if config.latent_actions else None
+            return WorldModel(tokenizer.build(), dynamics.build(), latent)
+
+        model = _filled(world_model, files["model"], parts["model"])
+        contexts = read_tensors(files["contexts"], parts["contexts"], 0, MOST_CONTEXTS)
+        if sizes := config.upscaler:
+            upscaler = _filled(lambda: Upscaler(sizes), files["upscaler"], parts["upscaler"])
+        return cls(
+            model,
+            plain["game"],
+            _checked_contexts(contexts, tokenizer.size),
+            config.sampling,
+            config.metadata,
+            upscaler,
+            config.action_map,
+        )
 
     @classmethod
     def from_pretrained(cls, name: str | Path, device: str | torch.device = "cpu", **download: Any) -> "Checkpoint":
         """Load a checkpoint folder, the weights of a game, or a model of the Hugging Face hub.
 
         Args:
-            name: Folder, name of a game, or id of a model on the hub, such as "user/airstriker".
+            name: Folder, name of a game, or model on the hub, such as "hub:user/airstriker".
             device: Device of the weights.
             download: Passed to huggingface_hub.snapshot_download (revision, cache_dir, token, local_files_only ...).
 
@@ -135,18 +213,8 @@ class Checkpoint:
             GameError: The name is that of no game, folder or model.
         """
         place = resolve_checkpoint(name)
-        if not is_hub_id(place):
-            return cls.load(place, device)
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-        try:
-            return cls.load(snapshot_download(str(name), **download), device)
-        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-            raise CheckpointError(
-                f"{str(name)!r} is neither a folder here nor a model on the hub that can be reached "
-                f"({type(error).__name__}); check the spelling and the network, or give the path of a checkpoint folder"
-            ) from error
+        on_hub = hub_name(place)
+        return cls.load(place if on_hub is None else download_checkpoint(on_hub, **download), device)
 
     def push_to_hub(self, repository: str, **options: Any) -> str:
         """Upload the folder as a model repository of the Hugging Face hub. Needs `hf auth login` once.
@@ -158,27 +226,9 @@ class Checkpoint:
         Returns:
             The address of the upload.
         """
-        import tempfile
-
-        from huggingface_hub import HfApi
-
-        api = HfApi(token=options.pop("token", None))
-        api.create_repo(repository, exist_ok=True, private=options.pop("private", None))
         with tempfile.TemporaryDirectory() as folder:
             self.save(folder)
-            return str(api.upload_folder(repo_id=repository, folder_path=folder, **options))
-
-    def save_over(self, folder: str | Path) -> None:
-        """Save, but keep upscaler and action map of the checkpoint in that folder if they fit this one.
-
-        Raises:
-            DataError: The disk is full or the folder cannot be written.
-        """
-        with suppress(CheckpointError):  # there is none, it cannot be read, or it is of another game
-            before = Checkpoint.load(folder)
-            self.adopt_upscaler(before)
-            self.adopt_action_map(before)
-        self.save(folder)
+            return upload_checkpoint(folder, repository, **options)
 
     def adopt_upscaler(self, other: "Checkpoint") -> None:
         """Take over the upscaler of another checkpoint of the same game, if it has one, and its metadata.
@@ -231,11 +281,9 @@ class Checkpoint:
     def _config(self) -> dict[str, Any]:
         latent = self.model.latent_actions
         return {
-            "format": FORMAT,
-            "version": VERSION,
             "game": self.game,
-            "tokenizer": asdict(self.model.tokenizer.config),
-            "dynamics": asdict(self.model.dynamics.config),
+            "tokenizer": with_architecture(self.model.tokenizer.config),
+            "dynamics": with_architecture(self.model.dynamics.config),
             "sampling": asdict(self.sampling),
             "metadata": self.metadata.to_dict(),
             **({"latent_actions": asdict(latent.config)} if latent else {}),
@@ -256,45 +304,32 @@ def _default_torch_state() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    if not path.is_file():
-        raise CheckpointError(
-            f"{folder} is not a checkpoint: it has no config.json; give the folder that `genie-gym train` wrote"
+def _filled(build: Callable[[], Any], file: BinaryIO, part: Part) -> Any:
+    """A module with the weights of a part; nothing is allocated for it unless the part has about its size."""
+    with torch.device("meta"):
+        values = build().state_dict().values()
+    size = sum(value.nbytes for value in values)
+    weights = read_tensors(file, part, size, size + 2**16 + 1024 * len(values))  # names and shapes in front of values
+    module = build()
+    module.load_state_dict(weights)
+    return module.eval().requires_grad_(False)
+
+
+def _read_upscaler(folder: Path, game: str) -> tuple[Upscaler, str | None] | None:
+    """The upscaler of a game and how it was made, if a folder has one; other parts may be damaged."""
+    try:
+        config = read_config(folder)
+        sizes, part = (
+            from_jsonable(UpscalerConfig, config["upscaler"]),
+            from_jsonable(Part, config["parts"]["upscaler"]),
         )
-    try:
-        config = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); copy the checkpoint again") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise CheckpointError(f"{folder} was not made by genie_gym: its config.json does not say format {FORMAT!r}")
-    if (version := config.get("version")) != VERSION:
-        old = isinstance(version, int) and version < VERSION
-        advice = "train the game again with: genie-gym train GAME" if old else "upgrade with: pip install -U genie_gym"
-        raise CheckpointError(f"{folder} has version {version}, this genie_gym reads version {VERSION}; {advice}")
-    return config
-
-
-def _read_tensors(path: Path, config: dict[str, Any]) -> dict[str, Tensor]:
-    """Read a file whose checksum is in config.json: safetensors notices a truncated file, but not a flipped bit."""
-    try:
-        content = path.read_bytes()
-        if _sha256(content) != config["sha256"][path.name]:
-            raise ValueError("its SHA-256 is not that in config.json")
-        return load(content)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{path} is missing or damaged ({error}); copy the checkpoint again, or train the game again "
-            "with: genie-gym train GAME"
-        ) from error
-
-
-def _read_upscaler(folder: Path, config: dict[str, Any]) -> Upscaler | None:
-    if "upscaler" not in config:
+        if config["game"]["name"] != game:
+            return None
+        with open_regular(folder / part.file) as file, _default_torch_state():
+            upscaler = _filled(lambda: Upscaler(sizes), file, part)
+        return upscaler, from_jsonable(TrainingMetadata, config["metadata"]).upscaler
+    except (CheckpointError, OSError, *INVALID):
         return None
-    upscaler = Upscaler(UpscalerConfig(**config["upscaler"]))
-    upscaler.load_state_dict(_read_tensors(folder / UPSCALER, config))
-    return upscaler.eval().requires_grad_(False)
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
@@ -305,22 +340,28 @@ def _packed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.contiguous() for name, value in tensors.items()}
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
 def _checked_contexts(contexts: dict[str, Tensor], size: int) -> dict[str, Tensor]:
     frames, actions = contexts["frames"], contexts["actions"]
     k, c = frames.shape[:2]
-    if frames.dtype != torch.uint8 or frames.shape != (k, c, size, size, 3) or actions.shape != (k, c - 1) or not k:
+    shapes = (frames.shape, actions.shape) == ((k, c, size, size, 3), (k, c - 1))
+    if not shapes or not k or (frames.dtype, actions.dtype) != (torch.uint8, torch.int64):
         raise ValueError(f"contexts of shapes {tuple(frames.shape)} and {tuple(actions.shape)}")
     return contexts
 
 
-def _checked_action_map(config: dict[str, Any]) -> ActionMap | None:
-    if "action_map" not in config:
-        return None
-    action_map = ActionMap.from_dict(config["action_map"])
-    if not all(0 <= code < len(config["game"]["actions"]) for code in action_map.codes):
-        raise ValueError(f"an action map to the codes {action_map.codes}")
-    return action_map
+def _reason(error: Exception) -> str:
+    """The first line of an error that can be printed."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return "".join(letter if letter.isprintable() else "?" for letter in lines[0])[:300]
+
+
+def _with_added_sections(card: str, path: Path) -> str:
+    """The card, followed by those sections of the card in a file that it does not have."""
+    try:
+        with open_regular(path) as file:
+            sections = re.split(r"^(?=## )", file.read(MOST_CARD).decode(), flags=re.MULTILINE)[1:]
+    except (OSError, ValueError):
+        return card
+    titles = {line for line in card.splitlines() if line.startswith("## ")}
+    added = [section for section in sections if section.splitlines()[0] not in titles]
+    return "\n".join([card, *(section.rstrip("\n") + "\n" for section in added)])

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from genie_gym.utils.jsonable import from_jsonable
+
 __all__ = ["DataUsed", "FinetuneRecord", "StageRecord", "TrainingMetadata"]
 
 
@@ -130,22 +132,6 @@ class TrainingMetadata:
         """Build the metadata from plain values, as `to_dict` returns them or as JSON has them.
 
         Raises:
-            TypeError, ValueError, AttributeError: The values are those of something else.
+            ValueError: The values are those of something else.
         """
-        parsed = dict(values)
-        parsed["data"] = _datasets(parsed.get("data", ()))
-        parsed["stages"] = _stages(parsed.get("stages", {}))
-        parsed["finetuning"] = tuple(
-            FinetuneRecord(**{**record, "data": _datasets(record["data"]), "stages": _stages(record["stages"])})
-            for record in parsed.get("finetuning", ())
-        )
-        parsed["commands"] = tuple(parsed.get("commands", ()))
-        return cls(**parsed)
-
-
-def _datasets(values: Any) -> tuple[DataUsed, ...]:
-    return tuple(DataUsed(**one) for one in values)
-
-
-def _stages(values: Any) -> dict[str, StageRecord]:
-    return {name: StageRecord(**one) for name, one in values.items()}
+        return from_jsonable(cls, values, "metadata")

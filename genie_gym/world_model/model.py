@@ -5,18 +5,17 @@ Shapes: b rollouts, c prompt frames, n tokens per frame, k codes, s side of a fr
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from genie_gym.models.dynamics import Dynamics
-from genie_gym.models.kv_cache import Cache
+from genie_gym.models.architectures import AnyDynamics, AnyTokenizer
 from genie_gym.models.lam import LatentActionModel
 from genie_gym.models.maskgit import confidence, num_masked_after, sample_tokens, unmask
-from genie_gym.models.tokenizer import Tokenizer
-from genie_gym.models.transformer import with_drafts
 from genie_gym.utils.compile import compile_frozen
+from genie_gym.utils.device import one_thread_if_forked
 from genie_gym.utils.images import from_model, to_model
 from genie_gym.utils.precision import autocast
 from genie_gym.world_model.rng import uniform
@@ -30,15 +29,15 @@ class RolloutState:
     """State of b rollouts.
 
     Attributes:
-        past: Cache of the dynamics over all frames before the newest.
-        decoder_past: Cache of the tokenizer's decoder over all frames.
+        past: Cache of the dynamics over all frames before the newest, of the kind that its `new_cache` returns.
+        decoder_past: Cache of the tokenizer's decoder over all frames, likewise.
         tokens: int64 (b, n), the newest frame, not yet in `past`: the next step's first pass commits it.
         actions: int64 (b,), the action before it, -1 for none.
         seeds: int64 (b,), which determine all random numbers of each rollout.
     """
 
-    past: Cache
-    decoder_past: Cache
+    past: Any
+    decoder_past: Any
     tokens: Tensor
     actions: Tensor
     seeds: Tensor
@@ -83,7 +82,7 @@ class WorldModel(nn.Module):
         dtype: Precision of matrix products, see `run_in`.
     """
 
-    def __init__(self, tokenizer: Tokenizer, dynamics: Dynamics, latent_actions: LatentActionModel | None = None):
+    def __init__(self, tokenizer: AnyTokenizer, dynamics: AnyDynamics, latent_actions: LatentActionModel | None = None):
         super().__init__()
         self.tokenizer = tokenizer
         self.dynamics = dynamics
@@ -149,6 +148,7 @@ class WorldModel(nn.Module):
         Returns:
             The state, and the newest frame as the model sees it, uint8 (b, s, s, 3).
         """
+        one_thread_if_forked()
         frames = frames.to(self.device)
         with autocast(self.dtype, self.device):
             tokens = self.tokenizer.encode(to_model(frames))
@@ -160,8 +160,8 @@ class WorldModel(nn.Module):
                 prev_actions[:, 1:] = torch.where(
                     prev_actions[:, 1:] < 0, self.latent_actions.codes(to_model(frames)), prev_actions[:, 1:]
                 )
-            past = self.dynamics.transformer.new_cache(b)
-            decoder_past = self.tokenizer.decoder.new_cache(b)
+            past: Any = self.dynamics.new_cache(b)
+            decoder_past: Any = self.tokenizer.new_cache(b)
             if c > 1:
                 self.dynamics.features(tokens[:, :-1], tokens[:, :0], prev_actions[:, :-1], past)
             reconstruction = self.tokenizer.decode(tokens, decoder_past)[:, -1]
@@ -179,6 +179,7 @@ class WorldModel(nn.Module):
             actions: int64 (b,).
             sampling: How tokens are sampled.
         """
+        one_thread_if_forked()
         with autocast(self.dtype, self.device):
             return self._step(state, actions.to(self.device).contiguous(), sampling)  # graphs depend on strides
 
@@ -219,15 +220,15 @@ class WorldModel(nn.Module):
         """
         (b, c, n), h = prompt.shape, prev_actions.shape[1] - prompt.shape[1]
         mask_frames = prompt.new_full((b, h, n), self.dynamics.mask_token)
-        past = self.dynamics.embeddings(torch.cat([prompt, mask_frames[:, 1:]], 1))
+        past = torch.cat([prompt, mask_frames[:, 1:]], 1)
         numbers = 2 * sampling.steps * n + 1  # as many as a step draws
         noise = torch.cat([uniform(seeds, torch.full_like(seeds, c - 1 + i), numbers) for i in range(h)])
         noise = rearrange(noise[:, 1:], "(h b) (i k n) -> (b h) i k n", h=h, k=2, n=n)
         tokens = rearrange(mask_frames, "b h n -> (b h) n")
         masked = torch.ones_like(tokens, dtype=torch.bool)
         for i in range(sampling.steps):
-            drafts = self.dynamics.embeddings(rearrange(tokens, "(b h) n -> b h n", h=h))
-            features = self.dynamics.transformer(with_drafts(past, drafts, self.dynamics.one_hot(prev_actions)))
+            drafts = rearrange(tokens, "(b h) n -> b h n", h=h)
+            features = self.dynamics.draft_features(past, drafts, prev_actions)
             logits = rearrange(self.dynamics.to_logits(features), "b h n k -> (b h) n k")
             tokens, masked = self._unmask(logits, noise[:, i], tokens, masked, i, sampling)
         return rearrange(tokens, "(b h) n -> b h n", h=h)

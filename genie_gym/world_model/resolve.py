@@ -1,8 +1,8 @@
 """From a name to a game, checkpoint, dataset or agent: the same in the command line, Python and Gymnasium."""
 
-import os
 import re
-from functools import cache, lru_cache
+import sys
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # names are resolved without waiting for torch
 
 __all__ = [
     "check_game",
-    "is_hub_id",
+    "hub_name",
     "load_checkpoint",
     "resolve_agent",
     "resolve_checkpoint",
@@ -28,7 +28,8 @@ __all__ = [
     "shipped_checkpoint",
 ]
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")  # "user/model"
+HUB = "hub:"  # in front of the name of a model on the Hugging Face hub
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)  # "user/model"
 
 
 def resolve_game(name: str, given: str | Path | None = None) -> str:
@@ -56,19 +57,21 @@ def resolve_game(name: str, given: str | Path | None = None) -> str:
 
 def _exists(own: str) -> bool:
     files = (paths.data_dir(own) / "recording.json", paths.weights_dir(own) / "config.json")
-    return any(file.is_file() for file in files)
+    return any(_is_there(file) for file in files)
 
 
 def resolve_checkpoint(checkpoint: str | Path | None, game: str | None = None) -> str:
-    """Return the checkpoint folder or hub id that a name stands for.
+    """Return the checkpoint folder that a name stands for, or "hub:user/model".
 
     Args:
-        checkpoint: A checkpoint folder, the id of a model on the Hugging Face hub ("user/model"), or the name of a
-            game, which stands for its weights. A folder that holds a checkpoint comes before a game of that name.
+        checkpoint: A checkpoint folder; a model on the Hugging Face hub, "hub:user/model"; or the name of a game, which
+            stands for its weights. A folder that holds a checkpoint comes before a game of that name. "user/model"
+            stands for a model on the hub as well if it cannot be a path, which is then said on standard error.
         game: Name of the game whose weights are used if `checkpoint` is None.
 
     Raises:
-        CheckpointError: There is no such folder, or the game has no weights.
+        CheckpointError: There is no such folder, the game has no weights, or it cannot be the name of a model on the
+            hub.
         GameError: The name is that of no game.
         ConfigError: Neither was given.
     """
@@ -77,35 +80,64 @@ def resolve_checkpoint(checkpoint: str | Path | None, game: str | None = None) -
     if checkpoint is None:
         return _weights_of(str(game))
     name = str(checkpoint)
+    if name.startswith(HUB):
+        _check_hub_name(name)
+        return name
     if name.startswith("GenieRedux/"):
         return _weights_of(name)
     if isinstance(checkpoint, Path) or "/" in name or name.startswith((".", "~")):
-        return _path_or_hub_id(name)
-    if (Path(name) / "config.json").is_file():
+        return _path_or_hub(name, isinstance(checkpoint, Path))
+    if _is_there(Path(name, "config.json")):
         return name
     try:
         return _weights_of(name)
     except GameError:
-        if Path(name).exists():  # loading it reports what it lacks
+        if _is_there(Path(name)):  # loading it reports what it lacks
             return name
         raise
 
 
-def _path_or_hub_id(name: str) -> str:
-    path = Path(name).expanduser()
-    if path.exists():
+def _path_or_hub(name: str, is_path: bool) -> str:
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:  # there is no such user
+        path = Path(name)
+    if _is_there(path):
         return str(path)
-    if is_hub_id(name):
-        return name
+    if not is_path and HUB_NAME.fullmatch(name) and ".." not in name and not path.parent.is_dir():
+        print(
+            f"there is no folder {name!r} here: asking the Hugging Face hub for the model of that name "
+            f"(say {HUB}{name} to have no such line, ./{name} if you mean a folder)",
+            file=sys.stderr,
+            flush=True,
+        )
+        return HUB + name
     raise CheckpointError(
-        f"there is no checkpoint folder {name!r}; check the spelling, or give the name of a game or the id of a model "
-        "on the Hugging Face hub, such as user/model"
+        f"there is no checkpoint folder {name!r:.300}; check the spelling, or give the name of a game or a model on "
+        "the Hugging Face hub, such as hub:user/model"
     )
 
 
-def is_hub_id(name: str) -> bool:
-    """Return whether a name has the form "user/model" and cannot be a path: no folder "user" is here."""
-    return HUB_ID.fullmatch(name) is not None and not Path(name).parent.is_dir()
+def _is_there(path: Path) -> bool:
+    """Whether there is a file or folder of that name; a path that no disk can have names none."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _check_hub_name(place: str) -> None:
+    name = place.removeprefix(HUB)
+    if not HUB_NAME.fullmatch(name) or ".." in name:
+        raise CheckpointError(
+            f"{name!r:.300} is not the name of a model on the Hugging Face hub; write {HUB}user/model, or the path of "
+            "a folder without hub:"
+        )
+
+
+def hub_name(place: str) -> str | None:
+    """Return the "user/model" of what `resolve_checkpoint` returned; None if that is a folder."""
+    return place.removeprefix(HUB) if place.startswith(HUB) else None
 
 
 def _weights_of(game: str) -> str:
@@ -139,9 +171,10 @@ def load_checkpoint(
     Raises:
         CheckpointError, GameError, ConfigError: See the message.
     """
-    from genie_gym.utils.device import find_device
+    from genie_gym.utils.device import find_device, one_thread_if_forked
     from genie_gym.utils.precision import resolve_precision
 
+    one_thread_if_forked()
     target, checkpoint = find_device(device), resolve_checkpoint(place)
     config = Path(checkpoint) / "config.json"
     written = config.stat().st_mtime_ns if config.is_file() else 0  # retrained into the same folder is a new model
@@ -152,23 +185,11 @@ def load_checkpoint(
 def _load(checkpoint: str, device: "torch.device", dtype: "torch.dtype", compile: bool, written: int) -> "Checkpoint":
     from genie_gym.world_model.checkpoint import Checkpoint
 
-    _limit_threads_after_fork()
     loaded = Checkpoint.from_pretrained(checkpoint, device)
     loaded.model.run_in(dtype)
     if compile:
         loaded.model.compile_step()
     return loaded
-
-
-@cache
-def _limit_threads_after_fork() -> None:
-    """Let forked processes compute in one thread: they lack their parent's threads and would wait for them for ever.
-
-    AsyncVectorEnv forks.
-    """
-    import torch
-
-    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def resolve_dataset(game: str, folder: str | Path | None = None) -> "EpisodeDataset":
@@ -197,4 +218,4 @@ def check_game(game: str, dataset: "EpisodeDataset") -> None:
 def resolve_agent(game: str, name: str | Path) -> Path:
     """Return the folder of a game's agent if there is one of that name ("autoexplore-0"), else the name as a path."""
     folder = paths.agents_dir(game) / name
-    return folder if folder.is_dir() else Path(name)
+    return folder if paths.is_folder(folder) else Path(name)

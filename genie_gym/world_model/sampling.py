@@ -10,6 +10,7 @@ from genie_gym.utils.options import SamplingOptions
 __all__ = ["SamplingConfig"]
 
 ORDERS = ("confidence", "random")
+MOST_STEPS = 4096  # one for each token of a frame of the largest side
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class SamplingConfig:
     min_p: float = 0.02
 
     def __post_init__(self) -> None:
-        if not isinstance(self.steps, int) or self.steps < 1:
-            raise ConfigError(f"sampling steps must be a whole number, 1 or more; got {self.steps!r}")
+        if not isinstance(self.steps, int) or isinstance(self.steps, bool) or not 1 <= self.steps <= MOST_STEPS:
+            raise ConfigError(f"sampling steps must be a whole number from 1 to {MOST_STEPS}; got {self.steps!r:.60}")
         if not 0 <= self.temperature < math.inf:
             raise ConfigError(f"temperature must be 0 or more; got {self.temperature}")
         if not 0 <= self.min_p < 1:

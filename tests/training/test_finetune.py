@@ -1,6 +1,7 @@
 """Tuning: from the weights given, with the recipe's gentler sibling, on old and new play by share."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def test_a_recording_with_nothing_to_train_on(checkpoint, tmp_path):
     [
         ({"decoder_steps": 0}, "decoder steps must be 1 or more, got 0"),
         ({"lr_scale": 0.0}, "lr scale must be more than 0, got 0.0"),
-        ({"new_share": 1.5}, "new_share must lie in"),
+        ({"new_share": 1.5}, "new share must lie in"),
     ],
 )
 def test_options_out_of_range(options, says):
@@ -192,3 +193,14 @@ def test_a_dataset_without_actions_is_refused(checkpoint, tmp_path):
     (folder / "recording.json").write_text(json.dumps(header))
     with pytest.raises(ConfigError, match="was recorded without actions"):
         finetune_checkpoint(checkpoint, [EpisodeDataset(folder)], FinetuneConfig(), tmp_path / "run")
+
+
+def test_a_games_name_leads_nowhere_else(checkpoint, recordings, tmp_path):
+    """It is part of the run's folder."""
+    folder = Path(shutil.copytree(recordings[0].folder, tmp_path / "data"))
+    header = json.loads((folder / "recording.json").read_text())
+    header["game"]["name"] = "../../elsewhere"
+    (folder / "recording.json").write_text(json.dumps(header))
+    checkpoint.save(tmp_path / "model")
+    with pytest.raises(DataError, match="elsewhere"):
+        finetune(tmp_path / "model", data=(folder,))

@@ -126,3 +126,9 @@ def test_both_learn_and_the_tokenizer_does_not(joint, tokenizer, clips, tmp_path
     changed = [name for name, value in joint.state_dict().items() if not torch.equal(value, before[name])]
     assert {"latent_actions.to_code.weight", "dynamics.to_logits.weight"} <= set(changed)
     assert all(torch.equal(value, frozen[name]) for name, value in tokenizer.state_dict().items())
+
+
+def test_neither_model_holds_back_the_other(joint):
+    """Each is clipped on its own, and together they are all that is trained."""
+    mine = [parameter for model in joint.models() for parameter in model.parameters()]
+    assert len(joint.models()) == 2 and {id(one) for one in mine} == {id(one) for one in joint.parameters()}

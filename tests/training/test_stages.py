@@ -240,7 +240,7 @@ def test_windows_of_which_more_is_hidden_weigh_more(tokenizer, dynamics, recordi
             hidden = torch.arange(tokens).expand(*shape, tokens) < 1
             return hidden | (rows[: shape[0], None, None] == 0)
 
-        monkeypatch.setattr("genie_gym.models.dynamics.random_masks", masks)
+        monkeypatch.setattr("genie_gym.models.masked_prediction.random_masks", masks)
 
     hide(row)
     figures = caught["validate"](dynamics)

@@ -5,17 +5,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from genie_gym.errors import CheckpointError
-from genie_gym.training.train_state import load_state, numpy_stream, save_state
+from genie_gym.training.train_state import SavedProgress, load_state, numpy_stream, save_state
+from tests.fuzz import damage_json, mutate_bytes
 
-PROGRESS = {"step": 3, "seconds": 1.5, "numpy": None, "metrics": {"psnr": 30.0}}
+PROGRESS = SavedProgress(3, 1.5, {"psnr": 30.0}, validated=2, numpy=np.random.default_rng(1).bit_generator.state)
 
 
 def parts(width: int = 4, seed: int = 0) -> tuple[nn.Module, nn.Module, torch.optim.Optimizer]:
@@ -113,7 +116,7 @@ import sys
 from pathlib import Path
 import torch
 from torch import nn
-from genie_gym.training.train_state import save_state
+from genie_gym.training.train_state import SavedProgress, save_state
 model, average = nn.Linear(700, 700), nn.Linear(700, 700)
 optimizer = torch.optim.AdamW(model.parameters())
 step = 0
@@ -121,7 +124,7 @@ while True:
     step += 1
     nn.init.constant_(model.weight, step)
     nn.init.constant_(average.weight, step)
-    save_state(Path(sys.argv[1]), model, average, optimizer, {"step": step})
+    save_state(Path(sys.argv[1]), model, average, optimizer, SavedProgress(step))
     print(step, flush=True)
 """
 
@@ -140,5 +143,36 @@ def test_a_kill_while_saving_leaves_a_whole_state(tmp_path):
     process.wait()
     model, average = nn.Linear(700, 700), nn.Linear(700, 700)
     progress = load_state(path, model, average, torch.optim.AdamW(model.parameters()))
-    assert progress["step"] >= 3
-    assert (model.weight == progress["step"]).all() and (average.weight == progress["step"]).all()
+    assert progress.step >= 3
+    assert (model.weight == progress.step).all() and (average.weight == progress.step).all()
+
+
+@pytest.mark.parametrize("inputs", [150, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_any_file_loads_or_is_refused(saved, inputs):
+    """Flipped bits anywhere and in the header; or sound tensors beside any progress."""
+    rng, content, tensors = np.random.default_rng(inputs), saved.read_bytes(), load_file(saved)
+    header = 8 + int.from_bytes(content[:8], "little")
+    for number in range(inputs):
+        if number % 3 == 0:
+            saved.write_bytes(mutate_bytes(rng, content))
+        elif number % 3 == 1:
+            saved.write_bytes(mutate_bytes(rng, content[:header]) + content[header:])
+        else:
+            save_file(tensors, saved, {"progress": damage_json(rng, asdict(PROGRESS)).decode(errors="replace")})
+        model, average, optimizer = parts()
+        try:
+            progress = load_state(saved, model, average, optimizer)
+        except CheckpointError as error:
+            assert str(error).isprintable() and len(str(error)) < 1000
+        else:
+            numpy_stream(progress.numpy, 0).random(3)
+            model(torch.ones(1, 4)).sum().backward()
+            optimizer.step()
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_refused(saved, put):
+    saved.unlink()
+    put(saved)
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_state(saved, *parts())

@@ -314,7 +314,7 @@ def test_activations_are_recomputed_where_asked_for(tmp_path):
 
 def test_saves_now_and_then(tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr("genie_gym.training.trainer.save_state", lambda *args: saved.append(args[-1]["step"]))
+    monkeypatch.setattr("genie_gym.training.trainer.save_state", lambda *args: saved.append(args[-1].step))
     run_training(make(Line), line_batch, nothing, replace(CONFIG, steps=4, save_every=0.0), tmp_path)
     assert saved == [1, 2, 3, 4, 4]
 
@@ -359,3 +359,86 @@ def test_tensorboard_has_curves_and_clips(tmp_path):
 def test_bad_options(options, words):
     with pytest.raises(ConfigError, match=words):
         TrainerConfig(**options)
+
+
+class Killed(BaseException):
+    """The process is gone: nothing else runs."""
+
+
+def test_a_run_that_was_killed_before_its_last_validation_is_validated_when_resumed(tmp_path):
+    config = replace(CONFIG, save_every=0.0)
+
+    def validated(steps: list[int]):
+        def validate(model: nn.Module) -> dict:
+            steps.append(len(steps))
+            if len(steps) == 3:  # steps 8 and 16, then the end
+                raise Killed
+            return {"bias": model.layer.bias[0]}
+
+        return validate
+
+    with pytest.raises(Killed):
+        run_training(make(Line), line_batch, validated([]), config, tmp_path)
+    model = make(Line, seed=3)
+    report = run_training(model, line_batch, lambda m: {"bias": m.layer.bias[0]}, config, tmp_path)
+    assert report.finished and report.steps == 20
+    assert report.metrics["bias"] == pytest.approx(model.layer.bias[0].item())
+
+
+def spoilt(first: int, value: float):
+    """Batches that hold a value from one of them on."""
+    drawn = []
+
+    def sample(rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
+        drawn.append(size)
+        batch = line_batch(rng, size)
+        return batch | {"y": torch.full_like(batch["y"], value)} if len(drawn) >= first else batch
+
+    return sample
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e38])
+@pytest.mark.parametrize("save_every", [0.0, 1e9])
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_good(tmp_path, value, save_every):
+    config = replace(CONFIG, save_every=save_every)
+    with pytest.raises(ConfigError, match=r"not finite after step 10; .*data, or lower the learning rate, 0.001"):
+        run_training(make(Line), spoilt(11, value), nothing, config, tmp_path)
+    assert (tmp_path / "state.safetensors").exists() == (save_every == 0)
+    model = make(Line, seed=3)
+    assert run_training(model, line_batch, nothing, config, tmp_path).steps == 20
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    """The last step makes them so, which no loss tells."""
+    config = replace(CONFIG, steps=1, lr=1e39, warmup=0)
+    with pytest.raises(ConfigError, match="not finite after step 1"):
+        run_training(make(Line), line_batch, nothing, config, tmp_path)
+    assert not (tmp_path / "state.safetensors").exists()
+
+
+class Two(nn.Module):
+    """Two models that are trained together; the gradients of the first are a thousand times those of the second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = Line(), Line()
+
+    def models(self) -> list[nn.Module]:
+        return [self.first, self.second]
+
+    def forward(self, batch: dict) -> tuple[torch.Tensor, dict]:
+        return 1000 * self.first(batch)[0] + self.second(batch)[0], {}
+
+
+def test_models_that_are_trained_together_are_clipped_on_their_own(tmp_path, monkeypatch):
+    norms = []
+
+    def seen(self: torch.optim.AdamW, closure: object = None) -> None:
+        grads = [parameter.grad for group in self.param_groups for parameter in group["params"]]
+        norms.append(sorted(float(grad.norm()) for grad in grads if grad.ndim == 2))
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", seen)
+    run_training(make(Two), line_batch, nothing, replace(CONFIG, steps=1, max_grad_norm=1e-3), tmp_path)
+    (found,) = norms
+    assert len(found) == 2 and all(2e-4 < norm <= 1e-3 for norm in found)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from genie_gym.data import EpisodeDataset
+from genie_gym.errors import DataError
 from genie_gym.training.presets import PRESETS
-from genie_gym.training.windows import draw_initial_contexts, usable_lengths
+from genie_gym.training.windows import check_steps, draw_initial_contexts, usable_lengths
+from genie_gym.training.world_model import train
 from tests.toy_play import record
 
 
@@ -46,3 +48,31 @@ def test_episodes_too_short_to_begin_with_are_left_out(tmp_path):
     recording = EpisodeDataset(tmp_path / "play")
     starts = draw_initial_contexts(recording, np.arange(len(recording)), 0)
     assert sorted(set(recording.lengths)) == [2, 31] and starts["frames"].shape == (64, 4, 64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("action", "reward", "words"),
+    [(4, 0.0, "the action 4, .* 0 to 3"), (-1, 0.0, "the action -1"), (0, np.nan, "the reward nan at step 7")],
+)
+def test_steps_that_no_model_can_learn_are_refused_before_anything_is_trained(
+    recording, tmp_path, monkeypatch, action, reward, words
+):
+    steps = EpisodeDataset.steps
+
+    def wrong(self: EpisodeDataset, index: int) -> tuple[np.ndarray, np.ndarray, bool]:
+        actions, rewards, terminated = steps(self, index)
+        if index == 1:
+            actions[7], rewards[7] = action, reward
+        return actions, rewards, terminated
+
+    monkeypatch.setattr(EpisodeDataset, "steps", wrong)
+    with pytest.raises(DataError, match=words):
+        train("Toy-Numpy", data=recording.folder, out=tmp_path / "out", run=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("change", [{"name": "../../x"}, {"name": 3}, {"actions": [{"meaning": 3}]}, {"fps": "fast"}])
+def test_a_game_that_no_checkpoint_could_describe_is_refused(recording, monkeypatch, change):
+    monkeypatch.setitem(recording.header, "game", recording.header["game"] | change)
+    with pytest.raises(DataError, match="does not describe a game"):
+        check_steps(recording)

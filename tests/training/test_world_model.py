@@ -150,12 +150,16 @@ def test_a_run_notes_what_bears_on_the_weights(fitted, recording):
     }
 
 
+def rename_an_action(header: dict) -> None:
+    header["actions"][3] = header["game"]["actions"][3]["meaning"] = "FIRE"
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (lambda header: header["game"].update(name="Pong-Own"), "holds episodes of Pong-Own, not of Toy-Numpy;"),
         (
-            lambda header: header["actions"].__setitem__(3, "FIRE"),
+            rename_an_action,
             r"started with actions \['NOOP', .*'JUMP'\], .*'FIRE'\];",
         ),
     ],

@@ -8,7 +8,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from genie_gym.collection.agent_policy import AgentPolicy
+from genie_gym.errors import GenieGymError
 from genie_gym.models.dynamics import DynamicsConfig
 from genie_gym.models.lam import LatentActionConfig
 from genie_gym.models.tokenizer import TokenizerConfig
@@ -64,9 +67,7 @@ def test_train_dynamics_writes_a_checkpoint_of_the_given_tokenizer(data, tokeniz
     assert report.finished
     checkpoint = Checkpoint.load(tmp_path / "checkpoint")
     assert (checkpoint.metadata.preset, checkpoint.metadata.seed) == ("miniature", 3)
-    module = recipe("train_dynamics")
-    alone = module.load(module.Tokenizer, module.TokenizerConfig, tokenizer)
-    for name, value in alone.state_dict().items():
+    for name, value in load_file(tokenizer).items():
         assert torch.equal(value, checkpoint.model.tokenizer.state_dict()[name]), name
     state, _ = checkpoint.model.start(checkpoint.initial_contexts["frames"][:1])
     assert checkpoint.model.step(state, torch.tensor([1]), checkpoint.sampling).frames.shape == (1, 64, 64, 3)
@@ -107,6 +108,24 @@ def test_ppo_in_dream_evaluates_every_agent_and_a_random_one(tmp_path, toy_check
     written = json.loads((tmp_path / "returns.json").read_text())
     assert written["returns"] == returns and written["settings"]["seeds"] == [0, 1]
     assert f"torch {torch.__version__}" in written["software"] and written["minutes"] >= 0
+    for seed in (0, 1):
+        assert AgentPolicy(tmp_path / f"returns-seed-{seed}.safetensors").name.startswith(f"returns-seed-{seed}-")
+
+
+def test_agents_are_saved_before_they_are_evaluated(tmp_path, toy_checkpoint, monkeypatch):
+    """Hours of training are not lost to an evaluation that fails."""
+    pytest.importorskip("stable_baselines3", reason="needs stable-baselines3: pip install genie_gym[sb3]")
+    from genie_gym.sb3 import SavedAgent
+
+    module = recipe("ppo_in_dream")
+    options = {"steps": 1, "episodes": 1, "num_envs": 2, "checkpoint": toy_checkpoint, "threads": 1}
+    with pytest.raises(GenieGymError, match="Nowhere"):  # before the training
+        module.main("Nowhere", out=tmp_path / "none.json", **options)
+    monkeypatch.setattr(module, "evaluate_policy", None)
+    with pytest.raises(TypeError):
+        module.main("Toy-Numpy", out=tmp_path / "returns.json", **options)
+    (saved,) = tmp_path.iterdir()
+    assert 0 <= SavedAgent(saved)(np.zeros((64, 64, 3), np.uint8)) < 4
 
 
 def test_an_agent_sees_the_same_in_imagination_and_in_the_real_game(toy_checkpoint):

@@ -1,7 +1,7 @@
 """The checkpoint folder: what is read back, what is refused, and that nothing in it is executed."""
 
 import errno
-import hashlib
+import fnmatch
 import json
 import os
 import pickle
@@ -18,7 +18,9 @@ from genie_gym.errors import CheckpointError, ConfigError, DataError
 from genie_gym.utils.images import to_model
 from genie_gym.world_model import Checkpoint, SamplingConfig
 from genie_gym.world_model.metadata import DataUsed, StageRecord, TrainingMetadata
+from tests.checkpoint_files import change_config, part, read_config, reseal
 from tests.conftest import untrained, untrained_latent
+from tests.fuzz import Bomb
 
 METADATA = TrainingMetadata(
     "small", data=(DataUsed(10, 900, 9),), stages={"tokenizer": StageRecord(5, 1.0, {"psnr": 31.5})}
@@ -90,12 +92,8 @@ def test_the_latent_action_model_is_kept(tmp_path):
 
 
 def test_the_folder_holds_four_files_and_no_code(folder):
-    assert {path.name for path in folder.iterdir()} == {
-        "README.md",
-        "config.json",
-        "model.safetensors",
-        "contexts.safetensors",
-    }
+    names = {"README.md", "config.json", part(folder, "model").name, part(folder, "contexts").name}
+    assert {path.name for path in folder.iterdir()} == names
     config = json.loads((folder / "config.json").read_text())
     assert config["format"] == "genie_gym world model" and config["game"]["name"] == "Toy-Numpy"
 
@@ -132,12 +130,8 @@ def test_a_save_that_fails_leaves_what_was_there(folder, monkeypatch):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
 
 
-def change_config(**entries: object):
-    def damage(folder: Path) -> None:
-        config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps(config | entries))
-
-    return damage
+def change(**entries: object):
+    return lambda folder: change_config(folder, **entries)
 
 
 def drop_entry(name: str):
@@ -149,17 +143,11 @@ def drop_entry(name: str):
     return damage
 
 
-def reseal(folder: Path) -> None:
-    """Lets the checksums say that what is in the files is what was saved."""
-    names = ("model.safetensors", "contexts.safetensors")
-    change_config(sha256={name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names})(folder)
-
-
-def flip_bit(name: str):
+def flip_bit(kind: str):
     def damage(folder: Path) -> None:
-        content = bytearray((folder / name).read_bytes())
+        content = bytearray(part(folder, kind).read_bytes())
         content[-10] ^= 1  # in the values: the header, which says what they are, stands in front
-        (folder / name).write_bytes(content)
+        part(folder, kind).write_bytes(content)
 
     return damage
 
@@ -172,75 +160,93 @@ def write(name: str, content: bytes):
     return lambda folder: (folder / name).write_bytes(content)
 
 
-def cut(name: str):
-    return lambda folder: os.truncate(folder / name, (folder / name).stat().st_size // 2)
+def cut(kind: str):
+    return lambda folder: os.truncate(part(folder, kind), part(folder, kind).stat().st_size // 2)
 
 
-def remove(name: str):
-    return lambda folder: (folder / name).unlink()
+def remove(kind: str):
+    return lambda folder: part(folder, kind).unlink()
+
+
+def remove_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+def cut_config(folder: Path) -> None:
+    os.truncate(folder / "config.json", 200)
 
 
 def drop_weight(folder: Path) -> None:
-    weights = load_file(folder / "model.safetensors")
-    save_file(dict(list(weights.items())[1:]), folder / "model.safetensors")
+    weights = load_file(part(folder, "model"))
+    save_file(dict(list(weights.items())[1:]), part(folder, "model"))
 
 
 def foreign_starts(folder: Path) -> None:
-    save_file({"pictures": torch.zeros(3)}, folder / "contexts.safetensors")
+    save_file({"pictures": torch.zeros(3)}, part(folder, "contexts"))
 
 
 def change_sizes(**sizes: int):
     def damage(folder: Path) -> None:
         config = json.loads((folder / "config.json").read_text())
-        change_config(dynamics=config["dynamics"] | sizes)(folder)
+        change_config(folder, dynamics=config["dynamics"] | sizes)
 
     return damage
 
 
 def no_patches(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
-    change_config(tokenizer=config["tokenizer"] | {"patch": 0})(folder)
+    change_config(folder, tokenizer=config["tokenizer"] | {"patch": 0})
 
 
 def starts_of_shape(*shape: int):
     starts = {"frames": torch.zeros(shape, dtype=torch.uint8), "actions": torch.zeros(2, 3, dtype=torch.int64)}
-    return resealed(lambda folder: save_file(starts, folder / "contexts.safetensors"))
+    return resealed(lambda folder: save_file(starts, part(folder, "contexts")))
+
+
+def empty(folder: Path) -> None:
+    part(folder, "model").write_bytes(b"")
 
 
 DAMAGES = {
     "no folder": (shutil.rmtree, "is not a checkpoint: it has no config.json; give the folder"),
-    "no config": (remove("config.json"), "is not a checkpoint: it has no config.json; give the folder"),
-    "half a config": (cut("config.json"), "config.json is damaged .*; copy the checkpoint again"),
+    "no config": (
+        lambda folder: (folder / "config.json").unlink(),
+        "is not a checkpoint: it has no config.json; give the folder",
+    ),
+    "half a config": (
+        lambda folder: os.truncate(folder / "config.json", 200),
+        "config.json is damaged .*; copy the checkpoint again",
+    ),
     "config of bytes": (write("config.json", b"\xff\xfe\x00"), "config.json is damaged"),
     "config a list": (write("config.json", b"[]"), "was not made by genie_gym"),
     "another's config": (write("config.json", b'{"model_type": "bert"}'), "was not made by genie_gym"),
-    "newer": (change_config(version=99), "has version 99, this genie_gym reads version 2; upgrade with: pip install"),
-    "older": (change_config(version=1), "has version 1, this genie_gym reads version 2; train the game again with"),
-    "a new size": (change_config(tokenizer={"colours": 4}), "incomplete or damaged .*; copy it again, or train"),
-    "sizes not a dict": (change_config(tokenizer=3), "incomplete or damaged"),
+    "newer": (change(version=99), "has version 99, this genie_gym reads version 2; upgrade with: pip install"),
+    "older": (change(version=1), "has version 1, this genie_gym reads version 2; train the game again with"),
+    "a new size": (change(tokenizer={"colours": 4}), "incomplete or damaged .*; copy it again, or train"),
+    "sizes not a dict": (change(tokenizer=3), "incomplete or damaged"),
     "no dynamics": (drop_entry("dynamics"), "incomplete or damaged"),
     "no game": (drop_entry("game"), "incomplete or damaged"),
-    "other sizes": (change_sizes(dim=32), "incomplete or damaged"),
+    "other sizes": (change_sizes(dim=32), "is missing or damaged .it has .* bytes; by config.json"),
     "patches of nothing": (no_patches, "incomplete or damaged"),
     "no window": (change_sizes(window=0), "incomplete or damaged .window must be a whole number"),
-    "sampling of no steps": (change_config(sampling={"steps": -1}), "incomplete or damaged .sampling steps"),
+    "sampling of no steps": (change(sampling={"steps": -1}), "incomplete or damaged .sampling steps"),
     "no metadata": (drop_entry("metadata"), "incomplete or damaged"),
-    "metadata that are a word": (change_config(metadata="x"), "incomplete or damaged"),
-    "metadata of another kind": (change_config(metadata={"stages": [1]}), "incomplete or damaged"),
-    "no weights": (remove("model.safetensors"), "model.safetensors is missing or damaged .*; copy the checkpoint"),
-    "half the weights": (cut("model.safetensors"), "model.safetensors is missing or damaged"),
-    "empty weights": (write("model.safetensors", b""), "model.safetensors is missing or damaged"),
-    "weights that never were": (resealed(cut("model.safetensors")), "model.safetensors is missing or damaged"),
-    "a flipped bit": (flip_bit("model.safetensors"), "model.safetensors is missing or damaged .*SHA-256.*; copy the"),
+    "metadata that are a word": (change(metadata="x"), "incomplete or damaged"),
+    "metadata of another kind": (change(metadata={"stages": [1]}), "incomplete or damaged"),
+    "no weights": (remove("model"), "model-\\w*.safetensors is missing or damaged .*; copy the checkpoint"),
+    "half the weights": (cut("model"), "model-\\w*.safetensors is missing or damaged"),
+    "empty weights": (empty, "model-\\w*.safetensors is missing or damaged"),
+    "weights that never were": (resealed(cut("model")), "model-\\w*.safetensors is missing or damaged"),
+    "a flipped bit": (flip_bit("model"), "model-\\w*.safetensors is missing or damaged .*SHA-256.*; copy the"),
     "a flipped bit in the starts": (
-        flip_bit("contexts.safetensors"),
-        "contexts.safetensors is missing or damaged .*SHA-256",
+        flip_bit("contexts"),
+        "contexts-\\w*.safetensors is missing or damaged .*SHA-256",
     ),
-    "no checksums": (drop_entry("sha256"), "incomplete or damaged .*sha256"),
-    "checksum of one": (change_config(sha256={}), "incomplete or damaged .*model.safetensors"),
-    "checksums a list": (change_config(sha256=[]), "incomplete or damaged"),
+    "no parts": (drop_entry("parts"), "config.json is damaged .*parts"),
+    "parts without the model": (change(parts={}), "config.json is damaged .*parts lacks 'model'"),
+    "parts a list": (change(parts=[]), "config.json is damaged"),
     "a weight lacks": (resealed(drop_weight), "incomplete or damaged"),
-    "half the starts": (cut("contexts.safetensors"), "contexts.safetensors is missing or damaged"),
+    "half the starts": (cut("contexts"), "contexts-\\w*.safetensors is missing or damaged"),
     "other starts": (resealed(foreign_starts), "incomplete or damaged"),
     "starts too small": (starts_of_shape(2, 4, 32, 32, 3), "contexts of shapes"),
     "one action too many": (starts_of_shape(2, 3, 64, 64, 3), "contexts of shapes"),
@@ -259,32 +265,25 @@ def test_damage_is_said_in_one_line_with_what_to_do(folder, damage, words):
 
 def test_a_flipped_bit_is_else_not_noticed(folder):
     before = Checkpoint.load(folder).model.state_dict()
-    flip_bit("model.safetensors")(folder)
+    flip_bit("model")(folder)
     reseal(folder)
     after = Checkpoint.load(folder).model.state_dict()
     assert sum(not torch.equal(after[name], value) for name, value in before.items()) == 1
 
 
 def test_the_checksums_are_those_that_sha256sum_prints(folder):
-    listed = json.loads((folder / "config.json").read_text())["sha256"]
-    assert listed.keys() == {"model.safetensors", "contexts.safetensors"}
-    lines = "".join(f"{checksum}  {name}\n" for name, checksum in listed.items())
+    listed = read_config(folder)["parts"]
+    assert listed.keys() == {"model", "contexts"}
+    lines = "".join(f"{one['sha256']}  {one['file']}\n" for one in listed.values())
     answer = subprocess.run(["sha256sum", "--check", "-"], input=lines, cwd=folder, capture_output=True, text=True)
-    assert answer.stdout.splitlines() == [f"{name}: OK" for name in listed]
+    assert answer.stdout.splitlines() == [f"{one['file']}: OK" for one in listed.values()]
 
 
-class Bomb:
-    def __init__(self, mark: Path):
-        self.mark = mark
-
-    def __reduce__(self) -> tuple:
-        return Path.touch, (self.mark,)
-
-
-@pytest.mark.parametrize("name", ["model.safetensors", "contexts.safetensors", "config.json"])
+@pytest.mark.parametrize("name", ["model", "contexts", "config.json"])
 @pytest.mark.parametrize("how", ["pickle", "torch", "numpy"])
 def test_a_pickle_in_disguise_is_refused_and_not_executed(folder, tmp_path, name, how):
-    mark, path = tmp_path / "executed", folder / name
+    mark = tmp_path / "executed"
+    path = folder / name if name == "config.json" else part(folder, name)
     if how == "pickle":
         path.write_bytes(pickle.dumps(Bomb(mark)))
     elif how == "torch":
@@ -321,16 +320,61 @@ def test_a_model_of_the_hub_that_cannot_be_reached(offline, tmp_path):
         Checkpoint.from_pretrained("someone/airstriker", cache_dir=tmp_path)
 
 
-def test_from_pretrained_reads_a_downloaded_repository(monkeypatch, toy_checkpoint):
-    asked = []
+def test_only_the_files_of_a_checkpoint_are_downloaded(monkeypatch, folder, tmp_path):
+    """The hub is the folder; of one commit."""
+    (folder / "pytorch_model.bin").write_bytes(b"no")
+    (folder / f"model-{'0' * 16}.safetensors").write_bytes(b"an old one")
+    place, asked = tmp_path / ("c" * 40), []
 
-    def download(name: str, **options: object) -> str:
+    def download(name: str, allow_patterns: list[str], **options: object) -> str:
         asked.append((name, options))
-        return toy_checkpoint
+        place.mkdir(exist_ok=True)
+        for file in folder.iterdir():
+            if any(fnmatch.fnmatchcase(file.name, pattern) for pattern in allow_patterns):
+                shutil.copy(file, place)
+        return str(place)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    loaded = Checkpoint.from_pretrained("someone/toy", revision="v2")
-    assert loaded.game["name"] == "Toy-Numpy" and asked == [("someone/toy", {"revision": "v2"})]
+    loaded = Checkpoint.from_pretrained("hub:someone/toy", revision="v2")
+    assert loaded.game["name"] == "Toy-Numpy"
+    assert {file.name for file in place.iterdir()} == {
+        "README.md",
+        "config.json",
+        part(folder, "model").name,
+        part(folder, "contexts").name,
+    }
+    assert asked == [("someone/toy", {"revision": "v2"}), ("someone/toy", {"revision": "c" * 40})]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "../model-{}.safetensors",
+        "/etc/passwd",
+        "*",
+        "model-[0-9a-f]*.safetensors",
+        "sub/model-{}.safetensors",
+        "..",
+        "",
+        "contexts-{}.safetensors",
+        "model-{}.safetensors\n",
+        "model-0000000000000000.safetensors",
+    ],
+)
+def test_a_name_in_config_json_is_no_path(monkeypatch, folder, file):
+    """It is refused before a file is opened or asked for."""
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, allow_patterns, **_: asked(allow_patterns))
+
+    def asked(patterns: list[str]) -> str:
+        assert sorted(patterns) == ["README.md", "config.json"]
+        return str(folder)
+
+    parts = read_config(folder)["parts"]
+    parts["model"]["file"] = file.format(parts["model"]["sha256"][:16])
+    change_config(folder, parts=parts)
+    for place in (folder, "hub:someone/toy"):
+        with pytest.raises(CheckpointError, match=r"config.json is damaged"):
+            Checkpoint.from_pretrained(place)
 
 
 def test_the_hubs_cache_of_links_is_read(folder, tmp_path):
@@ -360,5 +404,6 @@ def test_push_to_hub_uploads_the_folder(monkeypatch):
     assert address == "https://hub/me/toy"
     assert calls[0] == ("token", "secret")
     assert calls[1] == ("create", "me/toy", {"exist_ok": True, "private": True})
-    assert calls[2][:3] == ("upload", "me/toy", {"commit_message": "first"})
+    before = ["model-*.safetensors", "contexts-*.safetensors", "upscaler-*.safetensors"]
+    assert calls[2][:3] == ("upload", "me/toy", {"commit_message": "first", "delete_patterns": before})
     assert all(torch.equal(a, b) for a, b in zip(step(checkpoint), step(calls[2][3]), strict=True))

@@ -13,6 +13,7 @@ import torch
 from genie_gym.errors import CheckpointError
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.metadata import TrainingMetadata
+from tests.checkpoint_files import part, read_config
 from tests.conftest import untrained, untrained_upscaler
 
 FRAMES = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -28,10 +29,9 @@ def test_the_upscaler_is_kept(folder):
     assert loaded.config == saved.config
     assert torch.equal(loaded.upscale(FRAMES), saved.upscale(FRAMES))
     assert not loaded.training and not any(parameter.requires_grad for parameter in loaded.parameters())
-    content = (folder / "upscaler.safetensors").read_bytes()
-    listed = json.loads((folder / "config.json").read_text())["sha256"]
-    assert listed.keys() == {"model.safetensors", "contexts.safetensors", "upscaler.safetensors"}
-    assert listed["upscaler.safetensors"] == hashlib.sha256(content).hexdigest()
+    listed = read_config(folder)["parts"]
+    assert listed.keys() == {"model", "contexts", "upscaler"}
+    assert listed["upscaler"]["sha256"] == hashlib.sha256(part(folder, "upscaler").read_bytes()).hexdigest()
 
 
 def test_the_model_beside_it_is_the_same(folder, toy_checkpoint):
@@ -41,10 +41,18 @@ def test_the_model_beside_it_is_the_same(folder, toy_checkpoint):
         assert torch.equal(value, with_it.model.state_dict()[name]), name
 
 
-def test_one_without_leaves_none_behind(folder):
-    untrained().save(folder)
-    assert not (folder / "upscaler.safetensors").exists()
-    assert Checkpoint.load(folder).upscaler is None
+def test_saving_a_model_without_one_keeps_it(folder):
+    new = replace(untrained(seed=5), metadata=TrainingMetadata(notes="new"))
+    new.save(folder)
+    loaded = Checkpoint.load(folder)
+    assert torch.equal(loaded.upscaler.upscale(FRAMES), untrained_upscaler().upscale(FRAMES))
+    assert loaded.metadata.notes == "new" and new.upscaler is None
+    assert torch.equal(loaded.model.dynamics.embed.weight, new.model.dynamics.embed.weight)
+
+
+def test_that_of_another_game_is_of_no_use(folder):
+    untrained("SuperMarioBros-Nes").save(folder)
+    assert Checkpoint.load(folder).upscaler is None and not list(folder.glob("upscaler*"))
 
 
 def flip_bit(path: Path) -> None:
@@ -57,8 +65,10 @@ def flip_bit(path: Path) -> None:
     "damage", [flip_bit, Path.unlink, lambda path: os.truncate(path, 100)], ids=["a bit flipped", "missing", "cut"]
 )
 def test_damage_is_noticed(folder, damage):
-    damage(folder / "upscaler.safetensors")
-    with pytest.raises(CheckpointError, match=r"upscaler.safetensors is missing or damaged .*; copy the checkpoint"):
+    damage(part(folder, "upscaler"))
+    with pytest.raises(
+        CheckpointError, match=r"upscaler-\w*.safetensors is missing or damaged .*; copy the checkpoint"
+    ):
         Checkpoint.load(folder)
 
 

@@ -249,7 +249,7 @@ def test_dreaming_changes_no_weight(checkpoint, model):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"steps": 0}, "sampling steps must be a whole number, 1 or more; got 0"),
+        ({"steps": 0}, "sampling steps must be a whole number from 1 to 4096; got 0"),
         ({"temperature": -0.1}, "temperature must be 0 or more; got -0.1"),
         ({"order": "best"}, "order must be one of confidence, random; got 'best'"),
         ({"min_p": 1.0}, r"min_p must lie in \[0, 1\); got 1.0"),

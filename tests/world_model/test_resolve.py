@@ -8,7 +8,7 @@ import pytest
 import genie_gym  # noqa: F401  (registers the ids)
 from genie_gym import data
 from genie_gym.envs import WorldModelEnv
-from genie_gym.errors import CheckpointError, ConfigError, DataError, GameError
+from genie_gym.errors import CheckpointError, ConfigError, DataError, GameError, GenieGymError
 from genie_gym.utils import paths
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.resolve import (
@@ -94,10 +94,36 @@ def test_a_mistyped_path_is_named_and_not_sent_to_the_hub(no_hub, tmp_path, monk
         WorldModelEnv(checkpoint=name)
 
 
-def test_an_id_of_the_hub(no_hub):
-    assert resolve_checkpoint("someone/toy.v2") == "someone/toy.v2"
+def test_a_model_of_the_hub(no_hub, capsys):
+    assert resolve_checkpoint("hub:someone/toy.v2") == "hub:someone/toy.v2"
+    with pytest.raises(AssertionError, match="asked the hub for someone/toy"):
+        load_checkpoint("hub:someone/toy")
+    assert capsys.readouterr().err == ""
+
+
+def test_what_may_be_a_folder_is_sent_to_the_hub_only_after_saying_so(no_hub, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(AssertionError, match="asked the hub for someone/toy"):
         load_checkpoint("someone/toy")
+    (line,) = capsys.readouterr().err.splitlines()  # once, although the name is resolved more than once
+    assert "no folder 'someone/toy'" in line and "hub:someone/toy" in line and "./someone/toy" in line
+
+
+@pytest.mark.parametrize(
+    "name", ["hub:", "hub:toy", "hub:../toy", "hub:a/..", "hub:a/b/c", "hub:/etc/passwd", "hub:a/b c"]
+)
+def test_what_is_no_name_of_the_hub(no_hub, name):
+    with pytest.raises(CheckpointError, match="hub:user/model"):
+        load_checkpoint(name)
+
+
+@pytest.mark.parametrize("name", ["a/" + "x" * 5000, "x" * 5000, "a\0b", "/a\0b", "~nobody-here/x", "./" + "a/" * 3000])
+def test_a_path_that_no_disk_can_have(no_hub, name):
+    for given in (name, Path(name)):
+        with pytest.raises(GenieGymError):
+            load_checkpoint(given)
+    with pytest.raises(GenieGymError):
+        Checkpoint.load(name)
 
 
 def test_a_name_of_nothing(tmp_path, monkeypatch):
@@ -128,7 +154,7 @@ def test_datasets(tmp_path):
 def test_agents(tmp_path):
     paths.agents_dir("Toy-Numpy").joinpath("mine").mkdir(parents=True)
     assert resolve_agent("Toy-Numpy", "mine") == paths.agents_dir("Toy-Numpy") / "mine"
-    assert resolve_agent("Toy-Numpy", tmp_path / "agent.zip") == tmp_path / "agent.zip"
+    assert resolve_agent("Toy-Numpy", tmp_path / "agent.safetensors") == tmp_path / "agent.safetensors"
 
 
 def test_a_new_fit_into_the_same_folder_is_a_new_model(tmp_path):
