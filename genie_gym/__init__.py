@@ -6,6 +6,7 @@ neither torch nor an emulator is loaded before it is needed.
 
 from typing import TYPE_CHECKING
 
+import genie_gym.start_up  # noqa: F401  # isort: split  (before what takes a second to import)
 from genie_gym.registration import register_games
 from genie_gym.utils.lazy import lazy_attributes
 from genie_gym.utils.version import package_version

@@ -1,7 +1,14 @@
 """Errors that a user can cause; each message says what was wrong, the value, and what to type next."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gymnasium.error import ClosedEnvironmentError
+
 __all__ = [
     "CheckpointError",
+    "ClosedError",
     "ConfigError",
     "DataError",
     "GameError",
@@ -9,11 +16,30 @@ __all__ = [
     "InvalidActionError",
     "MissingExtraError",
     "PromptError",
+    "failing_softly",
+    "printable",
 ]
 
 
+def printable(text: object) -> str:
+    r"""Return a text as it may be shown: characters that steer a terminal are written as escapes.
+
+    >>> printable("frame\x1b[2J\u202egnp")
+    'frame\\x1b[2J\\u202egnp'
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in str(text)
+    )
+
+
 class GenieGymError(Exception):
-    """Base of all errors raised on purpose; the command line prints its message as one line."""
+    """Base of all errors raised on purpose; the command line prints its message as one line.
+
+    Whatever the message quotes, such as a name from a stranger's file, it has printable characters only.
+    """
+
+    def __str__(self) -> str:
+        return printable(" ".join(super().__str__().splitlines()))
 
 
 class GameError(GenieGymError):
@@ -40,5 +66,25 @@ class InvalidActionError(GenieGymError, ValueError):
     """An action lies outside the action space."""
 
 
+class ClosedError(GenieGymError, ClosedEnvironmentError):
+    """An environment is used after `close()`."""
+
+
 class MissingExtraError(GenieGymError, ImportError):
     """An optional dependency is not installed; the message names the extra that contains it."""
+
+
+@contextmanager
+def failing_softly(what: str) -> Iterator[None]:
+    """Turn any error of an extra at the end of long work, such as a film or a report, into a warning.
+
+    Save the work before. Ctrl-C is no error.
+
+    Args:
+        what: What is attempted, for the warning.
+    """
+    try:
+        yield
+    except Exception as error:  # whatever it is, the work is done and saved
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        warnings.warn(f"{what} failed and is left out ({reason}); everything else is done and saved", stacklevel=3)

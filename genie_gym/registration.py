@@ -14,7 +14,8 @@ def register_games() -> None:
     """Register every game, and the user's own games that have weights, without importing an environment.
 
     The specs are written into the registry directly, as `gymnasium.register` compares each of the two thousand ids
-    with all others.
+    with all others. Gymnasium's passive checker is left out: it takes a reset that was refused for one that was made,
+    and fails at the step after it. The environments check what they are given themselves.
     """
     folders = sorted(config.parent.name for config in paths.weights_dir("").glob("*-Own/config.json"))
     own = [name for name in folders if paths.OWN_NAMES.fullmatch(name)]  # other names would be invalid ids
@@ -25,5 +26,6 @@ def register_games() -> None:
             entry_point="genie_gym.envs.world_model_env:WorldModelEnv",
             vector_entry_point="genie_gym.envs.vector_env:WorldModelVectorEnv",
             kwargs={"game": game},
+            disable_env_checker=True,
         )
         registry[spec.id] = spec

@@ -1,5 +1,6 @@
 """Shared by all tests: a data folder of their own, few threads, and a small untrained world model of the toy game."""
 
+import random
 import signal
 from dataclasses import replace
 
@@ -52,7 +53,7 @@ def untrained(game: str = "Toy-Numpy", seed: int = 0, **sizes: int) -> Checkpoin
     dynamics = Dynamics(DynamicsConfig(len(spec.actions), blocks=1, side=4, codes=16, code_dim=4, **shared))
     for parameter in [*tokenizer.parameters(), *dynamics.parameters()]:
         torch.nn.init.normal_(parameter, std=0.3)
-    dynamics.adopt_codebook(tokenizer.codebook.codes)
+    dynamics.adopt_codebook(tokenizer)
     env, rng = games.make(spec.name) if game == "Toy-Numpy" else None, np.random.default_rng(seed)
     frames = rng.integers(0, 256, (6, 4, 64, 64, 3), np.uint8)
     if env is not None:
@@ -69,7 +70,7 @@ def untrained_latent(codes: int = 5) -> Checkpoint:
     sizes = LatentActionConfig(codes, patch=16, dim=16, heads=2, encoder_blocks=1, decoder_blocks=1, drawing_dim=8)
     config = replace(plain.model.dynamics.config, num_actions=codes)
     tokenizer, dynamics = plain.model.tokenizer, excited(Dynamics(config), 0.3)
-    dynamics.adopt_codebook(tokenizer.codebook.codes)
+    dynamics.adopt_codebook(tokenizer)
     frames = to_model(plain.initial_contexts["frames"])
     latent = chosen_codes(excited(LatentActionModel(sizes)), frames)
     model = WorldModel(tokenizer, dynamics, latent)
@@ -97,6 +98,12 @@ def excited(module: torch.nn.Module, std: float = 0.2) -> torch.nn.Module:
 def untrained_upscaler() -> Upscaler:
     """One that draws other pictures than bicubic interpolation does."""
     return excited(Upscaler(UpscalerConfig(widths=(4, 8))), 0.1).requires_grad_(False)
+
+
+def random_state() -> tuple:
+    """The state of every global random generator, to compare."""
+    kind, keys, *rest = np.random.get_state()
+    return random.getstate(), (kind, keys.tobytes(), *rest), torch.get_rng_state().numpy().tobytes()
 
 
 def reward_by_numpy(logits: np.ndarray, quantile: float = 0.75) -> np.ndarray:

@@ -17,6 +17,7 @@ from genie_gym.cli import main
 from genie_gym.data import Episode, EpisodeWriter
 from genie_gym.errors import GenieGymError, InvalidActionError, PromptError
 from genie_gym.utils import paths
+from tests.checkpoint_files import part
 
 COLLECT = ["--episodes", "2", "--max-steps", "40", "--workers", "1"]
 
@@ -56,9 +57,9 @@ def test_unknown_game(capsys, command):
 
 def test_no_weights(capsys):
     for command in ("evaluate", "map-actions", "demo", "inspect", "train-upscaler"):
-        line = complaint(capsys, command, "SuperMarioBros-Nes")
-        assert str(paths.weights_dir("SuperMarioBros-Nes")) in line
-        assert "genie-gym collect SuperMarioBros-Nes && genie-gym train SuperMarioBros-Nes" in line
+        line = complaint(capsys, command, "SuperMarioBros3-Nes")
+        assert str(paths.weights_dir("SuperMarioBros3-Nes")) in line
+        assert "genie-gym collect SuperMarioBros3-Nes && genie-gym train SuperMarioBros3-Nes" in line
 
 
 def test_no_recording(capsys):
@@ -78,17 +79,17 @@ def test_truncated_shard(capsys):
 
 
 def damage_weights(folder: Path) -> str:
-    os.truncate(folder / "model.safetensors", 1000)
+    os.truncate(part(folder, "model"), 1000)
     return "copy the checkpoint again"
 
 
 def swap_weights(folder: Path) -> str:
-    (folder / "model.safetensors").write_bytes((folder / "contexts.safetensors").read_bytes())
+    part(folder, "model").write_bytes(part(folder, "contexts").read_bytes())
     return "copy the checkpoint again, or train the game again"
 
 
 def lose_weights(folder: Path) -> str:
-    (folder / "model.safetensors").unlink()
+    part(folder, "model").unlink()
     return "copy the checkpoint again"
 
 
@@ -227,7 +228,8 @@ def test_no_network():
         text=True,
     )
     assert answer.returncode == 2
-    (line,) = answer.stderr.splitlines()
+    said, line = answer.stderr.splitlines()
+    assert "asking the Hugging Face hub" in said
     assert "'nobody/nothing'" in line and "check the spelling and the network" in line
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genie_gym.utils.options import CheckpointArgument, ComputeOptions
-from genie_gym.utils.validation import at_least, check_seed
+from genie_gym.utils.validation import at_least, check_seed, check_types
 
 __all__ = ["InspectConfig"]
 
@@ -26,5 +26,6 @@ class InspectConfig(ComputeOptions, CheckpointArgument):
     out: Path = Path("inspect")
 
     def __post_init__(self) -> None:
+        check_types(self)
         at_least(1, clips=self.clips, threads=self.threads)
         check_seed(self.seed)

@@ -12,7 +12,7 @@ from genie_gym.data import EpisodeDataset
 from genie_gym.errors import DataError
 from genie_gym.utils import paths
 from genie_gym.utils.atomic import atomic_write
-from genie_gym.utils.device import use_threads
+from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.options import make_config
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.resolve import load_checkpoint, resolve_dataset
@@ -22,6 +22,7 @@ __all__ = ["inspect"]
 FRAMES_PER_CLIP = 16
 
 
+@kept_global_state()
 def inspect(
     checkpoint: InspectConfig | Checkpoint | str | Path, dataset: EpisodeDataset | None = None, **options: Any
 ) -> InspectReport:

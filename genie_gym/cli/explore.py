@@ -1,6 +1,7 @@
 """Commands that explore: train an explorer or another agent, measure state coverage, refit the model."""
 
 import shlex
+from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import arg
@@ -23,9 +24,12 @@ def explore(config: Annotated[ExploreConfig, arg(name="")]) -> int:
     if not report.finished:
         print(f"stopped and saved in {report.agent.parent}; rerun the same command to resume")
         return 130
-    print(f"{report.gif}: an episode of the trained agent")
+    if report.gif is not None:
+        print(f"{report.gif}: an episode of the trained agent")
     if report.game in names():
-        agent = shlex.quote(str(config.out or report.agent.parent.name))
+        # A folder is named as a path, or it would be looked for among the game's agents.
+        place = report.agent.parent.name if config.out is None else Path(config.out).absolute()
+        agent = shlex.quote(str(place))
         print(f"collect episodes of the real game with it: genie-gym collect {config.game} --policy {agent}")
     return 0
 
@@ -37,7 +41,8 @@ def refit(config: Annotated[RefitConfig, arg(name="")]) -> int:
     from genie_gym.refitting.runner import refit as run_rounds
 
     report = run_rounds(config)
-    print(f"report: {report.page}")
+    if report.page is not None:
+        print(f"report: {report.page}")
     if report.stopped:
         print(f"stopped in {report.stopped} and saved; rerun the same command to resume")
         return 130
@@ -51,6 +56,7 @@ def coverage(config: Annotated[CoverageConfig, arg(name="")]) -> None:
     """Compare the state coverage of recorded episodes, for each policy and seed on the same number of frames."""
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from genie_gym.exploration.coverage import compare_coverage
@@ -59,6 +65,6 @@ def coverage(config: Annotated[CoverageConfig, arg(name="")]) -> None:
     for report in compare_coverage(config):
         name = report.label if len(config.datasets) > 1 else report.run
         positions = "unknown" if report.positions is None else f"{report.positions:,}"
-        table.add_row(name, f"{report.frames:,}", f"{report.visited_cells:,}", positions)
+        table.add_row(escape(name), f"{report.frames:,}", f"{report.visited_cells:,}", positions)
     Console().print(table)
     print("cells are frames that differ in 8 x 8 squares of 32 grey levels; positions are the player's, from RAM")

@@ -13,13 +13,15 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from genie_gym.cli import data, evaluate, explore, train, visualize
-from genie_gym.errors import GenieGymError
+from genie_gym.errors import ConfigError, GenieGymError, printable
 from genie_gym.utils.extras import naming_extras
+from genie_gym.utils.signals import interruptible
+from genie_gym.utils.validation import short
 
 __all__ = ["COMMANDS", "commands", "main"]
 
 ABOUT = "World models of games: record a game, train a world model, step it as a Gymnasium environment."
-FAILED, INTERRUPTED = 2, 130  # exit codes, as shells know them
+FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141  # exit codes, as shells know them
 
 # In the order in which a user needs them; each takes one configuration, whose fields are its options.
 COMMANDS: tuple[Callable[..., int | None], ...] = (
@@ -63,8 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # 180 ms beside a busy program (asleep 130, left alone 285) and 100 ms without one (asleep 140, left alone 100).
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-    with _short_messages():
+    with interruptible(), _short_messages():
         try:
+            _check_words(sys.argv[1:] if arguments is None else arguments)
             config = (tyro.conf.FlagCreatePairsOff, tyro.conf.PositionalRequiredArgs, tyro.conf.OmitArgPrefixes)
             with naming_extras():
                 return commands().cli(prog="genie-gym", description=ABOUT, args=arguments, config=config) or 0
@@ -72,17 +75,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _complain(error, FAILED)
         except KeyboardInterrupt:
             return _complain("interrupted", INTERRUPTED)
+        except BrokenPipeError:  # of `genie-gym games | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is written when Python ends
+            return PIPE_CLOSED
+        except MemoryError as error:
+            return _complain(f"there is not enough memory for this ({error}); ask for less at once", FAILED)
         except OSError as error:
             if not _disk_is_full(error):
-                if error.filename is None:  # of no file that a user has named: our mistake
+                if error.errno is None:  # not of the system: our mistake
                     raise
-                return _complain(f"{error.filename}: {error.strerror}", FAILED)
+                name = error.filename or "a file or device that was named cannot be read or written"
+                return _complain(f"{name}: {error.strerror}", FAILED)
             advice = "free some space or set GENIE_GYM_HOME to another disk, then run the same command again"
             return _complain(f"the disk is full ({error}); {advice}", FAILED)
 
 
+def _check_words(words: Sequence[str]) -> None:
+    """Raise ConfigError for a word that no path or name may be."""
+    for word in words:
+        if "\0" in word:
+            raise ConfigError(f"no name may hold a NUL character; got {short(word)}")
+
+
 def _complain(what: object, code: int) -> int:
-    print("genie-gym:", " ".join(str(what).split()), file=sys.stderr)
+    print("genie-gym:", printable(" ".join(str(what).split())), file=sys.stderr)
     return code
 
 

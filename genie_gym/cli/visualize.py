@@ -19,15 +19,20 @@ class DemoArguments(DemoConfig):
 
 
 def demo(config: Annotated[DemoArguments, arg(name="")]) -> int:
-    """Run a world model beside the real game under the same actions, print how close it stays, write a GIF."""
+    """Run a world model beside the real game under the same actions, print how close it stays, write a GIF.
+
+    Where the game is not here, the model is shown alone.
+    """
     from rich.console import Console
 
     from genie_gym.evaluation import demo as demonstration
 
     report = demonstration.demo(config)
     Console().print(report)
-    print(f"{report.gif}: the real game left, the world model right")
-    print(f"{report.grid}: the real game above, the world model below, at steps further and further apart")
+    both = report.comparison is not None
+    print(f"{report.gif}: {'the real game left, the world model right' if both else 'the world model'}")
+    rows = "the real game above, the world model below" if both else "the world model"
+    print(f"{report.grid}: {rows}, at steps further and further apart")
     return 0
 
 

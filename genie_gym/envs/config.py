@@ -6,6 +6,7 @@ from typing import Any
 
 from genie_gym.errors import ConfigError
 from genie_gym.utils.options import SamplingOptions, make_config
+from genie_gym.utils.validation import at_least, check_types
 from genie_gym.world_model.sampling import SamplingConfig
 
 __all__ = ["REWARDS", "WorldModelEnvConfig", "make_env_config"]
@@ -33,7 +34,7 @@ class WorldModelEnvConfig(SamplingOptions):
             which latent action stands for each.
 
     Raises:
-        ConfigError: A value is out of range.
+        ConfigError: A value has the wrong type or is out of range.
 
     >>> WorldModelEnvConfig(game="Airstriker", reward="autoexplore").terminate
     True
@@ -51,6 +52,8 @@ class WorldModelEnvConfig(SamplingOptions):
     real_actions: bool = False
 
     def __post_init__(self) -> None:
+        check_types(self)
+        at_least(1, context=self.context)
         SamplingConfig().with_overrides(self)  # checks their values
         if self.reward not in REWARDS:
             raise ConfigError(f"unknown reward {self.reward!r} of a dream; choose one of: {', '.join(REWARDS)}")
@@ -65,9 +68,9 @@ def make_env_config(
     """Return the configuration given, with the game that a Gymnasium id brings, or one built from keyword options.
 
     Raises:
-        ConfigError: A configuration and options were given, or an option is unknown or out of range.
+        ConfigError: A configuration and options were given, or an option is unknown, of another type or out of range.
     """
-    if config is not None and config.game in (None, game):
+    if isinstance(config, WorldModelEnvConfig) and config.game in (None, game):
         config, game = replace(config, game=game), None
     named = {"game": game, "checkpoint": checkpoint}
     given = {name: value for name, value in named.items() if value is not None} | (options or {})

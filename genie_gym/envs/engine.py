@@ -15,11 +15,13 @@ import torch
 
 from genie_gym.envs.config import WorldModelEnvConfig
 from genie_gym.envs.prompt import Prompt
-from genie_gym.errors import CheckpointError, ConfigError, InvalidActionError
+from genie_gym.errors import CheckpointError, ClosedError, ConfigError, InvalidActionError
 from genie_gym.games import GameSpec
 from genie_gym.models.uncertainty import token_entropy, top_mean
 from genie_gym.models.upscaler import Upscaler
+from genie_gym.utils.device import outside_inference_mode
 from genie_gym.utils.precision import autocast
+from genie_gym.utils.validation import short
 from genie_gym.world_model import Checkpoint, Outcome, RolloutState
 from genie_gym.world_model.resolve import load_checkpoint, resolve_checkpoint
 
@@ -41,13 +43,13 @@ class ImaginationEngine:
         size: Side in pixels of the model's frames, and of prompts.
         scale: Factor by which the frames that it gives are higher and wider than that.
         zoom: Factor by which `render()` enlarges them further.
-        invalid_actions: bool (N,), on the device of the last step's actions: those that the game does not have. A step
-            whose actions are on a GPU takes another action in their place, see `raise_if_invalid`.
+        closed: Whether `close` has been called.
 
     Raises:
         CheckpointError, GameError, ConfigError: See the message.
     """
 
+    @outside_inference_mode()
     def __init__(self, count: int, config: WorldModelEnvConfig):
         place = resolve_checkpoint(config.checkpoint, config.game)
         loaded = load_checkpoint(place, config.device, config.precision, config.compile)
@@ -59,8 +61,13 @@ class ImaginationEngine:
         self.scale = self._upscaler.config.scale if self._upscaler else 1
         self.zoom = 1 if self._upscaler else RENDER_SCALE
         self.sampling = loaded.sampling.with_overrides(config)
+        if self.sampling.steps > self.model.tokens:
+            raise ConfigError(
+                f"sampling_steps must be {self.model.tokens} or less, one for each token of a frame; "
+                f"got {self.sampling.steps}"
+            )
         self.context = _context_length(config.context, self.initial_contexts["frames"].shape[1])
-        self.invalid_actions = torch.zeros(count, dtype=torch.bool)
+        self.closed = False
         self._state: RolloutState | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "ImaginationEngine":
@@ -71,11 +78,27 @@ class ImaginationEngine:
         copied.__dict__ = {name: copy.deepcopy(value, memo) for name, value in self.__dict__.items()}
         return copied
 
+    def close(self) -> None:
+        """Forget the rollouts; only `closed` may be asked for afterwards. Closing twice is fine."""
+        self.closed, self._state = True, None
+
+    def check_open(self) -> None:
+        """Raise ClosedError after `close`."""
+        if self.closed:
+            raise ClosedError("the environment is closed; make a new one to go on")
+
+    def check_can_reset(self, rows: list[int]) -> None:
+        """Raise ResetNeeded if the first reset is of some rollouts only, and ClosedError after `close`."""
+        self.check_open()
+        if not self.started and len(rows) < self.count:
+            raise gym.error.ResetNeeded(f"call reset() first; only rollouts {rows} of {self.count} were to start")
+
     @property
     def started(self) -> bool:
         """Whether `reset` has been called."""
         return self._state is not None
 
+    @outside_inference_mode()
     def reset(self, rows: list[int], streams: list[np.random.Generator], prompts: list[Prompt | None]) -> torch.Tensor:
         """Start some of the rollouts anew.
 
@@ -92,8 +115,7 @@ class ImaginationEngine:
         Raises:
             ResetNeeded: The first reset is of some rollouts only.
         """
-        if not self.started and len(rows) < self.count:
-            raise gym.error.ResetNeeded(f"call reset() first; only rollouts {rows} of {self.count} were to start")
+        self.check_can_reset(rows)
         given = [prompt and self._with_model_actions(prompt) for prompt in prompts]
         contexts = [prompt or self._draw_context(stream) for prompt, stream in zip(given, streams, strict=True)]
         state, frames = self._start(contexts, np.array([stream.integers(2**63) for stream in streams]))
@@ -103,24 +125,26 @@ class ImaginationEngine:
             self._state.put(torch.tensor(rows, device=self.model.device), state)
         return self._upscaled(frames)
 
-    def step(self, actions: np.ndarray | torch.Tensor) -> Outcome:
+    @outside_inference_mode()
+    def step(self, actions: Any) -> Outcome:
         """Take one action in each rollout.
 
         Args:
-            actions: int64 (N,).
+            actions: Integers (N,); of a single rollout a bare integer too.
 
         Raises:
             ResetNeeded: The rollouts have not started.
-            InvalidActionError: An action is not one of the game's. Of actions on a GPU only shape and type are checked
-                at once; `invalid_actions` holds the rest.
+            InvalidActionError: An action is not one of the game's; nothing has changed.
+            ClosedError: The environment is closed.
         """
+        self.check_open()
         if self._state is None:
             raise gym.error.ResetNeeded("call reset() before step()")
         outcome = self.model.step(self._state, self._model_actions[self._checked(actions)], self.sampling)
         terminated = outcome.terminated if self.terminate else torch.zeros_like(outcome.terminated)
         return replace(outcome, frames=self._upscaled(outcome.frames), terminated=terminated)
 
-    @torch.no_grad()
+    @outside_inference_mode()
     def reward_of(self, outcome: Outcome) -> torch.Tensor:
         """Return the reward of a step, float (N,).
 
@@ -129,12 +153,6 @@ class ImaginationEngine:
         """
         return outcome.rewards if self.reward == "game" else top_mean(token_entropy(outcome.logits))
 
-    def raise_if_invalid(self, invalid: np.ndarray, actions: object) -> None:
-        """Raise InvalidActionError if one of the actions is invalid, bool (N,)."""
-        if invalid.any():
-            known = ", ".join(f"{i} {name}" for i, name in enumerate(self.game.meanings))
-            raise InvalidActionError(f"an action must be one of {known}; got {actions!r}")
-
     def _upscaled(self, frames: torch.Tensor) -> torch.Tensor:
         """Return the model's frames, uint8 (n, size, size, 3), as they are given to the user."""
         if self._upscaler is None:
@@ -142,20 +160,18 @@ class ImaginationEngine:
         with autocast(self.model.dtype, self.model.device):
             return self._upscaler.upscale(frames)
 
-    def _checked(self, actions: np.ndarray | torch.Tensor) -> torch.Tensor:
-        if isinstance(actions, torch.Tensor) and actions.is_cuda:
-            integer, chosen = actions.dtype in INTEGERS, actions.long()
-        else:
-            array = np.asarray(actions)
-            integer = np.issubdtype(array.dtype, np.integer)
-            chosen = torch.from_numpy(array.astype(np.int64)) if integer else torch.empty(0)
-        if chosen.shape != (self.count,) or not integer:
-            raise InvalidActionError(f"expected {self.count} integer action(s); got {actions!r}")
-        valid = chosen.clamp(0, len(self.game.actions) - 1)
-        self.invalid_actions = chosen != valid
-        if not chosen.is_cuda:  # looking at those on a GPU would wait for it
-            self.raise_if_invalid(self.invalid_actions.numpy(), actions)
-        return valid
+    def _checked(self, actions: Any) -> torch.Tensor:
+        """Return a user's actions as int64 (N,), on the device where they are if they are a tensor."""
+        chosen = _integers(actions)
+        if chosen is not None and chosen.ndim == 0:
+            chosen = chosen[None]  # of a single rollout
+        if chosen is None or chosen.shape != (self.count,):
+            raise InvalidActionError(f"expected {self.count} integer action(s); got {short(actions)}")
+        # Of actions on a GPU this waits for them, which is the price of refusing before anything changes.
+        if bool(((chosen < 0) | (chosen >= len(self.game.actions))).any()):
+            known = ", ".join(f"{i} {name}" for i, name in enumerate(self.game.meanings))
+            raise InvalidActionError(f"an action must be one of {known}; got {short(actions)}")
+        return chosen.to(self.model.device)
 
     def _with_model_actions(self, prompt: Prompt) -> Prompt:
         """Return a user's prompt with its actions as the model knows them."""
@@ -174,6 +190,17 @@ class ImaginationEngine:
         unknown = np.full(frames.shape[1] - 1, -1)
         actions = np.stack([unknown if context.actions is None else context.actions for context in contexts])
         return self.model.start(frames, torch.from_numpy(actions), torch.from_numpy(seeds))
+
+
+def _integers(values: Any) -> torch.Tensor | None:
+    """Return a list, an array or a tensor of integers as int64 on its device; None if it holds others."""
+    if isinstance(values, torch.Tensor):
+        return values.long() if values.dtype in INTEGERS else None
+    try:
+        array = np.asarray(values)
+    except ValueError:  # lists of different lengths
+        return None
+    return torch.from_numpy(array.astype(np.int64)) if np.issubdtype(array.dtype, np.integer) else None
 
 
 def _require_upscaler(loaded: Checkpoint, checkpoint: str | Path | None) -> Upscaler:
@@ -200,7 +227,7 @@ def _actions_of(loaded: Checkpoint, real_actions: bool) -> tuple[GameSpec, torch
 def _context_length(asked: int | None, kept: int) -> int:
     if asked is None:
         return kept
-    if not isinstance(asked, int) or not 1 <= asked <= kept:
+    if not 1 <= asked <= kept:
         raise ConfigError(
             f"context must be a whole number in 1 .. {kept} (the checkpoint keeps {kept} frames a start); got {asked!r}"
         )

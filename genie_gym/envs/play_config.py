@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+from genie_gym.errors import ConfigError
 from genie_gym.utils.options import CheckpointArgument
-from genie_gym.utils.validation import more_than_zero
+from genie_gym.utils.validation import check_seed, check_types, more_than_zero
 
 __all__ = ["PlayConfig"]
+
+MAX_ZOOM = 64  # 16,384 pixels, above which no window can be made
 
 
 @dataclass(frozen=True)
@@ -27,4 +30,9 @@ class PlayConfig(CheckpointArgument):
     latent: bool = False
 
     def __post_init__(self) -> None:
+        check_types(self)
         more_than_zero(zoom=self.zoom)
+        if self.zoom > MAX_ZOOM:
+            raise ConfigError(f"zoom must be {MAX_ZOOM} or less, got {self.zoom}")
+        if self.seed is not None:
+            check_seed(self.seed)

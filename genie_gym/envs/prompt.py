@@ -9,8 +9,9 @@ from torch import Tensor
 
 from genie_gym.errors import PromptError
 from genie_gym.utils.images import letterbox
+from genie_gym.utils.validation import short
 
-__all__ = ["Prompt", "as_array", "read_prompt"]
+__all__ = ["Prompt", "as_array", "masked_rows", "options_of", "read_prompt"]
 
 RESET_OPTIONS = ("prompt", "prompt_actions")
 
@@ -43,7 +44,7 @@ def read_prompt(options: Mapping[str, Any] | None, size: int, actions: int) -> P
     Raises:
         PromptError: A value has the wrong shape, type or range, or an option is unknown.
     """
-    options = options or {}
+    options = options_of(options)
     if unknown := [key for key in options if key not in RESET_OPTIONS]:
         raise PromptError(f"unknown reset option {unknown[0]!r}; known are: {', '.join(RESET_OPTIONS)}")
     if "prompt" not in options:
@@ -54,6 +55,33 @@ def read_prompt(options: Mapping[str, Any] | None, size: int, actions: int) -> P
     return Prompt(frames, _read_actions(options.get("prompt_actions"), len(frames), actions))
 
 
+def options_of(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a copy of the options of a reset.
+
+    Raises:
+        PromptError: They are no dictionary.
+    """
+    if options is not None and not isinstance(options, Mapping):
+        raise PromptError(f"reset options are a dictionary or None; got {short(options)}")
+    return dict(options or {})
+
+
+def masked_rows(mask: Any, count: int) -> list[int]:
+    """Return the rows that `options["reset_mask"]`, bool (count,) or None for all, says to reset.
+
+    Raises:
+        PromptError: The mask has another shape or type, or nothing to reset.
+    """
+    if mask is None:
+        return list(range(count))
+    mask = as_array(mask)
+    if mask.shape != (count,) or mask.dtype != np.bool_ or not mask.any():
+        raise PromptError(
+            f"reset_mask must be bool of shape ({count},) with at least one True; got {mask.dtype} {mask.shape}"
+        )
+    return np.flatnonzero(mask).tolist()
+
+
 def as_array(values: Any) -> np.ndarray:
     """Return a list, an array or a tensor on any device as an array.
 
@@ -61,8 +89,8 @@ def as_array(values: Any) -> np.ndarray:
         PromptError: Its parts have different shapes.
     """
     try:
-        return values.cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-    except ValueError as error:
+        return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    except (TypeError, ValueError) as error:
         raise PromptError(
             f"pictures or actions that do not fit together ({error}); give pictures of one size"
         ) from error

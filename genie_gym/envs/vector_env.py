@@ -13,10 +13,13 @@ from torch import Tensor
 
 from genie_gym.envs.config import WorldModelEnvConfig, make_env_config
 from genie_gym.envs.engine import ImaginationEngine
-from genie_gym.envs.prompt import Prompt, as_array, read_prompt
-from genie_gym.errors import ConfigError, PromptError
+from genie_gym.envs.numpy_wrappers import refuse_numpy_wrappers
+from genie_gym.envs.prompt import Prompt, masked_rows, options_of, read_prompt
+from genie_gym.envs.spec import PlainSpec
+from genie_gym.errors import ConfigError
+from genie_gym.utils.device import outside_inference_mode
 from genie_gym.utils.images import enlarge
-from genie_gym.utils.validation import check_autoreset_mode
+from genie_gym.utils.validation import at_least, check_autoreset_mode, check_render_mode, check_reset_seed, typed
 from genie_gym.world_model import Outcome
 
 __all__ = ["WorldModelVectorEnv"]
@@ -26,7 +29,7 @@ StepResult = tuple[Array, Array, Array, Array, dict[str, Any]]
 INFO_KEYS = ("game_reward", "termination_prob")
 
 
-class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+class WorldModelVectorEnv(PlainSpec, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """N imagined rollouts stepped together; rollout i with seed s equals that of WorldModelEnv with seed s + i.
 
     Made by `gym.make_vec("GenieRedux/Airstriker-v0", num_envs=16)`, or directly. Observations, rewards and prompts are
@@ -44,6 +47,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         render_mode: None or "rgb_array".
         tensors: Return observations (those in `final_obs` too), rewards and ends as torch tensors on the model's device
             (rewards float32), and take actions as one, for agents on that device. The rest of `infos` stays numpy.
+            Gymnasium's wrappers that compute in NumPy, and rewards of `genie_gym.wrappers`, need arrays.
         options: Fields of WorldModelEnvConfig by name, where each is described.
 
     `infos` holds "termination_prob" and "game_reward" of each rollout, 0 where a step only starts an episode.
@@ -58,6 +62,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
 
+    @outside_inference_mode()
     def __init__(
         self,
         num_envs: int = 1,
@@ -71,14 +76,13 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         tensors: bool = False,
         **options: Any,
     ):
-        if num_envs < 1:
-            raise ConfigError(f"num_envs must be 1 or more; got {num_envs}")
+        num_envs, self.tensors = typed("num_envs", num_envs, int), typed("tensors", tensors, bool)
+        max_episode_steps = typed("max_episode_steps", max_episode_steps, int | None)
+        at_least(1, num_envs=num_envs)
         if max_episode_steps is not None and max_episode_steps < 1:
             raise ConfigError(f"max_episode_steps must be 1 or more, or None for no limit; got {max_episode_steps}")
-        if render_mode not in (None, "rgb_array"):
-            raise ConfigError(f"render_mode must be None or 'rgb_array'; got {render_mode!r}")
+        check_render_mode(render_mode)
         self.num_envs, self.render_mode, self.max_episode_steps = num_envs, render_mode, max_episode_steps
-        self.tensors = tensors
         self.autoreset_mode = check_autoreset_mode(autoreset_mode)
         self._engine = ImaginationEngine(num_envs, make_env_config(config, game, checkpoint, options))
         spec, size = self._engine.game, self._engine.scale * self._engine.size
@@ -93,6 +97,7 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         self._lengths = np.zeros(num_envs, np.int64)
         self._ended = np.zeros(num_envs, bool)
 
+    @outside_inference_mode()
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
@@ -103,19 +108,25 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
             options: "prompt" and "prompt_actions" as in WorldModelEnv, for all rollouts that start; "reset_mask".
 
         Raises:
-            PromptError: An option has the wrong shape, type or range.
+            PromptError: An option has the wrong shape, type or range; nothing has changed.
+            ConfigError: A seed is no whole number, 0 or more; or tensors are given to a wrapper that takes arrays only.
             ResetNeeded: The first reset is of some rollouts only.
+            ClosedError: The environments are closed.
         """
-        options = dict(options or {})
-        rows = _masked_rows(options.pop("reset_mask", None), self.num_envs)
+        options = options_of(options)
+        rows = masked_rows(options.pop("reset_mask", None), self.num_envs)
+        self._engine.check_can_reset(rows)
+        if self.tensors:
+            refuse_numpy_wrappers()
+        prompt = read_prompt(options, self._engine.size, len(self._engine.game.actions))
         for row, value in zip(rows, self._seeds(seed, rows), strict=True):
             if value is not None:
                 self._streams[row], self._stream_seeds[row] = gym.utils.seeding.np_random(value)
-        prompt = read_prompt(options, self._engine.size, len(self._engine.game.actions))
         self._start(rows, prompt)
         zeros = {name: np.zeros(self.num_envs, np.float32) for name in INFO_KEYS}
         return self._output(self._frames), _with_masks(zeros, np.isin(np.arange(self.num_envs), rows))
 
+    @outside_inference_mode()
     def step(self, actions: Array) -> StepResult:
         """Take one action in each rollout.
 
@@ -127,7 +138,8 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
             (N,), infos.
 
         Raises:
-            InvalidActionError: An action lies outside the action space.
+            InvalidActionError: An action lies outside the action space; nothing has changed.
+            ClosedError: The environments are closed.
         """
         if self.autoreset_mode == AutoresetMode.DISABLED and self._ended.any():
             ended = np.flatnonzero(self._ended).tolist()
@@ -135,15 +147,20 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
                 f"dreams {ended} ended; call reset(options={{'reset_mask': terminated | truncated}}) first"
             )
         restarting = self._ended if self.autoreset_mode == AutoresetMode.NEXT_STEP else np.zeros(self.num_envs, bool)
-        return self._advance(actions, self._engine.step(actions), restarting)
+        return self._advance(self._engine.step(actions), restarting)
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """Return the current frame of each rollout, enlarged if not upscaled; None without a render mode."""
+        self._engine.check_open()
         if self.render_mode is None:
             return None
         if not self._engine.started:
             raise gym.error.ResetNeeded("call reset() before render()")
         return tuple(enlarge(self._frames.cpu().numpy(), self._engine.zoom))
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """End all episodes; the environments cannot be used afterwards. Closing twice is fine."""
+        self._engine.close()
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]  # as in SyncVectorEnv
@@ -154,9 +171,9 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
         """Return the names of the actions, in order."""
         return self._engine.game.meanings
 
-    def _advance(self, actions: Array, outcome: Outcome, restarting: np.ndarray) -> StepResult:
+    def _advance(self, outcome: Outcome, restarting: np.ndarray) -> StepResult:
         """Count a step, and start new episodes where others have ended."""
-        rewards, terminated, info = self._read(actions, outcome, restarting)
+        rewards, terminated, info = self._read(outcome, restarting)
         self._frames, self._lengths = outcome.frames, self._lengths + 1
         truncated = np.zeros(self.num_envs, bool)
         if self.max_episode_steps is not None:
@@ -171,19 +188,15 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
             self._ended = ended
         return self._output(self._frames), *(self._output(x) for x in (rewards, terminated, truncated)), infos
 
-    def _read(
-        self, actions: Array, outcome: Outcome, restarting: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    def _read(self, outcome: Outcome, restarting: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         """Return rewards, terminations and infos of a step as arrays, 0 where the step only starts an episode."""
         columns = [
             self._engine.reward_of(outcome),
             outcome.rewards,
             outcome.termination_prob,
             outcome.terminated.float(),
-            self._engine.invalid_actions.to(outcome.rewards),
         ]
         values = torch.stack(columns).cpu().numpy()  # stacked, so that they leave the device together
-        self._engine.raise_if_invalid(values[4] > 0, actions)
         values = np.where(restarting, 0, values)
         return values[0].astype(np.float64), values[3] > 0, dict(zip(INFO_KEYS, values[1:3], strict=True))
 
@@ -214,24 +227,14 @@ class WorldModelVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarra
             self._ended[rows] = False
 
     def _seeds(self, seed: int | Sequence[int | None] | None, rows: list[int]) -> list[int | None]:
-        if seed is None or isinstance(seed, (int, np.integer)):
-            return [None if seed is None else int(seed) + row for row in rows]
+        if not isinstance(seed, Sequence | np.ndarray) or isinstance(seed, str):
+            first = check_reset_seed(seed)
+            return [None if first is None else first + row for row in rows]
         if len(seed) != self.num_envs:
             raise ConfigError(f"a list of seeds needs one for each of {self.num_envs} dreams; got {len(seed)}")
-        return [seed[row] for row in rows]
+        return [check_reset_seed(seed[row]) for row in rows]
 
 
 def _with_masks(info: dict[str, np.ndarray], mask: np.ndarray) -> dict[str, np.ndarray]:
     """Return infos in Gymnasium's form: beside each array, which of its rows count."""
     return info | {f"_{name}": mask for name in info}
-
-
-def _masked_rows(mask: Any, count: int) -> list[int]:
-    if mask is None:
-        return list(range(count))
-    mask = as_array(mask)
-    if mask.shape != (count,) or mask.dtype != np.bool_ or not mask.any():
-        raise PromptError(
-            f"reset_mask must be bool of shape ({count},) with at least one True; got {mask.dtype} {mask.shape}"
-        )
-    return np.flatnonzero(mask).tolist()

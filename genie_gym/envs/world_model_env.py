@@ -9,13 +9,14 @@ import numpy as np
 from genie_gym.envs.config import WorldModelEnvConfig, make_env_config
 from genie_gym.envs.engine import ImaginationEngine
 from genie_gym.envs.prompt import read_prompt
-from genie_gym.errors import ConfigError
+from genie_gym.envs.spec import PlainSpec
 from genie_gym.utils.images import enlarge
+from genie_gym.utils.validation import check_render_mode, check_reset_seed
 
 __all__ = ["WorldModelEnv"]
 
 
-class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
+class WorldModelEnv(PlainSpec, gym.Env[np.ndarray, np.int64]):
     """A learned game: the world model generates each next frame, its reward and whether the episode ends.
 
     Made by `gymnasium.make("GenieRedux/Airstriker-v0")`, or directly.
@@ -59,8 +60,7 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
         render_mode: str | None = None,
         **options: Any,
     ):
-        if render_mode not in (None, "rgb_array"):
-            raise ConfigError(f"render_mode must be None or 'rgb_array'; got {render_mode!r}")
+        check_render_mode(render_mode)
         self.render_mode = render_mode
         self._engine = ImaginationEngine(1, make_env_config(config, game, checkpoint, options))
         spec, size = self._engine.game, self._engine.scale * self._engine.size
@@ -79,10 +79,13 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
             options: "prompt" and "prompt_actions", see the class.
 
         Raises:
-            PromptError: The prompt has the wrong shape, type or range.
+            PromptError: The prompt has the wrong shape, type or range; nothing has changed.
+            ConfigError: The seed is no whole number, 0 or more.
+            ClosedError: The environment is closed.
         """
-        super().reset(seed=seed)
+        self._engine.check_open()
         prompt = read_prompt(options, self._engine.size, len(self._engine.game.actions))
+        super().reset(seed=check_reset_seed(seed))
         self._frame = self._engine.reset([0], [self.np_random], [prompt])[0].cpu().numpy()
         return self._frame.copy(), {"termination_prob": 0.0, "game_reward": 0.0}
 
@@ -90,9 +93,10 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
         """Take an action; truncated is always False.
 
         Raises:
-            InvalidActionError: The action lies outside the action space.
+            InvalidActionError: The action lies outside the action space; nothing has changed.
+            ClosedError: The environment is closed.
         """
-        outcome = self._engine.step(np.asarray(action).reshape(-1))
+        outcome = self._engine.step(action)
         self._frame = outcome.frames[0].cpu().numpy()
         info = {"termination_prob": float(outcome.termination_prob[0]), "game_reward": float(outcome.rewards[0])}
         reward = float(self._engine.reward_of(outcome)[0])
@@ -100,12 +104,17 @@ class WorldModelEnv(gym.Env[np.ndarray, np.int64]):
 
     def render(self) -> np.ndarray | None:
         """Return the current frame, enlarged if not upscaled: uint8 (256, 256, 3); None without a render mode."""
+        self._engine.check_open()
         if self.render_mode is None:
             gym.logger.warn('render() needs a render mode: gym.make(..., render_mode="rgb_array")')
             return None
         if self._frame is None:
             raise gym.error.ResetNeeded("call reset() before render()")
         return enlarge(self._frame, self._engine.zoom)
+
+    def close(self) -> None:
+        """End the episode; the environment cannot be used afterwards. Closing twice is fine."""
+        self._engine.close()
 
     def get_action_meanings(self) -> list[str]:
         """Return the names of the actions, in order."""

@@ -55,8 +55,11 @@ class AutoExplore:
         compile: bool = False,
     ):
         window = model.dynamics.config.window
+        tokens = model.dynamics.config.side**2
         if context < 1 or sampling_steps < 1:
             raise ConfigError(f"context and sampling_steps must be 1 or more; got {context} and {sampling_steps}")
+        if sampling_steps > tokens:
+            raise ConfigError(f"sampling_steps must be {tokens} or less, the tokens of a frame; got {sampling_steps}")
         if not 1 <= horizon < window:
             raise ConfigError(
                 f"horizon must lie in 1 .. {window - 1}, within the model's attention window; got {horizon}"

@@ -1,9 +1,9 @@
 """Options of an intrinsic reward."""
 
-import math
 from dataclasses import dataclass
 
 from genie_gym.errors import ConfigError
+from genie_gym.utils.validation import at_least, check_seed, check_types, check_unit_interval
 
 __all__ = ["MODES", "REWARDS", "RewardConfig"]
 
@@ -24,7 +24,8 @@ class RewardConfig:
         normalize: Divide the intrinsic reward by the running standard deviation of its discounted sum.
         gamma: Discount factor of that sum.
         score_interval: Score one step in so many, in all environments together. The other steps are rewarded 0 and
-            need no forward pass.
+            need no forward pass. The count goes on through the ends of episodes and resets without a seed; a reset of
+            all environments with a seed begins it anew, so that the same steps are scored every time.
         context: Number of frames that AutoExplore is shown.
         horizon: Number of frames that AutoExplore predicts. The reward belongs to the last.
         quantile: AutoExplore averages the entropy of the tokens at or above this quantile.
@@ -35,7 +36,7 @@ class RewardConfig:
         seed: Random seed of a baseline's networks.
 
     Raises:
-        ConfigError: A value is out of range.
+        ConfigError: A value has the wrong type or is out of range.
     """
 
     reward: str = "autoexplore"
@@ -55,13 +56,12 @@ class RewardConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.reward not in REWARDS:
             raise ConfigError(f"reward must be one of {', '.join(REWARDS)}; got {self.reward!r}")
         if self.mode not in MODES:
             raise ConfigError(f"mode must be one of {', '.join(MODES)}; got {self.mode!r}")
-        if not 0 <= self.gamma <= 1:
-            raise ConfigError(f"gamma must lie in [0, 1]; got {self.gamma}")
-        if not isinstance(self.score_interval, int) or self.score_interval < 1:
-            raise ConfigError(f"score_interval must be a whole number, 1 or more; got {self.score_interval!r}")
-        if not isinstance(self.coefficient, int | float) or not math.isfinite(self.coefficient):
-            raise ConfigError(f"coefficient must be a number; got {self.coefficient!r}")
+        at_least(1, score_interval=self.score_interval, context=self.context, horizon=self.horizon)
+        at_least(1, sampling_steps=self.sampling_steps)
+        check_unit_interval(gamma=self.gamma, quantile=self.quantile)
+        check_seed(self.seed)

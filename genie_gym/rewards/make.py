@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -14,10 +15,13 @@ from genie_gym.rewards.baselines import FeaturePredictionError, RandomNetworkDis
 from genie_gym.rewards.config import RewardConfig
 from genie_gym.rewards.networks import MIN_SIZE
 from genie_gym.rewards.pipeline import RewardPipeline
+from genie_gym.utils.device import outside_inference_mode
+from genie_gym.utils.options import make_config
+from genie_gym.utils.validation import short, typed
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.resolve import load_checkpoint, resolve_checkpoint
 
-__all__ = ["frame_size", "make_pipeline", "make_reward", "num_actions"]
+__all__ = ["check_is", "frame_size", "make_pipeline", "make_reward", "num_actions"]
 
 
 def make_pipeline(
@@ -36,6 +40,7 @@ def make_pipeline(
     return RewardPipeline(reward, num_envs, frame_size(observation_space), num_actions(action_space), config)
 
 
+@outside_inference_mode()
 def make_reward(
     observation_space: gym.Space,
     action_space: gym.Space,
@@ -60,7 +65,8 @@ def make_reward(
         CheckpointError: There are no weights.
         GameError: The game is unknown.
     """
-    config = config or RewardConfig()
+    config = make_config(RewardConfig, config, {})
+    game, checkpoint = typed("game", game, str | None), typed("checkpoint", checkpoint, str | Path | None)
     size, actions = frame_size(observation_space), num_actions(action_space)
     if config.reward == "none":
         return NoReward()
@@ -100,13 +106,19 @@ def _check_fit(checkpoint: Checkpoint, size: int, actions: int, meanings: Sequen
         )
 
 
+def check_is(env: Any, kind: type, expected: str, otherwise: str) -> None:
+    """Raise ConfigError if what is to be rewarded is of another kind; say what was expected, and what to do."""
+    if not isinstance(env, kind):
+        raise ConfigError(f"this reward is for {expected}; got {short(env)}. {otherwise}")
+
+
 def frame_size(observation_space: gym.Space) -> int:
     """Return the side of an environment's frames in pixels.
 
     Raises:
         ConfigError: Observations are not uint8 (s, s, 3).
     """
-    shape = observation_space.shape or ()
+    shape: tuple[int, ...] = getattr(observation_space, "shape", None) or ()
     fits = isinstance(observation_space, gym.spaces.Box) and observation_space.dtype == np.uint8 and len(shape) == 3
     if not fits or shape[0] != shape[1] or shape[2] != 3:
         raise ConfigError(

@@ -4,15 +4,18 @@ Shapes: N environments, s side of a frame in pixels.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from genie_gym.errors import InvalidActionError
+from genie_gym.errors import ConfigError, InvalidActionError
 from genie_gym.rewards.base import IntrinsicReward, Score
 from genie_gym.rewards.config import RewardConfig
 from genie_gym.rewards.processor import RewardProcessor
 from genie_gym.rewards.window import FrameWindow
+from genie_gym.utils.device import with_gradients
+from genie_gym.utils.validation import short
 
 __all__ = ["RewardPipeline", "Rewards"]
 
@@ -43,7 +46,7 @@ class RewardPipeline:
         rewards = pipeline.observe(frames, game_rewards)
         pipeline.reset(first_frames, rows)        # where a new episode began
 
-    Call `reset_step_count` when the environments are reset with a seed, so that the same steps are scored every time.
+    Call `reset_step_count` when all environments are reset with a seed, so that the same steps are scored every time.
 
     Args:
         reward: The intrinsic reward.
@@ -69,6 +72,14 @@ class RewardPipeline:
         self._step_count = 0
         self._pending: list[tuple[np.ndarray, np.ndarray]] = []  # windows that a baseline has not learned from yet
 
+    def check_frames(self, frames: Any) -> None:
+        """Raise ConfigError unless frames are a NumPy array, as those of environments that give tensors are not."""
+        if not isinstance(frames, np.ndarray):
+            raise ConfigError(
+                f"the reward takes NumPy arrays; the environments give {type(frames).__name__}. Wrap them before they "
+                "are converted, and make imagined ones without tensors=True"
+            )
+
     def reset(self, frames: np.ndarray, rows: np.ndarray | None = None) -> None:
         """Forget the past of some rows, in which new episodes begin.
 
@@ -81,17 +92,22 @@ class RewardPipeline:
     def reset_step_count(self) -> None:
         """Count steps from 0 again, of which one in `score_interval` is scored.
 
-        The ends of episodes do not restart the count: steps of shorter episodes would never be scored.
+        Neither the ends of episodes nor resets without a seed restart the count: they continue what goes on, like the
+        random streams, and steps of episodes shorter than `score_interval` would never be scored.
         """
         self._step_count = 0
 
     def check_actions(self, actions: np.ndarray) -> None:
         """Raise InvalidActionError unless actions are N whole numbers from 0 to `num_actions` - 1."""
-        given, count = np.asarray(actions), len(self._stepped)
+        count = len(self._stepped)
+        try:
+            given = np.asarray(actions)
+        except (TypeError, ValueError):  # a tensor on a GPU, or lists of different lengths
+            given = np.empty(0)
         if given.shape != (count,) or not np.issubdtype(given.dtype, np.integer):
-            raise InvalidActionError(f"expected {count} integer action(s); got {actions!r}")
+            raise InvalidActionError(f"expected {count} integer action(s) as an array; got {short(actions)}")
         if given.min() < 0 or given.max() >= self.num_actions:
-            raise InvalidActionError(f"an action must lie in 0 .. {self.num_actions - 1}; got {actions!r}")
+            raise InvalidActionError(f"an action must lie in 0 .. {self.num_actions - 1}; got {short(actions)}")
 
     def on_action(self, actions: np.ndarray, stepped: np.ndarray | None = None) -> None:
         """Begin a step.
@@ -139,6 +155,7 @@ class RewardPipeline:
         frames = torch.from_numpy(self.window.frames(rows, self.reward.context))
         self.score = self.reward.score(frames, torch.from_numpy(self.window.actions(rows)))
 
+    @with_gradients()
     def _learn(self) -> None:
         """Train a baseline on the windows that were scored, once there are enough of them for a batch."""
         rows = np.flatnonzero(self.scored)

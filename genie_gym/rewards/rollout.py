@@ -19,8 +19,9 @@ from genie_gym.errors import ConfigError, InvalidActionError
 from genie_gym.rewards.config import RewardConfig
 from genie_gym.rewards.make import frame_size, make_reward, num_actions
 from genie_gym.rewards.processor import RewardProcessor
+from genie_gym.utils.device import with_gradients
 from genie_gym.utils.options import make_config
-from genie_gym.utils.validation import check_autoreset_mode
+from genie_gym.utils.validation import at_least, check_autoreset_mode, check_unit_interval, typed
 
 __all__ = ["RolloutReward"]
 
@@ -74,6 +75,9 @@ class RolloutReward:
         **options: Any,
     ):
         self.config = make_config(RewardConfig, config, options)
+        n_envs, beta, kappa = typed("n_envs", n_envs, int), typed("beta", beta, float), typed("kappa", kappa, float)
+        at_least(1, num_envs=n_envs)
+        check_unit_interval(kappa=kappa)
         self.reward = make_reward(observation_space, action_space, game, checkpoint, config=self.config)
         self.size, self.num_actions = frame_size(observation_space), num_actions(action_space)
         self.n_envs, self.beta, self.kappa, self.calls = n_envs, beta, kappa, 0
@@ -117,6 +121,7 @@ class RolloutReward:
             self.calls += 1
         return rewards
 
+    @with_gradients()
     def update(self, samples: Mapping[str, Any]) -> None:
         """Train a baseline on a rollout. Does nothing for AutoExplore."""
         if not self.reward.learns:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from genie_gym.errors import DataError
 
-__all__ = ["PARTIAL_FILES", "atomic_write", "atomic_write_all", "remove_partial_files"]
+__all__ = ["PARTIAL_FILES", "atomic_write", "atomic_write_all", "check_writable", "remove_partial_files"]
 
 PARTIAL_FILES = ".*.partial"  # glob of the names of files that are not yet complete
 
@@ -50,6 +50,18 @@ def atomic_write_all(contents: dict[Path, bytes]) -> None:
             with suppress(OSError):
                 temporary.unlink()
         raise DataError(_write_error(path, len(contents[path]), error)) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder and write to it for a moment, so that one that cannot be written is known before long work.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    probe = folder / f".{uuid.uuid4().hex[:8]}.partial"
+    atomic_write(probe, b"")
+    with suppress(OSError):
+        probe.unlink()
 
 
 def remove_partial_files(folder: Path) -> None:

@@ -82,10 +82,23 @@ def compile_for_training(model: nn.Module, device: torch.device) -> nn.Module:
             f"torch cannot compile here ({_reason(error)}) and training goes on uncompiled, which is slower; {ADVICE}"
         )
         return model
-    # Forward is two graphs with a condition between them, whether the warm-up is over.
-    # A log line about it would help nobody.
-    logging.getLogger("torch._dynamo").setLevel(logging.ERROR)
     return torch.compile(model, dynamic=False)  # type: ignore[return-value]
+
+
+@contextmanager
+def quiet_compiler() -> Iterator[None]:
+    """Let the compiler log errors only.
+
+    A forward pass in training is two graphs with a condition between them, whether the warm-up is over. A log line
+    about it would help nobody.
+    """
+    log = logging.getLogger("torch._dynamo")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 @contextmanager
@@ -96,7 +109,8 @@ def compiler_errors_as_config_errors() -> Iterator[None]:
     from torch._inductor.runtime.cache_dir_utils import cache_dir
 
     try:
-        yield
+        with quiet_compiler():
+            yield
     except TorchDynamoException as error:
         raise ConfigError(
             f"torch cannot compile this training ({_reason(error)}); if an earlier run was killed while it compiled, "

@@ -1,4 +1,4 @@
-"""Locks on the folders of runs: two trainings in one folder would overwrite each other's files."""
+"""Locks between processes: two trainings in one folder would overwrite each other's files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,35 @@ from filelock import FileLock, Timeout
 
 from genie_gym.errors import ConfigError
 
-__all__ = ["run_lock"]
+__all__ = ["run_lock", "short_lock"]
+
+WAIT_SECONDS = 60  # for what takes milliseconds
+
+
+@contextmanager
+def short_lock(path: Path) -> Iterator[None]:
+    """Hold a lock while a file is read, changed and written, waiting for other processes that do the same.
+
+    The lock of a killed process is released. Where the disk has no locks, or cannot be written, there is none.
+
+    Args:
+        path: The file that is locked, made if needed.
+
+    Raises:
+        ConfigError: Another process holds the lock for a minute.
+    """
+    lock = FileLock(path, timeout=WAIT_SECONDS)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(poll_interval=0.01)
+    except Timeout:
+        raise ConfigError(f"another process holds {path}; stop it, or if it has stopped remove that file") from None
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -2,10 +2,10 @@
 
 import difflib
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from genie_gym.errors import ConfigError
-from genie_gym.utils.validation import at_least, more_than_zero
+from genie_gym.utils.validation import at_least, check_types, check_unit_interval, more_than_zero, short, typed
 
 __all__ = [
     "CheckpointArgument",
@@ -100,8 +100,7 @@ class FinetuneOptions:
     def __post_init__(self) -> None:
         at_least(1, decoder_steps=self.decoder_steps, dynamics_steps=self.dynamics_steps)
         more_than_zero(lr_scale=self.lr_scale)
-        if not 0 <= self.new_share <= 1:
-            raise ConfigError(f"new_share must lie in [0, 1]; got {self.new_share}")
+        check_unit_interval(new_share=self.new_share)
 
 
 def make_config(kind: type[Config], config: Config | None, options: dict[str, Any]) -> Config:
@@ -113,7 +112,8 @@ def make_config(kind: type[Config], config: Config | None, options: dict[str, An
         options: Values of its fields by name.
 
     Raises:
-        ConfigError: Both were given, an option is unknown, or a required one is missing.
+        ConfigError: Both were given, an option is unknown or has another type than it should, or a required one is
+            missing.
 
     >>> make_config(ComputeOptions, None, {"threads": 2})
     ComputeOptions(threads=2, device='auto')
@@ -124,6 +124,9 @@ def make_config(kind: type[Config], config: Config | None, options: dict[str, An
             "or change the config with dataclasses.replace"
         )
     if config is not None:
+        if not isinstance(config, kind):
+            raise ConfigError(f"config must be a {kind.__name__}; got {short(config)}")
+        check_types(config)
         return config
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     for name in options:
@@ -131,6 +134,8 @@ def make_config(kind: type[Config], config: Config | None, options: dict[str, An
             close = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known)}"
             raise ConfigError(f"unknown option {name!r} of {kind.__name__}; {hint}")
+    hints = get_type_hints(kind)
+    options = {name: typed(name, value, hints[name]) for name, value in options.items()}
     try:
         return kind(**options)
     except TypeError as error:  # a required field is missing

@@ -1,11 +1,13 @@
 """The settings of a resumable run, kept in its folder: it is resumed with the same ones only."""
 
 import json
+import reprlib
 from pathlib import Path
 from typing import Any
 
 from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.utils.atomic import atomic_write
+from genie_gym.utils.jsonable import read_json
 
 __all__ = ["check_run_config", "read_run_file"]
 
@@ -26,9 +28,13 @@ def check_run_config(path: Path, settings: dict[str, Any]) -> None:
         atomic_write(path, json.dumps(settings, indent=1).encode())
         return
     recorded = read_run_file(path)
+    shown = reprlib.Repr()  # the file may be anybody's: short, and nothing that a terminal obeys
+    shown.maxstring = shown.maxother = 200
     changed = [name for name, value in settings.items() if recorded.get(name, value) != value]
     if changed:
-        before, now = (", ".join(f"{name} {values[name]}" for name in changed) for values in (recorded, settings))
+        before, now = (
+            ", ".join(f"{name} {shown.repr(values[name])}" for name in changed) for values in (recorded, settings)
+        )
         raise ConfigError(
             f"{path.parent} was started with {before}, now asked for {now}; "
             "use the same settings to resume it, or remove that folder to start again"
@@ -42,9 +48,9 @@ def read_run_file(path: Path) -> dict[str, Any]:
         CheckpointError: The file is damaged.
     """
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
         if not isinstance(content, dict):
-            raise ValueError(f"it holds no settings, but {content!r:.40}")
+            raise ValueError(f"it holds no settings, but {reprlib.repr(content)}")
         return content
     except ValueError as error:
         raise CheckpointError(f"{path} is damaged ({error}); remove {path.parent} to start again") from error

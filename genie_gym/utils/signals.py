@@ -1,11 +1,15 @@
-"""Ctrl-C as a request to stop: long work checks for it between two steps, saves, and ends."""
+"""Ctrl-C: a request to stop for long work, which saves and ends; one line and no traceback for all else."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
-__all__ = ["stop_signal"]
+__all__ = ["interruptible", "interrupts_held", "leave_at_once_when_interrupted", "stop_signal"]
+
+INTERRUPTED = 130  # exit code, as shells know it
 
 
 @contextmanager
@@ -27,3 +31,56 @@ def stop_signal() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def leave_at_once_when_interrupted() -> None:
+    """From now on let Ctrl-C end the process at once, with one line: while it starts and ends, nothing can be lost."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not ignored, as in the background of a script
+        signal.signal(signal.SIGINT, _leave)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt once; in a process that `leave_at_once_when_interrupted` was called in.
+
+    While a module is imported it still ends the process: the C code of packages may lose an exception, or print it.
+    """
+    if signal.getsignal(signal.SIGINT) is not _leave:
+        yield
+        return
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, _leave)
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Start processes within it that never hear of Ctrl-C, not even while they start; here it is heard afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    from multiprocessing import resource_tracker  # would slow down the start of every command
+
+    resource_tracker.ensure_running()  # started with other processes, it would let interrupts through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os.write(2, b"genie-gym: interrupted\n")
+    os._exit(INTERRUPTED)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    place = frame
+    while place is not None:
+        if place.f_code.co_filename.startswith("<frozen importlib"):
+            _leave(number, frame)
+        place = place.f_back
+    signal.signal(signal.SIGINT, _leave)
+    raise KeyboardInterrupt

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from genie_gym.rewards.config import RewardConfig
-from genie_gym.rewards.make import make_pipeline
+from genie_gym.rewards.make import check_is, make_pipeline
 from genie_gym.utils.options import make_config
 
 __all__ = ["AutoExploreReward"]
@@ -21,8 +21,8 @@ class AutoExploreReward(gym.Wrapper[np.ndarray, np.int64, np.ndarray, np.int64],
     The first steps of an episode are rewarded 0, until it has context + horizon frames. With the defaults the first
     reward is that of the step to the fifth frame.
 
-    `info["game_reward"]` holds the game's own reward, and `info["intrinsic_reward"]` the score of the step, before
-    centring, normalisation and coefficient.
+    `info["game_reward"]` holds the game's own reward, `info["intrinsic_reward"]` the score of the step, before
+    centring, normalisation and coefficient, and `info["scored"]` whether there was one: a score may be 0 too.
 
     Args:
         env: An environment with observations uint8 (s, s, 3) and the world model's Discrete actions, such as
@@ -59,6 +59,7 @@ class AutoExploreReward(gym.Wrapper[np.ndarray, np.int64, np.ndarray, np.int64],
     ):
         config = make_config(RewardConfig, config, options)
         place = checkpoint and str(checkpoint)
+        check_is(env, gym.Env, "one environment", "genie_gym.wrappers.vector.AutoExploreReward takes several")
         gym.utils.RecordConstructorArgs.__init__(self, game=game, checkpoint=place, **asdict(config))
         gym.Wrapper.__init__(self, env)
         spaces = env.observation_space, env.action_space
@@ -70,8 +71,9 @@ class AutoExploreReward(gym.Wrapper[np.ndarray, np.int64, np.ndarray, np.int64],
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start an episode."""
+        """Start an episode. With a seed, the steps that `score_interval` leaves out are the same every time."""
         frame, info = self.env.reset(seed=seed, options=options)
+        self.reward_pipeline.check_frames(frame)
         self.reward_pipeline.reset(frame[None])
         if seed is not None:
             self.reward_pipeline.reset_step_count()
@@ -93,6 +95,7 @@ class AutoExploreReward(gym.Wrapper[np.ndarray, np.int64, np.ndarray, np.int64],
             self.reward_pipeline.reset(frame[None])
         self._episode_over = terminated or truncated
         info = {**info, "game_reward": game_reward, "intrinsic_reward": float(rewards.intrinsic[0])}
+        info["scored"] = bool(self.reward_pipeline.scored[0])
         return frame, float(rewards.total[0]), terminated, truncated, info
 
 

@@ -9,9 +9,10 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
+from genie_gym.envs.prompt import masked_rows, options_of
 from genie_gym.errors import ConfigError
 from genie_gym.rewards.config import RewardConfig
-from genie_gym.rewards.make import make_pipeline
+from genie_gym.rewards.make import check_is, make_pipeline
 from genie_gym.utils.options import make_config
 
 __all__ = ["AutoExploreReward"]
@@ -30,8 +31,9 @@ class AutoExploreReward(
     AsyncVectorEnv, the forward pass runs while the environments step. The first steps of an episode are rewarded 0,
     until it has context + horizon frames. With the defaults the first reward is that of the step to the fifth frame.
 
-    `infos["game_reward"]`, float64 (N,), holds the game's own rewards, and `infos["intrinsic_reward"]`, float32 (N,),
-    the scores of the step, before centring, normalisation and coefficient.
+    `infos["game_reward"]`, float64 (N,), holds the game's own rewards, `infos["intrinsic_reward"]`, float32 (N,), the
+    scores of the step, before centring, normalisation and coefficient, and `infos["scored"]`, bool (N,), where there
+    was one: a score may be 0 too.
 
     Args:
         env: Environments with observations uint8 (N, s, s, 3) and the world model's Discrete actions.
@@ -61,6 +63,7 @@ class AutoExploreReward(
     ):
         config = make_config(RewardConfig, config, options)
         place = checkpoint and str(checkpoint)
+        check_is(env, VectorEnv, "a vector of environments", "genie_gym.wrappers.AutoExploreReward takes a single one")
         gym.utils.RecordConstructorArgs.__init__(self, game=game, checkpoint=place, **asdict(config))
         gym.vector.VectorWrapper.__init__(self, env)
         if getattr(env.unwrapped, "tensors", False):
@@ -74,12 +77,22 @@ class AutoExploreReward(
         self._dones = np.zeros(env.num_envs, bool)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start all episodes, or those in `options["reset_mask"]` (bool (N,))."""
-        mask = (options or {}).get("reset_mask")  # read first, because environments remove it from the options
+        """Start all episodes, or those in `options["reset_mask"]` (bool (N,)).
+
+        With a seed for all of them, the steps that `score_interval` leaves out are the same every time.
+
+        Raises:
+            PromptError: The mask has the wrong shape or type. Nothing was reset.
+        """
+        options = options_of(options)
+        if options.get("reset_mask", False) is None:
+            del options["reset_mask"]  # all, which Gymnasium's own environments know by its absence alone
+        mask = options.get("reset_mask")  # read first, because environments remove it from the options
+        rows = np.isin(np.arange(self.num_envs), masked_rows(mask, self.num_envs))
         frames, infos = self.env.reset(seed=seed, options=options)
-        rows = np.ones(self.num_envs, bool) if mask is None else np.asarray(mask)
+        self.reward_pipeline.check_frames(frames)
         self.reward_pipeline.reset(frames[rows], rows)
-        if mask is None:
+        if mask is None and seed is not None:
             self.reward_pipeline.reset_step_count()
         self._dones = self._dones & ~rows
         return frames, infos
@@ -100,7 +113,8 @@ class AutoExploreReward(
         first = dones if reset_within else only_resets
         self.reward_pipeline.reset(frames[first], first)
         self._dones = dones
-        infos = self._with_rewards(infos, game_reward=game_rewards, intrinsic_reward=rewards.intrinsic)
+        scored = self.reward_pipeline.scored
+        infos = self._with_rewards(infos, game_reward=game_rewards, intrinsic_reward=rewards.intrinsic, scored=scored)
         return frames, rewards.total, terminated, truncated, infos
 
     def _step_and_score(self, actions: np.ndarray, stepped: np.ndarray) -> StepResult:

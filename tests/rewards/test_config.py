@@ -78,8 +78,8 @@ def test_actions_of_other_names(exploring_checkpoint):
     [
         ({"reward": "joy"}, "reward must be one of autoexplore, .*; got 'joy'"),
         ({"mode": "both"}, "mode must be one of replace, add; got 'both'"),
-        ({"score_interval": 0}, "score_interval must be a whole number, 1 or more; got 0"),
-        ({"score_interval": 2.5}, "score_interval must be a whole number, 1 or more; got 2.5"),
+        ({"score_interval": 0}, "score interval must be 1 or more, got 0"),
+        ({"score_interval": 2.5}, "score interval must be a whole number; got 2.5"),
         ({"coefficient": "x"}, "coefficient must be a number; got 'x'"),
         ({"coefficient": float("nan")}, "coefficient must be a number; got nan"),
         ({"gamma": 2.0}, r"gamma must lie in \[0, 1\]; got 2.0"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from genie_gym.errors import DataError
-from genie_gym.utils.atomic import PARTIAL_FILES, atomic_write, remove_partial_files
+from genie_gym.utils.atomic import PARTIAL_FILES, atomic_write, check_writable, remove_partial_files
 
 SIZE = 4_000_000
 
@@ -118,3 +118,12 @@ def test_a_read_only_folder(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(DataError, match="Permission denied"):
         atomic_write(tmp_path / "file.bin", b"x")
+
+
+def test_a_folder_is_tried_before_the_work(tmp_path):
+    check_writable(tmp_path / "new" / "folder")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "x", tmp_path / (5000 * "x")):
+        with pytest.raises(DataError, match="cannot write"):
+            check_writable(place)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from genie_gym.errors import ConfigError
-from genie_gym.utils.locks import run_lock
+from genie_gym.utils.locks import run_lock, short_lock
 
 HOLD_LOCK = """
 import sys
@@ -71,3 +71,12 @@ def test_where_nothing_can_be_locked_there_is_no_lock(tmp_path):
     (tmp_path / "file").touch()
     with run_lock(tmp_path / "file" / "run"):
         assert (tmp_path / "file").is_file()
+
+
+def test_a_short_lock_is_waited_for_and_given_back(tmp_path, monkeypatch):
+    monkeypatch.setattr("genie_gym.utils.locks.WAIT_SECONDS", 0.05)
+    refused = pytest.raises(ConfigError, match=r"another process holds .*x\.lock")
+    with short_lock(tmp_path / "x.lock"), refused, short_lock(tmp_path / "x.lock"):
+        pass
+    with short_lock(tmp_path / "x.lock"):
+        pass

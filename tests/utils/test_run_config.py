@@ -1,11 +1,14 @@
 """A run's settings: what is compared, what is said, and what is left alone."""
 
 import json
+import os
 
+import numpy as np
 import pytest
 
 from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.utils.run_config import check_run_config, read_run_file
+from tests.fuzz import damage_json
 
 SETTINGS = {"game": "Toy-Numpy", "lengths": (8, 32), "minutes": None, "seed": 0}
 
@@ -42,6 +45,34 @@ def test_damage_is_said_in_one_line(tmp_path, content):
     with pytest.raises(CheckpointError, match=f"is damaged .*; remove {tmp_path} to start again") as error:
         check_run_config(path, SETTINGS)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_no_damage_gives_a_traceback(tmp_path, count):
+    rng, path = np.random.default_rng(0), tmp_path / "settings.json"
+    check_run_config(path, SETTINGS)
+    whole, outcomes = json.loads(path.read_bytes()), set()
+    for _ in range(count):
+        path.write_bytes(damage_json(rng, whole))
+        try:
+            check_run_config(path, SETTINGS)
+            outcomes.add("same")
+        except (CheckpointError, ConfigError) as error:
+            outcomes.add(type(error))
+            assert str(error).isprintable() and len(str(error)) < 1000
+    assert outcomes == {"same", CheckpointError, ConfigError}
+
+
+def test_what_is_no_file_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "device.json").symlink_to("/dev/zero")
+    for name in ("pipe.json", "device.json"):
+        with pytest.raises(CheckpointError, match="not a file"):
+            read_run_file(tmp_path / name)
+    with (tmp_path / "large.json").open("wb") as file:
+        file.truncate(10**11)  # takes no room
+    with pytest.raises(CheckpointError, match="100,000,000,000 bytes"):
+        read_run_file(tmp_path / "large.json")
 
 
 def test_notes_are_plain_json(tmp_path):
