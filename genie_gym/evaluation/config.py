@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genie_gym.utils.options import CheckpointArgument, ComputeOptions, SamplingOptions
-from genie_gym.utils.validation import at_least, check_seed
+from genie_gym.utils.validation import at_least, check_seed, check_types
 
 __all__ = ["COMPARED_STEP", "DemoConfig", "EvalConfig"]
 
@@ -43,6 +43,7 @@ class EvalConfig(ComputeOptions, SamplingOptions, CheckpointArgument):
     out: Path | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         at_least(COMPARED_STEP, horizon=self.horizon)
         at_least(1, context=self.context, clips=self.clips, num_rollouts=self.num_rollouts, threads=self.threads)
         if self.long_steps:
@@ -55,7 +56,8 @@ class DemoConfig:
     """Settings of the demo.
 
     Attributes:
-        game: Name, such as Airstriker-Genesis, whose model ships with genie_gym; its emulator must be installed.
+        game: Name, such as Airstriker-Genesis, whose model ships with genie_gym. The real game runs beside it where its
+            emulator and its ROM are here.
         steps: Length of the rollout shown, at least 16 steps.
         seed: Random seed of the episode and the rollout.
         checkpoint: Model to show, a checkpoint folder or an id on the hub; the game's own weights by default.
@@ -71,6 +73,7 @@ class DemoConfig:
     threads: int = 1
 
     def __post_init__(self) -> None:
+        check_types(self)
         at_least(SHORTEST_DEMO, steps=self.steps)
         at_least(1, threads=self.threads)
         check_seed(self.seed)

@@ -1,4 +1,4 @@
-"""The demo: a world model and the real game side by side under the same actions, in figures and images.
+"""The demo: a world model beside the real game under the same actions, or alone where the game is not here.
 
 Shapes: t frames of an episode, c context frames, s side of a frame in pixels.
 """
@@ -20,83 +20,104 @@ from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.evaluation.config import COMPARED_STEP, DemoConfig
 from genie_gym.evaluation.rollouts import rollout
+from genie_gym.games import GameSpec
 from genie_gym.metrics.image import psnr
 from genie_gym.utils.atomic import atomic_write
-from genie_gym.utils.device import use_threads
+from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.images import enlarge, grid, hstack, to_gif, to_png
 from genie_gym.utils.options import make_config
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.latent_relabel import infer_actions
 from genie_gym.world_model.resolve import load_checkpoint, resolve_checkpoint, resolve_game
 
-__all__ = ["DemoReport", "demo"]
+__all__ = ["Comparison", "DemoReport", "demo"]
 
 CONTEXT = 4  # real frames a rollout starts from
 ATTEMPTS = 10  # episodes tried until one is long enough
 COLUMNS = 8  # of the grid
+SHARP = 128  # pixels of frames that need not be enlarged to be looked at
 
 
 @dataclass(frozen=True)
 class DemoReport:
-    """Results of the demo, measured over short rollouts that start all along one episode.
+    """Results of the demo.
 
     Attributes:
         game: Name of the game.
-        psnr: PSNR in dB of the fourth predicted frame.
-        repeat_psnr: PSNR in dB of the last real frame, repeated in place of a prediction.
-        delta_psnr: PSNR in dB that the fourth frame loses under random actions.
         imagined_speed: Steps per second of one imagined rollout.
-        real_speed: Steps per second of the real game.
-        gif: Real game and imagined rollout side by side, from the same start.
+        gif: The rollout, to the right of the real game where that is here, from the same start.
         grid: The same as a row of frames each, at steps further and further apart.
+        comparison: How close the model stays to the real game; None where the game is not here.
     """
 
     game: str
-    psnr: float
-    repeat_psnr: float
-    delta_psnr: float
     imagined_speed: float
-    real_speed: float
     gif: Path
     grid: Path
+    comparison: "Comparison | None" = None
 
     def __rich__(self) -> Table:
-        table = Table(title=f"{self.game}: world model and real game", box=box.SIMPLE_HEAD, show_header=False)
-        table.add_row(f"PSNR at t = {COMPARED_STEP}", f"{self.psnr:.1f} dB")
-        table.add_row(f"PSNR at t = {COMPARED_STEP}, last real frame repeated", f"{self.repeat_psnr:.1f} dB")
-        table.add_row(f"delta-PSNR at t = {COMPARED_STEP} (controllability)", f"{self.delta_psnr:.1f} dB")
+        beside = " and real game" if self.comparison else ", alone as its game is not here"
+        table = Table(title=f"{self.game}: world model{beside}", box=box.SIMPLE_HEAD, show_header=False)
+        if shown := self.comparison:
+            table.add_row(f"PSNR at t = {COMPARED_STEP}", f"{shown.psnr:.1f} dB")
+            table.add_row(f"PSNR at t = {COMPARED_STEP}, last real frame repeated", f"{shown.repeat_psnr:.1f} dB")
+            table.add_row(f"delta-PSNR at t = {COMPARED_STEP} (controllability)", f"{shown.delta_psnr:.1f} dB")
+            table.add_row("real game", f"{shown.real_speed:.0f} steps/s")
         table.add_row("world model", f"{self.imagined_speed:.0f} steps/s")
-        table.add_row("real game", f"{self.real_speed:.0f} steps/s")
         return table
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """How close a model stays to the real game, over short rollouts that start all along one episode.
+
+    Attributes:
+        psnr: PSNR in dB of the fourth predicted frame.
+        repeat_psnr: PSNR in dB of the last real frame, repeated in place of a prediction.
+        delta_psnr: PSNR in dB that the fourth frame loses under random actions.
+        real_speed: Steps per second of the real game.
+    """
+
+    psnr: float
+    repeat_psnr: float
+    delta_psnr: float
+    real_speed: float
+
+
+@kept_global_state()
 def demo(game: DemoConfig | str = "Airstriker-Genesis", **options: Any) -> DemoReport:
     """Play a game for real, imagine the same from its first frames under the same actions, and compare.
 
-    A latent action model is given the actions it infers from the real episode.
+    A latent action model is given the actions it infers from the real episode. Where the emulator or the ROM is not
+    here, the model is shown alone, from one of its initial contexts.
 
     Args:
-        game: Name of a game whose emulator is installed; or a whole configuration.
+        game: Name of a game that has weights; or a whole configuration.
         options: Fields of `DemoConfig`, where no configuration is given.
 
     Raises:
         ConfigError: An option is out of range, or the checkpoint is of another game.
         CheckpointError: The game has no weights.
         GameError: The real game does not start.
-        MissingExtraError: The game's emulator is not installed.
         DataError: The images cannot be written.
     """
     config = game if isinstance(game, DemoConfig) else None
     config = make_config(DemoConfig, config, options if config else {"game": game, **options})
     use_threads(config.threads)
     place, loaded = _load(config)
-    name = loaded.game["name"]
-    real, real_speed = _play(name, CONTEXT + config.steps, config.seed)
+    name, out, fps = loaded.game["name"], Path(config.out), GameSpec.from_dict(loaded.game).fps
+    upscale = loaded.upscaler is not None
+    if name not in games.names() or not games.available(name):
+        imagined, speed = _imagine(place, *_start_alone(loaded, config), config.seed, upscale)
+        return DemoReport(name, speed, *_write(out, name, [imagined], fps))
+    real, real_speed = _play(name, CONTEXT + config.steps, config.seed, loaded)
     if loaded.model.latent_actions is not None:  # the only actions it knows
         real = replace(real, actions=infer_actions(real.frames, loaded.model.latent_actions))
-    imagined, imagined_speed = _imagine(place, real, config.seed)
-    gif, rows = _write(Path(config.out), name, real.frames[CONTEXT:], imagined, games.find(name).fps)
-    return DemoReport(name, *_compare(loaded, real, config.seed), imagined_speed, real_speed, gif, rows)
+    imagined, speed = _imagine(place, real.frames[:CONTEXT], real.actions, config.seed, upscale)
+    shown = real.frames if real.high_res is None else real.high_res
+    images = _write(out, name, [shown[CONTEXT:], imagined], fps)
+    return DemoReport(name, speed, *images, Comparison(*_compare(loaded, real, config.seed), real_speed))
 
 
 def _load(config: DemoConfig) -> tuple[str, Checkpoint]:
@@ -109,13 +130,28 @@ def _load(config: DemoConfig) -> tuple[str, Checkpoint]:
     return place, loaded
 
 
-def _play(game: str, length: int, seed: int) -> tuple[Episode, float]:
-    """Return the longest of a few episodes, of at most `length` frames, and the real game's steps per second."""
+def _start_alone(checkpoint: Checkpoint, config: DemoConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return real frames to start from, uint8 (c, s, s, 3), and the actions between and after them, int64 (t - 1,)."""
+    frames, before = (checkpoint.initial_contexts[key] for key in ("frames", "actions"))
+    rng, policy = np.random.default_rng(config.seed), StickyPolicy()
+    start = int(rng.integers(len(frames)))
+    policy.reset(len(checkpoint.game["actions"]), rng)
+    held = [policy(frames[start, -1].numpy()) for _ in range(config.steps)]
+    return frames[start, -CONTEXT:].numpy(), np.concatenate([before[start, 1 - CONTEXT :].numpy(), held])
+
+
+def _play(game: str, length: int, seed: int, checkpoint: Checkpoint) -> tuple[Episode, float]:
+    """Return the longest of a few episodes, of at most `length` frames, and the real game's steps per second.
+
+    The episode has frames as large as those that the checkpoint's upscaler draws, if it has one.
+    """
+    upscaler, size = checkpoint.upscaler, checkpoint.model.tokenizer.config.size
+    large = upscaler.config.scale * size if upscaler else None
     env = games.make(game)
     longest: Episode | None = None
     steps, started = 0, time.perf_counter()
     for attempt in range(ATTEMPTS):
-        episode = play_episode(env, StickyPolicy(), seed + attempt, length - 1)
+        episode = play_episode(env, StickyPolicy(), seed + attempt, length - 1, high_res=large)
         steps += len(episode.actions)
         if longest is None or len(episode) > len(longest):
             longest = episode
@@ -126,12 +162,20 @@ def _play(game: str, length: int, seed: int) -> tuple[Episode, float]:
     return longest, steps / (time.perf_counter() - started)
 
 
-def _imagine(place: str, real: Episode, seed: int) -> tuple[np.ndarray, float]:
-    """Return one rollout from the first real frames on, uint8 (t - c, s, s, 3), and its steps per second."""
-    env = WorldModelEnv(checkpoint=place, terminate=False)
-    env.reset(seed=seed, options={"prompt": real.frames[:CONTEXT], "prompt_actions": real.actions[: CONTEXT - 1]})
+def _imagine(place: str, prompt: np.ndarray, actions: np.ndarray, seed: int, upscale: bool) -> tuple[np.ndarray, float]:
+    """Return one rollout from real frames on, uint8 (t - c, s, s, 3), and its steps per second.
+
+    Args:
+        place: Folder or hub id of the checkpoint.
+        prompt: Real frames, uint8 (c, s, s, 3).
+        actions: The actions between them, and those to take, int64 (t - 1,).
+        seed: Random seed.
+        upscale: Whether the upscaler draws the frames.
+    """
+    env, before = WorldModelEnv(checkpoint=place, terminate=False, upscale=upscale), len(prompt) - 1
+    env.reset(seed=seed, options={"prompt": prompt, "prompt_actions": actions[:before]})
     started = time.perf_counter()
-    frames = [env.step(action)[0] for action in real.actions[CONTEXT - 1 :]]
+    frames = [env.step(action)[0] for action in actions[before:]]
     return np.stack(frames), len(frames) / (time.perf_counter() - started)
 
 
@@ -154,11 +198,13 @@ def _compare(checkpoint: Checkpoint, real: Episode, seed: int) -> tuple[float, f
     return float(under_true), float(psnr(prompts[:, -1], target).mean()), float(under_true - under_random)
 
 
-def _write(out: Path, game: str, real: np.ndarray, imagined: np.ndarray, fps: float) -> tuple[Path, Path]:
+def _write(out: Path, game: str, clips: list[np.ndarray], fps: float) -> tuple[Path, Path]:
+    """Write clips of equal shape, side by side as a GIF and below one another as rows of frames."""
     gif, rows = out / f"{game}.gif", out / f"{game}.png"
     # steps 1, 2, 4, ... up to the last show both early and late errors
-    steps = np.unique(np.geomspace(1, len(real), COLUMNS).round().astype(int)) - 1
-    frames = np.concatenate([real[steps], imagined[steps]])
-    atomic_write(gif, to_gif(enlarge(hstack(real, imagined), 3), fps))
-    atomic_write(rows, to_png(enlarge(grid(frames, columns=len(steps)), 2)))
+    steps = np.unique(np.geomspace(1, len(clips[0]), COLUMNS).round().astype(int)) - 1
+    frames = np.concatenate([clip[steps] for clip in clips])
+    small = clips[0].shape[1] < SHARP
+    atomic_write(gif, to_gif(enlarge(hstack(*clips), 3 if small else 1), fps))
+    atomic_write(rows, to_png(enlarge(grid(frames, columns=len(steps)), 2 if small else 1)))
     return gif, rows

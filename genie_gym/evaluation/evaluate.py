@@ -17,7 +17,7 @@ from genie_gym.evaluation.rewards import score_rewards
 from genie_gym.evaluation.sprites import SpriteDetector, cut_sprite
 from genie_gym.training.windows import split_in_two
 from genie_gym.utils.atomic import atomic_write
-from genie_gym.utils.device import use_threads
+from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.options import make_config
 from genie_gym.world_model import Checkpoint, SamplingConfig
 from genie_gym.world_model.resolve import load_checkpoint, resolve_dataset
@@ -25,6 +25,7 @@ from genie_gym.world_model.resolve import load_checkpoint, resolve_dataset
 __all__ = ["evaluate"]
 
 
+@kept_global_state()
 def evaluate(
     checkpoint: EvalConfig | Checkpoint | str | Path,
     dataset: EpisodeDataset | None = None,

@@ -12,7 +12,8 @@ from genie_gym.collection.rollout import play_episode
 from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import ConfigError
 from genie_gym.evaluation.demo import CONTEXT, demo
-from tests.conftest import untrained_latent
+from genie_gym.world_model import Checkpoint
+from tests.conftest import random_state, untrained_latent, untrained_upscaler
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_repeating_the_last_frame(report, real):
     for start in range(CONTEXT, len(real) - 3, 4):
         error = (real.frames[start + 3] / 255.0 - real.frames[start - 1] / 255.0) ** 2
         decibels.append(-10 * np.log10(max(error.mean(), 1e-6)))
-    assert report.repeat_psnr == pytest.approx(np.mean(decibels))
+    assert report.comparison.repeat_psnr == pytest.approx(np.mean(decibels))
 
 
 def test_figures_are_of_rollouts_under_the_episodes_actions(real, toy_checkpoint, tmp_path, monkeypatch):
@@ -82,11 +83,11 @@ def test_figures_are_of_rollouts_under_the_episodes_actions(real, toy_checkpoint
         np.testing.assert_array_equal(prompts[number], real.frames[start - CONTEXT : start])
         before_and_after = [*prev_actions[number].tolist(), *taken[number].tolist()]
         assert before_and_after == real.actions[start - CONTEXT : start + 3].tolist()
-    assert report.psnr == report.repeat_psnr and report.delta_psnr == 0
+    assert report.comparison.psnr == report.comparison.repeat_psnr and report.comparison.delta_psnr == 0
 
 
 def test_speeds(report):
-    assert report.imagined_speed > 1 and report.real_speed > 1
+    assert report.imagined_speed > 1 and report.comparison.real_speed > 1
 
 
 def test_table(toy_checkpoint, tmp_path, capsys):
@@ -103,10 +104,32 @@ def test_the_shipped_model_follows_the_real_game(tmp_path):
     pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
     report = demo(steps=120, out=tmp_path)
     assert report.game == "Airstriker-Genesis"
-    assert report.psnr > report.repeat_psnr + 4
-    assert report.delta_psnr > 5
+    assert report.comparison.psnr > report.comparison.repeat_psnr + 4
+    assert report.comparison.delta_psnr > 5
+
+
+def test_a_model_whose_game_is_not_here_is_shown_alone(toy_checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr("genie_gym.evaluation.demo.games.available", lambda name: False)
+    monkeypatch.setattr("genie_gym.evaluation.demo.games.make", None)
+    report = demo("Toy", steps=20, seed=3, checkpoint=toy_checkpoint, out=tmp_path)
+    assert report.comparison is None and report.imagined_speed > 1
+    assert imageio.imread(report.gif, extension=".gif").shape == (20, 192, 192, 3)
+
+
+def test_where_there_is_an_upscaler_both_are_shown_sharp(toy_checkpoint, tmp_path):
+    checkpoint = Checkpoint.load(toy_checkpoint)
+    checkpoint.upscaler = untrained_upscaler()
+    checkpoint.save(tmp_path / "upscaled")
+    report = demo("Toy", steps=16, seed=3, checkpoint=tmp_path / "upscaled", out=tmp_path)
+    assert imageio.imread(report.gif, extension=".gif").shape == (16, 256, 256 + 2 + 256, 3)
 
 
 def test_too_short(toy_checkpoint):
     with pytest.raises(ConfigError, match="steps must be 16 or more, got 3"):
         demo("Toy", steps=3, checkpoint=toy_checkpoint)
+
+
+def test_the_demo_leaves_the_callers_random_generators_alone(toy_checkpoint, tmp_path):
+    before = random_state()
+    demo("Toy", steps=16, checkpoint=toy_checkpoint, out=tmp_path)
+    assert random_state() == before
