@@ -18,9 +18,16 @@ from benchmarks.exploration.coverage import count_states, covered_share, visited
 from benchmarks.paper.experiment import EPSILON
 from benchmarks.paper.scores import SAMPLING
 from genie_gym import games
+from genie_gym.collection.agent_policy import AGENT
 from genie_gym.data import EpisodeDataset
 from genie_gym.refitting.score import uncertainty
-from genie_gym.sb3 import get_reward_statistics, make_game_vec_env, save_agent, set_reward_statistics
+from genie_gym.sb3 import (
+    get_reward_statistics,
+    load_agent,
+    make_game_vec_env,
+    save_agent,
+    set_reward_statistics,
+)
 from genie_gym.training.presets import get_preset
 from genie_gym.training.trainer import TrainerConfig
 from genie_gym.utils.signals import stop_signal
@@ -129,7 +136,7 @@ class ExplorationExperiment(Experiment):
         folder, training = self.run(
             f"{self.game}/agents/evaluation", lambda folder: train_evaluation_agent(self.game, self.options, folder)
         )
-        return folder / "agent.zip", training
+        return folder / AGENT, training
 
     def policy(self, policy: str, seed: int) -> str:
         """Return a policy as `collect` takes it."""
@@ -207,7 +214,7 @@ def train_evaluation_agent(game: str, options: argparse.Namespace, folder: Path)
     It takes several times as many steps a minute as the explorers' network, and learning to play well needs many.
     """
     env = VecFrameStack(VecNormalize(make_game_vec_env(game, options.envs, seed=EVALUATION_SEED), norm_obs=False), 4)
-    path = folder / "agent.zip"
+    path = folder / AGENT
     agent, returns = _resume_agent(path, env) if path.exists() else (_new_agent(env), [])
     with stop_signal() as stop:
         while agent.num_timesteps < options.agent_steps and not stop:
@@ -227,9 +234,9 @@ def _new_agent(env: VecEnv) -> PPO:
 
 
 def _resume_agent(path: Path, env: VecEnv) -> tuple[PPO, list[float]]:
-    agent = PPO.load(path, env=env, device="cpu")
+    agent: Any = load_agent(path, env, device="cpu")
     agent.set_random_seed(EVALUATION_SEED + agent.num_timesteps)  # or it would repeat its first episodes
-    about: Figures = agent.about  # type: ignore[attr-defined]
+    about: Figures = agent.about
     set_reward_statistics(env, about["reward_statistics"])
     return agent, about["returns"]
 

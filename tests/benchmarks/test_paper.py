@@ -180,6 +180,8 @@ def test_datasets_of_several_games_become_one(tmp_path):
     expected = {e.frames.tobytes() + e.actions.tobytes() for one in datasets for e in one.episodes()}
     assert len(both) == 3 and {e.frames.tobytes() + e.actions.tobytes() for e in both.episodes()} == expected
     header = json.loads((folders[0] / "recording.json").read_text()) | {"actions": ["A", "B", "C", "D"]}
+    for action, meaning in zip(header["game"]["actions"], "ABCD", strict=True):
+        action["meaning"] = meaning
     (folders[0] / "recording.json").write_text(json.dumps(header))
     with pytest.raises(ConfigError, match="same actions; these have others: One-Own: A, B, C, D; Other-Own: NOOP"):
         merge([EpisodeDataset(folder) for folder in folders], tmp_path / "none")
