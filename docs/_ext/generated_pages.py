@@ -151,10 +151,10 @@ def world_row(folder: Path, config: dict[str, Any]) -> str:
     """What one checkpoint is."""
     made = config["metadata"]
     actions = ", ".join(action["meaning"] for action in config["game"]["actions"])
-    upscaler = "256x256" if (folder / "upscaler.safetensors").is_file() else "no"
+    upscaler = "256x256" if "upscaler" in config["parts"] else "no"
     return (
         f"| `GenieRedux/{config['game']['title']}-v0` | {actions} | {made.get('preset', 'unknown')} | "
-        f"{parameters(folder / 'model.safetensors')} | {upscaler} | {describe_data(made.get('data'))} |"
+        f"{parameters(folder / config['parts']['model']['file'])} | {upscaler} | {describe_data(made.get('data'))} |"
     )
 
 

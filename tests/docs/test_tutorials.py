@@ -46,8 +46,10 @@ def test_quick_start_runs():
 
 
 def test_formats_run(tmp_path, monkeypatch):
-    """Dataset and checkpoint are read as the page says."""
+    """Dataset, checkpoint and agent are read as the page says."""
     pytest.importorskip("h5py", reason="needs h5py: pip install genie_gym[train]")
+    pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
+    pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
     from tests.toy_play import record
 
     record(tmp_path / "path/to/folder", 2, 8)
@@ -85,5 +87,5 @@ def test_extras_exist(page):
 
 def test_layout_names_the_folders():
     layout = (DOCS / "formats.md").read_text()
-    for folder in (paths.roms_dir(), paths.data_dir("<game>"), paths.agents_dir("<game>"), paths.weights_dir("<game>")):
-        assert f"{folder.relative_to(paths.home())}" in layout
+    for folder in (paths.roms_dir(), paths.data_dir("GAME"), paths.agents_dir("GAME"), paths.weights_dir("GAME")):
+        assert f"{folder.relative_to(paths.home())}".replace("GAME", "<game>") in layout
