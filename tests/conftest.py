@@ -21,6 +21,9 @@ torch.set_num_threads(1)  # tiny models are not worth sharing out, least of all 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a script's background commands have it
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what tests start must hear of Ctrl-C
 
+# Thousands of inputs, or an hour of steps: run with -m long.
+LONG = (pytest.mark.slow, pytest.mark.long)
+
 what_the_hardware_says = precision._multiplies_bfloat16
 
 

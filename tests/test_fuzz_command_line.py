@@ -24,6 +24,7 @@ from genie_gym.cli.main import COMMANDS
 from genie_gym.data import Episode, EpisodeWriter
 from genie_gym.games import find
 from genie_gym.utils.paths import data_dir, weights_dir
+from tests.conftest import LONG
 
 NAMES = {import_roms: ("roms", "import")}
 ALL = (*COMMANDS, *NAMES)
@@ -194,7 +195,7 @@ def limited(seconds: int) -> Iterator[None]:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("count", [100, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [100, pytest.param(2000, marks=LONG)])
 def test_any_command_begins_its_work_or_says_why_not(places, capfd, count):
     ends = {"work": 0, "refused": 0, "usage": 0, "done": 0}
     for seed in range(count):

@@ -14,9 +14,10 @@ from genie_gym import data
 from genie_gym.data import convert
 from genie_gym.data.action_file import read_actions
 from genie_gym.data.video import read_video
+from tests.conftest import LONG
 from tests.fuzz import HOSTILE_VALUES, mutate_bytes, mutate_json, only_our_errors
 
-MANY, SOME = (pytest.param(count, marks=pytest.mark.slow) for count in (4000, 1000))
+MANY, SOME = (pytest.param(count, marks=LONG) for count in (4000, 1000))
 
 CSV = b"action,reward\n0,0\nNOOP,1.5\n2,-1\n1,3e2\nLEFT,0\n"
 JSON_LINES = b'0\n"LEFT"\n{"action": 2, "reward": 1.5}\n{"action": "NOOP"}\n1\n'

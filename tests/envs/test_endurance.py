@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from genie_gym.envs import WorldModelEnv, WorldModelVectorEnv
+from tests.conftest import LONG
 
 GROWTH = 32 * 2**20  # bytes, for what allocators keep; 100,000 steps that kept a frame each would take 1.2 GB
 
@@ -36,7 +37,7 @@ def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("steps", [200, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("steps", [200, pytest.param(100_000, marks=LONG)])
 def test_one_long_dream_neither_grows_nor_drifts(toy_checkpoint, steps):
     env = WorldModelEnv(checkpoint=toy_checkpoint, device="cpu", terminate=False, reward="autoexplore")
     actions = np.random.default_rng(0).integers(0, 4, steps)
@@ -52,7 +53,7 @@ def test_one_long_dream_neither_grows_nor_drifts(toy_checkpoint, steps):
     assert same(before, rollout(fresh, actions[:20], seed=7))
 
 
-@pytest.mark.parametrize("resets", [20, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("resets", [20, pytest.param(1000, marks=LONG)])
 def test_partial_resets_neither_grow_nor_drift(toy_checkpoint, resets):
     count, rng = 64, np.random.default_rng(0)
     options = {"checkpoint": toy_checkpoint, "device": "cpu", "autoreset_mode": "Disabled", "terminate": False}

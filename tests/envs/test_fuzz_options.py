@@ -16,6 +16,7 @@ from genie_gym.errors import GenieGymError
 from genie_gym.rewards.config import RewardConfig
 from genie_gym.wrappers import AutoExploreReward
 from genie_gym.wrappers.vector import AutoExploreReward as VectorReward
+from tests.conftest import LONG
 from tests.fuzz import any_value, survives
 
 ALLOWED = (GenieGymError, gym.error.ResetNeeded)
@@ -99,7 +100,7 @@ MAKERS = (dream, dreams, elsewhere, game, rewarded, all_rewarded, stable_baselin
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("count", [40, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [40, pytest.param(500, marks=LONG)])
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
 def test_any_options_resets_and_actions(exploring_checkpoint, make, count):
     made = 0

@@ -25,6 +25,7 @@ from genie_gym.refitting.results import (
     RefitReport,
     RoundReport,
 )
+from tests.conftest import LONG
 from tests.fuzz import damage_json
 
 SETTINGS = {
@@ -103,7 +104,7 @@ def test_files_that_are_none(tmp_path):
             RoundReport.load(tmp_path / f"{name}.json")
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=LONG)])
 def test_no_damage_gives_a_traceback(count, tmp_path):
     """What is read after random damage can be shown; all else is refused."""
     rng, path = np.random.default_rng(0), tmp_path / "figures.json"

@@ -30,6 +30,7 @@ from genie_gym.sb3 import (
     save_agent,
     train,
 )
+from tests.conftest import LONG
 from tests.fuzz import Bomb, mutate_bytes, mutate_value
 
 TINY = ExplorerConfig(n_steps=8, batch_size=16, n_epochs=1, lstm_hidden_size=16)
@@ -285,7 +286,7 @@ def test_tensors_of_other_networks_are_refused(content, env, tmp_path):
             load_agent(path, env, device="cpu")
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [40, pytest.param(1000, marks=LONG)])
 def test_no_damage_gives_a_traceback(count, content, env, tmp_path):
     """A value of the description is replaced, removed or added at random, or bytes of the file are."""
     rng, path = np.random.default_rng(0), tmp_path / "agent.safetensors"

@@ -8,6 +8,7 @@ import pytest
 
 from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.utils.run_config import check_run_config, read_run_file
+from tests.conftest import LONG
 from tests.fuzz import damage_json
 
 SETTINGS = {"game": "Toy-Numpy", "lengths": (8, 32), "minutes": None, "seed": 0}
@@ -47,7 +48,7 @@ def test_damage_is_said_in_one_line(tmp_path, content):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=LONG)])
 def test_no_damage_gives_a_traceback(tmp_path, count):
     rng, path = np.random.default_rng(0), tmp_path / "settings.json"
     check_run_config(path, SETTINGS)

@@ -21,7 +21,7 @@ from genie_gym.models.upscaler import UpscalerConfig
 from genie_gym.training.presets import PRESETS
 from genie_gym.world_model import Checkpoint
 from tests.checkpoint_files import change_config, part, read_config, reseal
-from tests.conftest import untrained, untrained_latent, untrained_upscaler
+from tests.conftest import LONG, untrained, untrained_latent, untrained_upscaler
 from tests.fuzz import damage_json, mutate_bytes
 
 
@@ -69,7 +69,7 @@ def use(folder: Path, steps: bool = True) -> None:
         signal.alarm(0)
 
 
-@pytest.mark.parametrize("inputs", [150, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("inputs", [150, pytest.param(10_000, marks=LONG)])
 @pytest.mark.filterwarnings("ignore")
 def test_any_config_loads_or_is_refused(latent, tmp_path, inputs):
     folder = Path(shutil.copytree(latent, tmp_path / "checkpoint"))
@@ -80,7 +80,7 @@ def test_any_config_loads_or_is_refused(latent, tmp_path, inputs):
         use(folder)
 
 
-@pytest.mark.parametrize("inputs", [60, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("inputs", [60, pytest.param(10_000, marks=LONG)])
 @pytest.mark.filterwarnings("ignore")
 def test_any_tensor_file_loads_or_is_refused(latent, tmp_path, inputs):
     """Its checksum is right, or nothing would look inside. Half of the changes are in the header."""

@@ -17,7 +17,7 @@ from genie_gym.errors import DataError
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.metadata import TrainingMetadata
 from tests.checkpoint_files import part, read_config
-from tests.conftest import untrained, untrained_upscaler
+from tests.conftest import LONG, untrained, untrained_upscaler
 
 FORK = multiprocessing.get_context("fork")
 WRITES = ("io.open", "os.fsync", "os.replace", "os.unlink", "os.mkdir")
@@ -138,7 +138,7 @@ def writer(folder: Path, models: list[Checkpoint]):
         process.join()
 
 
-@pytest.mark.parametrize("kills", [30, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [30, pytest.param(200, marks=LONG)])
 def test_a_real_kill_leaves_the_old_one_or_the_new(models, folder, kills):
     rng, found = np.random.default_rng(0), []
     for _ in range(kills):
@@ -150,7 +150,7 @@ def test_a_real_kill_leaves_the_old_one_or_the_new(models, folder, kills):
     assert len(list(folder.iterdir())) == 5
 
 
-@pytest.mark.parametrize("loads", [30, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("loads", [30, pytest.param(500, marks=LONG)])
 @pytest.mark.parametrize("writers", [1, 2])
 def test_a_reader_beside_writers_is_never_refused(models, folder, loads, writers):
     with writer(folder, models), writer(folder, models[::-1]) if writers == 2 else writer(folder / "other", models):
