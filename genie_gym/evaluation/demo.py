@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from rich import box
 from rich.table import Table
 
@@ -107,16 +108,15 @@ def demo(game: DemoConfig | str = "Airstriker-Genesis", **options: Any) -> DemoR
     use_threads(config.threads)
     place, loaded = _load(config)
     name, out, fps = loaded.game["name"], Path(config.out), GameSpec.from_dict(loaded.game).fps
-    upscale = loaded.upscaler is not None
     if name not in games.names() or not games.available(name):
-        imagined, speed = _imagine(place, *_start_alone(loaded, config), config.seed, upscale)
-        return DemoReport(name, speed, *_write(out, name, [imagined], fps))
+        imagined, speed = _imagine(place, *_start_alone(loaded, config), config.seed)
+        return DemoReport(name, speed, *_write(out, name, [_upscaled(loaded, imagined)], fps))
     real, real_speed = _play(name, CONTEXT + config.steps, config.seed, loaded)
     if loaded.model.latent_actions is not None:  # the only actions it knows
         real = replace(real, actions=infer_actions(real.frames, loaded.model.latent_actions))
-    imagined, speed = _imagine(place, real.frames[:CONTEXT], real.actions, config.seed, upscale)
+    imagined, speed = _imagine(place, real.frames[:CONTEXT], real.actions, config.seed)
     shown = real.frames if real.high_res is None else real.high_res
-    images = _write(out, name, [shown[CONTEXT:], imagined], fps)
+    images = _write(out, name, [shown[CONTEXT:], _upscaled(loaded, imagined)], fps)
     return DemoReport(name, speed, *images, Comparison(*_compare(loaded, real, config.seed), real_speed))
 
 
@@ -162,7 +162,7 @@ def _play(game: str, length: int, seed: int, checkpoint: Checkpoint) -> tuple[Ep
     return longest, steps / (time.perf_counter() - started)
 
 
-def _imagine(place: str, prompt: np.ndarray, actions: np.ndarray, seed: int, upscale: bool) -> tuple[np.ndarray, float]:
+def _imagine(place: str, prompt: np.ndarray, actions: np.ndarray, seed: int) -> tuple[np.ndarray, float]:
     """Return one rollout from real frames on, uint8 (t - c, s, s, 3), and its steps per second.
 
     Args:
@@ -170,13 +170,19 @@ def _imagine(place: str, prompt: np.ndarray, actions: np.ndarray, seed: int, ups
         prompt: Real frames, uint8 (c, s, s, 3).
         actions: The actions between them, and those to take, int64 (t - 1,).
         seed: Random seed.
-        upscale: Whether the upscaler draws the frames.
     """
-    env, before = WorldModelEnv(checkpoint=place, terminate=False, upscale=upscale), len(prompt) - 1
+    env, before = WorldModelEnv(checkpoint=place, terminate=False), len(prompt) - 1
     env.reset(seed=seed, options={"prompt": prompt, "prompt_actions": actions[:before]})
     started = time.perf_counter()
     frames = [env.step(action)[0] for action in actions[before:]]
     return np.stack(frames), len(frames) / (time.perf_counter() - started)
+
+
+def _upscaled(checkpoint: Checkpoint, frames: np.ndarray) -> np.ndarray:
+    """Return frames uint8 (t, s, s, 3) as the checkpoint's upscaler draws them; without one, as they are."""
+    if checkpoint.upscaler is None:
+        return frames
+    return checkpoint.upscaler.upscale(torch.from_numpy(frames)).numpy()
 
 
 def _compare(checkpoint: Checkpoint, real: Episode, seed: int) -> tuple[float, float, float]:
