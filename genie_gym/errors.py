@@ -17,6 +17,7 @@ __all__ = [
     "MissingExtraError",
     "PromptError",
     "failing_softly",
+    "first_line",
     "printable",
 ]
 
@@ -88,3 +89,9 @@ def failing_softly(what: str) -> Iterator[None]:
     except Exception as error:  # whatever it is, the work is done and saved
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         warnings.warn(f"{what} failed and is left out ({reason}); everything else is done and saved", stacklevel=3)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error that says something, at most 300 characters, all of them printable."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return "".join(letter if letter.isprintable() else "?" for letter in lines[0])[:300]

@@ -12,8 +12,8 @@ import numpy as np
 
 from genie_gym.data.episode import Episode
 from genie_gym.data.shard import UNREADABLE, OtherShape, Shard
-from genie_gym.data.storage import Storage, first_line
-from genie_gym.errors import DataError, printable
+from genie_gym.data.storage import Storage
+from genie_gym.errors import DataError, first_line, printable
 from genie_gym.utils import paths
 
 __all__ = ["EpisodeDataset", "episode_lengths", "read_runs"]

@@ -27,7 +27,7 @@ from typing import Any
 from genie_gym.data.episode import Episode
 from genie_gym.data.header import check_header
 from genie_gym.data.shard import EPISODE_ID, FORMAT, UNREADABLE, VERSION, Shard, ShardBuilder, check_format
-from genie_gym.errors import DataError, printable
+from genie_gym.errors import DataError, first_line, printable
 from genie_gym.utils import paths
 from genie_gym.utils.atomic import PARTIAL_FILES, atomic_write
 from genie_gym.utils.jsonable import parse_json
@@ -35,7 +35,7 @@ from genie_gym.utils.locks import short_lock
 from genie_gym.utils.paths import file_size
 from genie_gym.utils.validation import is_name
 
-__all__ = ["Storage", "first_line"]
+__all__ = ["Storage"]
 
 MAX_HEADER_BYTES = 2**25
 LONGEST_ID = 200  # file systems take names of 255 bytes, and "episode-" and endings are added
@@ -192,8 +192,3 @@ def _checked_lengths(shard: Shard, path: Path, skipped: list[str]) -> dict[str, 
         except UNREADABLE as error:
             skipped.append(printable(f"{path}: episode {name}: {first_line(error)}"))
     return lengths
-
-
-def first_line(error: Exception) -> str:
-    """Return an error in one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -17,7 +17,7 @@ from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import check_for_correct_spaces
 from torch import Tensor
 
-from genie_gym.errors import CheckpointError, ConfigError
+from genie_gym.errors import CheckpointError, ConfigError, first_line
 from genie_gym.sb3.agent_description import (
     ALGORITHMS,
     AgentDescription,
@@ -99,7 +99,7 @@ class AgentFile:
         try:
             self.description, self._tensors = _read(self.path)
         except (SafetensorError, OSError, ValueError, KeyError, TypeError, MemoryError) as error:
-            raise CheckpointError(f"{self.path} is damaged or no agent of genie_gym ({_first_line(error)})") from error
+            raise CheckpointError(f"{self.path} is damaged or no agent of genie_gym ({first_line(error)})") from error
 
     @property
     def spaces(self) -> tuple[gym.spaces.Box, gym.spaces.Discrete]:
@@ -173,7 +173,7 @@ class AgentFile:
         return from_plain(self.description.policy_options)
 
     def _unusable(self, error: Exception) -> CheckpointError:
-        return CheckpointError(f"{self.path} is damaged or does not fit ({_first_line(error)})")
+        return CheckpointError(f"{self.path} is damaged or does not fit ({first_line(error)})")
 
 
 def _refuse_others(path: Path) -> None:
@@ -196,9 +196,3 @@ def _read(path: Path) -> tuple[AgentDescription, dict[str, Tensor]]:
             raise ValueError(f"its description has {len(text):,} characters")
         description = check_description(parse_json(text))
         return description, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-
-
-def _first_line(error: BaseException) -> str:
-    """What went wrong, without anything from the file that a terminal would obey."""
-    line = (str(error) or type(error).__name__).splitlines()[0][:200]
-    return "".join(letter if letter.isprintable() else "?" for letter in line)

@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from genie_gym.errors import CheckpointError, ConfigError
+from genie_gym.errors import CheckpointError, ConfigError, first_line
 from genie_gym.models.architectures import (
     AnyDynamicsConfig,
     AnyTokenizerConfig,
@@ -169,7 +169,7 @@ class Checkpoint:
                 loaded = cls._read(config, files)
             except INVALID as error:
                 raise CheckpointError(
-                    f"the checkpoint {folder} is incomplete or damaged ({_reason(error)}); "
+                    f"the checkpoint {folder} is incomplete or damaged ({first_line(error)}); "
                     "copy it again, or train the game again with: genie-gym train GAME"
                 ) from error
         loaded.model.to(target)
@@ -347,12 +347,6 @@ def _checked_contexts(contexts: dict[str, Tensor], size: int) -> dict[str, Tenso
     if not shapes or not k or (frames.dtype, actions.dtype) != (torch.uint8, torch.int64):
         raise ValueError(f"contexts of shapes {tuple(frames.shape)} and {tuple(actions.shape)}")
     return contexts
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error that can be printed."""
-    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return "".join(letter if letter.isprintable() else "?" for letter in lines[0])[:300]
 
 
 def _with_added_sections(card: str, path: Path) -> str:
