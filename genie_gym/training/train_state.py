@@ -22,6 +22,8 @@ from genie_gym.utils.paths import open_regular
 
 __all__ = ["SavedProgress", "load_state", "numpy_stream", "save_state"]
 
+SLOTS = ("exp_avg", "exp_avg_sq", "momentum", "mean", "square")  # what AdamW and MuonAdamW keep for each parameter
+
 # What a damaged or hostile file can cause.
 INVALID = (SafetensorError, OSError, RuntimeError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 
@@ -119,7 +121,7 @@ def _check_shapes(
     known |= {f"average/{name}": tuple(value.shape) for name, value in average.state_dict().items()}
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for index, parameter in enumerate(parameters):
-        known |= {f"optimizer/{index}/{slot}": tuple(parameter.shape) for slot in ("exp_avg", "exp_avg_sq")}
+        known |= {f"optimizer/{index}/{slot}": tuple(parameter.shape) for slot in SLOTS}
         known[f"optimizer/{index}/step"] = ()
     for name, shape in shapes.items():
         if not name.startswith("random/") and known.get(name) != shape:

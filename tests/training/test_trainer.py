@@ -67,18 +67,19 @@ def make(kind: type[nn.Module], seed: int = 0) -> nn.Module:
     return kind()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_fits_go_on_to_the_bit(tmp_path, number):
+@pytest.mark.parametrize(("number", "muon_lr"), [(signal.SIGINT, None), (signal.SIGTERM, None), (signal.SIGINT, 0.02)])
+def test_interrupted_fits_go_on_to_the_bit(tmp_path, number, muon_lr):
+    config = replace(CONFIG, muon_lr=muon_lr)
     whole = make(Noisy)
-    run_training(whole, clips, nothing, CONFIG, tmp_path / "whole")
+    run_training(whole, clips, nothing, config, tmp_path / "whole")
 
     pieces = make(Noisy)
-    first = run_training(pieces, StopAfter(clips, 10, number), nothing, CONFIG, tmp_path / "pieces")
+    first = run_training(pieces, StopAfter(clips, 10, number), nothing, config, tmp_path / "pieces")
     assert (first.finished, first.steps) == (False, 10)
     assert any(not torch.equal(a, b) for a, b in zip(whole.parameters(), pieces.parameters(), strict=True))
     again = make(Noisy, seed=9)  # a new process knows nothing
     torch.rand(5)
-    second = run_training(again, clips, nothing, CONFIG, tmp_path / "pieces")
+    second = run_training(again, clips, nothing, config, tmp_path / "pieces")
     assert (second.finished, second.steps) == (True, 20)
     for (name, value), other in zip(whole.state_dict().items(), again.state_dict().values(), strict=True):
         assert torch.equal(value, other), name
