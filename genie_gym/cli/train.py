@@ -13,7 +13,7 @@ INTERRUPTED = 130  # exit code, as shells know it
 
 
 def train(config: Annotated[TrainConfig, arg(name="")]) -> int:
-    """Train a world model on recorded episodes. Resumable: rerun the same command."""
+    """Train a world model on recorded episodes. Resumable: rerun the same command; more --minutes train it longer."""
     from genie_gym.training import world_model
 
     report = world_model.train(config)

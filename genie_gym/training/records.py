@@ -63,7 +63,7 @@ class DataSummary:
         return {"folder": self.folder} | asdict(self.used)
 
 
-def note_data(path: Path, data: DataSummary) -> list[DataSummary]:
+def note_data(path: Path, data: DataSummary, longer: bool = False) -> list[DataSummary]:
     """Add the dataset to the run's notes, and print a line about it, if it is not the one used last.
 
     A finished run learns nothing more: its notes stay as they are, which is printed too.
@@ -71,6 +71,7 @@ def note_data(path: Path, data: DataSummary) -> list[DataSummary]:
     Args:
         path: data.json in the folder of the run.
         data: The dataset as it is now.
+        longer: Whether the run is to go on beyond what was its end.
 
     Returns:
         The datasets of the run so far, oldest first.
@@ -82,10 +83,13 @@ def note_data(path: Path, data: DataSummary) -> list[DataSummary]:
     notes: dict[str, Any] = read_run_file(path) if path.exists() else {"finished": False, "used": []}
     used = [DataSummary.from_dict(one) for one in notes["used"]]
     if used[-1:] == [data]:
+        if longer:
+            _write(path, used, finished=False)
         return used
-    if notes["finished"]:
+    if notes["finished"] and not longer:
         print(
-            f"{path.parent} is finished and learns nothing from {data.used} in {data.folder}; remove it to train again"
+            f"{path.parent} is finished and learns nothing from {data.used} in {data.folder}; "
+            "raise --minutes to train it on, or remove it to train again"
         )
         return used
     if used:

@@ -1,6 +1,7 @@
 """Training of a world model: from a dataset of recorded episodes to a checkpoint, through interruptions."""
 
 from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from genie_gym.world_model.resolve import check_game, resolve_game
 
 __all__ = ["TrainReport", "train"]
 
+NO_TIME = 1e-9  # minutes
 LATENT_ACTIONS = 8  # if a dataset has no actions; as many as Genie has
 
 
@@ -59,7 +61,7 @@ class TrainReport:
 
 @kept_global_state()
 def train(game: str | TrainConfig, *, preset_overrides: dict[str, Any] | None = None, **options: Any) -> TrainReport:
-    """Train a world model. Resumable: repeat the call.
+    """Train a world model. Resumable: repeat the call. A finished run is trained on with more minutes, or more data.
 
     Args:
         game: Name of the game, or a whole configuration.
@@ -90,9 +92,9 @@ def train(game: str | TrainConfig, *, preset_overrides: dict[str, Any] | None = 
     check_steps(dataset)
 
     run = Path(config.run or paths.home() / "runs" / _run_name(name, config, codes))
-    check_run_config(run / "settings.json", _settings(name, config, codes, dataset, preset))
+    longer = check_run_config(run / "settings.json", _settings(name, config, codes, dataset, preset), "minutes")
     training = _Training(dataset, preset, run, codes)
-    used = note_data(run / "data.json", DataSummary.of(dataset, training.train_episodes))
+    used = note_data(run / "data.json", DataSummary.of(dataset, training.train_episodes), longer)
     plan = preset.plan(config.minutes, config.seed, latent=bool(codes), joint=config.joint, compile=config.compile)
     if not training.run_stages(plan):
         return TrainReport(name, None, training.reports)
@@ -127,12 +129,23 @@ class _Training:
             "dynamics": self._train_dynamics,
             "joint": self._train_jointly,
         }
-        for name, recipe in plan.items():
+        for name, following in zip_longest(plan, list(plan)[1:]):
+            recipe = plan[name]
+            if following and (self.run / following / "state.safetensors").exists():
+                # More time is the last stage's: tokens must keep the meaning that it has learned.
+                recipe = replace(recipe, steps=None, minutes=NO_TIME)
+            elif not following and recipe.minutes:
+                recipe = replace(recipe, minutes=self._minutes_left(plan))
             torch.manual_seed(recipe.seed)
             self.reports[name] = stages[name](recipe, self.run / name)
             if not self.reports[name].finished:
                 return False
         return True
+
+    def _minutes_left(self, plan: dict[str, TrainerConfig]) -> float:
+        """What the earlier stages have left of the time of all."""
+        total = sum(recipe.minutes or 0 for recipe in plan.values())
+        return max(total - sum(report.seconds for report in self.reports.values()) / 60, NO_TIME)
 
     def _train_tokenizer(self, recipe: TrainerConfig, folder: Path) -> StageReport:
         self.tokenizer = self.preset.tokenizer.build()

@@ -12,12 +12,16 @@ from genie_gym.utils.jsonable import read_json
 __all__ = ["check_run_config", "read_run_file"]
 
 
-def check_run_config(path: Path, settings: dict[str, Any]) -> None:
+def check_run_config(path: Path, settings: dict[str, Any], may_grow: str = "") -> bool:
     """Write the settings of a new run, or compare them with those of the run that is resumed.
 
     Args:
         path: A JSON file in the run's folder.
         settings: Plain JSON values. Settings that the file does not have are not compared: a newer version added them.
+        may_grow: Name of a number that may be larger than before, or be given where it was None; it is then written.
+
+    Returns:
+        Whether that number has grown.
 
     Raises:
         ConfigError: The run was started with other settings.
@@ -26,19 +30,32 @@ def check_run_config(path: Path, settings: dict[str, Any]) -> None:
     settings = json.loads(json.dumps(settings))  # tuples become lists, as they are in the file
     if not path.exists():
         atomic_write(path, json.dumps(settings, indent=1).encode())
-        return
+        return False
     recorded = read_run_file(path)
+    grown = bool(may_grow) and _has_grown(recorded.get(may_grow), settings[may_grow])
     shown = reprlib.Repr()  # the file may be anybody's: short, and nothing that a terminal obeys
     shown.maxstring = shown.maxother = 200
-    changed = [name for name, value in settings.items() if recorded.get(name, value) != value]
+    kept = {name: value for name, value in settings.items() if not (grown and name == may_grow)}
+    changed = [name for name, value in kept.items() if recorded.get(name, value) != value]
     if changed:
         before, now = (
             ", ".join(f"{name} {shown.repr(values[name])}" for name in changed) for values in (recorded, settings)
         )
         raise ConfigError(
             f"{path.parent} was started with {before}, now asked for {now}; "
-            "use the same settings to resume it, or remove that folder to start again"
+            f"use the same settings to resume it{f' ({may_grow} may be raised)' if may_grow in changed else ''}, or "
+            "remove that folder to start again"
         )
+    if grown:
+        atomic_write(path, json.dumps(recorded | {may_grow: settings[may_grow]}, indent=1).encode())
+    return grown
+
+
+def _has_grown(before: Any, now: float | None) -> bool:
+    """Whether a number is larger than before; None is smaller than any, and what is no number is not compared."""
+    if now is None or not isinstance(before, int | float | None):
+        return False
+    return before is None or now > before
 
 
 def read_run_file(path: Path) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def test_interrupted_it_goes_on_to_the_same_weights(fitted, recording, tmp_path,
 
 
 def test_a_run_goes_on_with_its_own_settings_only(fitted, recording):
-    for other in ({"seed": 1}, {"minutes": 3.0}, {"preset": "small"}):
+    for other in ({"seed": 1}, {"preset": "small"}):
         with pytest.raises(
             ConfigError, match=r"was started with .* use the same settings to resume it, or remove"
         ) as error:
@@ -135,6 +135,24 @@ def test_a_run_goes_on_with_its_own_settings_only(fitted, recording):
             )
         assert str(fitted / "run") in str(error.value)
     assert not (fitted / "new").exists()
+
+
+def test_a_finished_run_is_trained_longer(recording, tmp_path):
+    """The dynamics learns on; the tokenizer stays as it is, so that tokens keep their meaning."""
+    options = {"data": recording, "out": tmp_path / "out", "run": tmp_path / "run", "preset_overrides": OVERRIDES}
+    first = train("Toy-Numpy", minutes=0.05, **options)
+    before = Checkpoint.load(tmp_path / "out").model
+    longer = train("Toy-Numpy", minutes=0.1, **options)
+    after = Checkpoint.load(tmp_path / "out").model
+    assert longer.stages["tokenizer"].steps == first.stages["tokenizer"].steps
+    assert longer.stages["dynamics"].steps > first.stages["dynamics"].steps
+    seconds = sum(stage.seconds for stage in longer.stages.values())
+    assert 6 <= seconds < 9  # validations at the end come on top
+    for part, same in (("tokenizer", True), ("dynamics", False)):
+        old, new = (getattr(model, part).state_dict() for model in (before, after))
+        assert all(torch.equal(old[name], new[name]) for name in old) == same, part
+    with pytest.raises(ConfigError, match=r"minutes 0\.1, now asked for minutes 0\.05; .*may be raised"):
+        train("Toy-Numpy", minutes=0.05, **options)
 
 
 def test_a_run_notes_what_bears_on_the_weights(fitted, recording):
@@ -201,6 +219,9 @@ def test_more_data_are_told_of_and_kept_in_the_metadata(recording, tmp_path, cap
     assert train("Toy-Numpy", **options).finished
     assert "is finished and learns nothing from 9 episodes" in capsys.readouterr().out
     assert Checkpoint.load(tmp_path / "out").metadata.data == made
+
+    assert train("Toy-Numpy", minutes=0.05, **options).finished  # more time: now it learns from them
+    assert Checkpoint.load(tmp_path / "out").metadata.data[-1].episodes == 9
 
 
 def test_default_folders_are_the_users(home):
