@@ -24,7 +24,16 @@ from genie_gym.utils.precision import autocast, resolve_precision
 from genie_gym.world_model import WorldModel
 from genie_gym.world_model.resolve import load_checkpoint
 
-__all__ = ["NAIVE", "NAIVE_STEPS", "time_imagination", "time_naive", "time_rewards", "time_training"]
+__all__ = [
+    "NAIVE",
+    "NAIVE_STEPS",
+    "TrainingStep",
+    "time_imagination",
+    "time_naive",
+    "time_rewards",
+    "time_training",
+    "timed",
+]
 
 NAIVE_STEPS = 25  # sampling steps of the authors' code
 NAIVE = "naive in float32"  # name of that way to train
@@ -36,11 +45,11 @@ def time_imagination(checkpoint: str, batch: int, seconds: float, how: Figures) 
     """Measure steps of a vector environment for about so many seconds."""
     env = _vector_env(checkpoint, batch, how)
     rng, actions = np.random.default_rng(SEED), int(env.single_action_space.n)
-    warm_up = sum(_timed(lambda: env.step(rng.integers(actions, size=batch))) for _ in range(WARM_UP))
+    warm_up = sum(timed(lambda: env.step(rng.integers(actions, size=batch))) for _ in range(WARM_UP))
     times: list[float] = []
     while sum(times) < seconds or len(times) < 3:
         action = rng.integers(actions, size=batch)
-        times.append(_timed(partial(env.step, action)))
+        times.append(timed(partial(env.step, action)))
     p50, p99 = np.percentile(times, [50, 99])
     peak = _peak_memory(env._engine.model.device)  # before the env whose operations are counted takes its own
     return {
@@ -66,8 +75,8 @@ def time_naive(checkpoint: str, device: str, precision: str, compiled: bool, rou
         env.step(action)
     for _ in range(rounds):
         for kind, model in models.items():
-            naive[kind].append(_timed(partial(_naive_frame, model)))
-        cached += [_timed(lambda: env.step(action)) for _ in range(5)]
+            naive[kind].append(timed(partial(_naive_frame, model)))
+        cached += [timed(lambda: env.step(action)) for _ in range(5)]
     median, naive_medians = float(np.median(cached)), {kind: float(np.median(times)) for kind, times in naive.items()}
     return {
         "compiled": compiled,
@@ -162,8 +171,8 @@ def time_training(
     step(step.ours)
     peak_mb = round(_peak_memory(step.device) / 2**20)  # before the others take theirs
     ways = step.ways(compiled)
-    warm_up = {way: round(_timed(partial(step, loss)), 1) for way, loss in ways.items()}
-    times = [[_timed(partial(step, loss)) for loss in ways.values()] for _ in range(rounds)]
+    warm_up = {way: round(timed(partial(step, loss)), 1) for way, loss in ways.items()}
+    times = [[timed(partial(step, loss)) for loss in ways.values()] for _ in range(rounds)]
     with FlopCounterMode(display=False) as counter:
         step(step.ours)
     return {
@@ -184,14 +193,14 @@ def time_rewards(checkpoint: str, device: str, precision: str, compiled: bool, b
     frames = torch.randint(0, 256, (batch, context, side, side, 3), dtype=torch.uint8)
     actions = torch.zeros(batch, window - 1, dtype=torch.int64)
     times = [
-        [_timed(partial(reward.score, frames, actions)) for reward in ways.values()]  # the result is on the CPU
+        [timed(partial(reward.score, frames, actions)) for reward in ways.values()]  # the result is on the CPU
         for _ in range(rounds + 1)
     ]
     rates = batch / np.median(times[1:], axis=0)  # the first round compiles
     return {"batch_size": batch, "scores_per_second": dict(zip(ways, rates.round(1), strict=True))}
 
 
-def _timed(call: Callable[[], Any]) -> float:
+def timed(call: Callable[[], Any]) -> float:
     """Return the seconds that a call takes."""
     started = time.perf_counter()
     call()
