@@ -6,8 +6,8 @@ transformer with positions needs millions. The network first guesses the next fr
 that guess are its first prediction of the tokens, which a second, smaller network corrects, given those tokens that are
 already unmasked. So it starts out by repeating the last frame, and has only to learn what changes.
 
-Shapes: b clips, t frames, h frames of history a prediction sees, n = side * side tokens a frame, k codes, c width of a
-code, p pixels of a patch, w width of the features, s side of a frame in pixels.
+Shapes: b clips, t frames, h frames and l actions of history that a prediction sees, n = side * side tokens a frame,
+k codes, c width of a code, p pixels of a patch, w width of the features, s side of a frame in pixels.
 """
 
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from genie_gym.utils.precision import full_precision
 
 __all__ = ["ConvDynamics", "ConvDynamicsConfig", "FrameCache"]
 
-ATTENTION_HEADS = 4
+ATTENTION_HEADS, ACTION_DIM = 4, 128
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class ConvDynamicsConfig(MaskedPredictionConfig):
         side: Tokens along one edge of a frame.
         patch: Side of a patch in pixels.
         window: Frames of history that a prediction sees.
+        action_window: Actions of history that a prediction knows, at least `window`: how fast a character runs depends
+            on buttons pressed long before the frames that show it.
         dim: Channels at the tokens' resolution.
         coarse_dim: Channels at half that resolution, where distant parts of the picture meet.
         fine_blocks: Residual blocks at the tokens' resolution, before and again after the coarse ones.
@@ -46,6 +48,7 @@ class ConvDynamicsConfig(MaskedPredictionConfig):
         shifts: Shifted copies of the last frame that the guess is blended from.
         reach: Furthest shift in pixels.
         guess_weight: Weight of the guess's squared error.
+        camera_weight: Weight of the camera's motion, which the first of the shifted copies has to follow.
 
     Raises:
         ConfigError: A value is out of range.
@@ -56,19 +59,24 @@ class ConvDynamicsConfig(MaskedPredictionConfig):
     side: int = 16
     patch: int = 4
     window: int = 4
+    action_window: int = 16
     dim: int = 80
     coarse_dim: int = 128
     fine_blocks: int = 1
     coarse_blocks: int = 3
     draft_blocks: int = 1
     shifts: int = 6
-    reach: int = 4
+    reach: int = 6
     guess_weight: float = 3.0
+    camera_weight: float = 0.3
 
     def __post_init__(self) -> None:
         check_sizes(self)
         blocks = 2 * self.fine_blocks + self.coarse_blocks + self.draft_blocks
         check_weights(max(self.dim, self.coarse_dim), blocks, 18)
+        if self.action_window < self.window:
+            got = f"{self.action_window} and {self.window}"
+            raise ConfigError(f"action_window must be at least window; got {got}")
         if self.side % 2 or self.coarse_dim % ATTENTION_HEADS:
             got = f"{self.side} and {self.coarse_dim}"
             raise ConfigError(f"side must be even, and coarse_dim a multiple of {ATTENTION_HEADS}; got {got}")
@@ -85,7 +93,7 @@ class FrameCache:
     Attributes:
         tokens: int64 (b, h, n), oldest first.
         hidden: bool (b, h), frames that are masked or before the first; their tokens are those of the frame before.
-        actions: int64 (b, h), the action that led to each.
+        actions: int64 (b, l), the last actions, oldest first; the last h led to those frames.
         count: int64 (b,), frames appended so far.
         context: float (b, w, side, side), of the newest action.
         guess: float (b, n, c), the encoding of the guessed next frame.
@@ -123,12 +131,12 @@ class ConvDynamics(MaskedPrediction):
     def __init__(self, config: ConvDynamicsConfig):
         super().__init__(config)
         c, pixels = config, 3 * config.patch**2
-        self.act = nn.Sequential(nn.Linear(c.window * c.num_actions, 128), nn.SiLU())
+        self.act = nn.Sequential(nn.Linear(c.action_window * c.num_actions, ACTION_DIM), nn.SiLU())
         self.stem = Conv(c.window * (pixels + 1), c.dim)
         self.position = nn.Parameter(torch.randn(c.dim, c.side, c.side) * 0.02)
-        self.before = nn.ModuleList(Residual(c.dim, 128) for _ in range(c.fine_blocks))
+        self.before = nn.ModuleList(Residual(c.dim, ACTION_DIM) for _ in range(c.fine_blocks))
         self.down = Conv(c.dim, c.coarse_dim, 2, stride=2)
-        self.coarse = nn.ModuleList(Residual(c.coarse_dim, 128) for _ in range(c.coarse_blocks))
+        self.coarse = nn.ModuleList(Residual(c.coarse_dim, ACTION_DIM) for _ in range(c.coarse_blocks))
         self.attention = _Attention(c.coarse_dim, c.side // 2)
         self.up = Conv(c.coarse_dim, c.dim, 1)
         self.after = nn.ModuleList(Residual(c.dim) for _ in range(c.fine_blocks))
@@ -170,7 +178,7 @@ class ConvDynamics(MaskedPrediction):
         return FrameCache(
             tokens=torch.zeros(batch, c.window, n, dtype=torch.int64, device=device),
             hidden=torch.ones(batch, c.window, dtype=torch.bool, device=device),
-            actions=torch.full((batch, c.window), -1, device=device),
+            actions=torch.full((batch, c.action_window), -1, device=device),
             count=torch.zeros(batch, dtype=torch.int64, device=device),
             context=torch.zeros(batch, c.dim, c.side, c.side, device=device),
             guess=torch.zeros(batch, n, c.code_dim, device=device),
@@ -178,22 +186,26 @@ class ConvDynamics(MaskedPrediction):
 
     def draft_features(self, past: Tensor, drafts: Tensor, actions: Tensor) -> Tensor:
         """Return features of drafts, see `MaskedPrediction`."""
+        return self.training_features(past, drafts, actions)[0]
+
+    def training_features(self, past: Tensor, drafts: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features of drafts, and logits float (b, m, 2, offsets) of the camera's motion down and right."""
         (b, t, _), m = past.shape, drafts.shape[1]
         hidden = (past == self.mask_token).all(-1)
         steps = torch.arange(t, device=past.device)
         shown = torch.where(hidden, 0, steps).cummax(1).values  # the newest frame that is not masked
-        places = steps[t - m :, None] + torch.arange(1 - self.config.window, 1, device=past.device)  # (m, h)
-        earlier = places < 0
-        places = places.clamp(min=0)
+        newest = steps[t - m :, None]
+        places, earlier = _before(newest, self.config.window)  # (m, h)
+        led, unknown = _before(newest, self.config.action_window)  # (m, l)
         rows = torch.arange(b, device=past.device)[:, None, None]
         tokens = past[rows, shown[:, places]]
-        context, guess = self.context(
+        context, guess, camera = self.context(
             rearrange(tokens, "b m h n -> (b m) h n"),
             rearrange(hidden[:, places] | earlier, "b m h -> (b m) h"),
-            rearrange(actions[:, 1:][:, places].masked_fill(earlier, -1), "b m h -> (b m) h"),
+            rearrange(actions[:, 1:][:, led].masked_fill(unknown, -1), "b m l -> (b m) l"),
         )
         features = self.refine(context, guess, rearrange(drafts, "b m n -> (b m) n"))
-        return rearrange(features, "(b m) n d -> b m n d", b=b)
+        return rearrange(features, "(b m) n d -> b m n d", b=b), rearrange(camera, "(b m) i o -> b m i o", b=b)
 
     def features(self, past: Tensor, drafts: Tensor, actions: Tensor, cache: FrameCache | None = None) -> Tensor:
         """Return features of the draft.
@@ -217,26 +229,27 @@ class ConvDynamics(MaskedPrediction):
             return self.codebook.new_zeros(len(past), 0, c.side**2, c.dim + c.code_dim)
         if past.shape[1]:
             recent = torch.cat([cache.actions[:, 1:], actions[:, -1:]], 1)
-            context, guess = self.context(cache.tokens, cache.hidden, recent)
+            context, guess, _ = self.context(cache.tokens, cache.hidden, recent)
             cache.context.copy_(context)
             cache.guess.copy_(guess)
         return self.refine(cache.context, cache.guess, drafts[:, 0])[:, None]
 
-    def context(self, tokens: Tensor, hidden: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+    def context(self, tokens: Tensor, hidden: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return what is known of a frame before any of its tokens.
 
         Args:
             tokens: int64 (b, h, n), the frames before it.
             hidden: bool (b, h), which of them are masked.
-            actions: int64 (b, h), the actions after each of them; the last leads to the frame.
+            actions: int64 (b, l), the last actions; the last of all leads to the frame.
 
         Returns:
-            Features (b, w, side, side), and the encoding of the guessed frame (b, n, c).
+            Features (b, w, side, side), the encoding of the guessed frame (b, n, c), and logits of the camera's motion
+            (b, 2, offsets).
         """
         c = self.config
         patches = rearrange(self.patches[tokens], "b h (y x) p -> b h p y x", y=c.side)
         flags = repeat(hidden.to(patches.dtype), "b h -> b h y x", y=c.side, x=c.side)
-        action = self.act(rearrange(self.one_hot(actions), "b h a -> b (h a)"))
+        action = self.act(rearrange(self.one_hot(actions), "b l a -> b (l a)"))
         x = self.stem(torch.cat([rearrange(patches - 0.5, "b h p y x -> b (h p) y x"), flags], 1)) + self.position
         for block in self.before:
             x = block(x, action)
@@ -246,8 +259,9 @@ class ConvDynamics(MaskedPrediction):
         x = x + F.interpolate(self.up(coarse), scale_factor=2.0)
         for block in self.after:
             x = block(x)
-        guess = patches_of(self.motion(pixels_of(patches[:, -1], c.patch), coarse, x), c.patch)
-        return x, rearrange(guess, "b p y x -> b (y x) p") @ self.to_code + self.code_offset
+        frame, camera = self.motion(pixels_of(patches[:, -1], c.patch), action, coarse, x)
+        guess = rearrange(patches_of(frame, c.patch), "b p y x -> b (y x) p") @ self.to_code + self.code_offset
+        return x, guess, camera
 
     def refine(self, context: Tensor, guess: Tensor, drafts: Tensor) -> Tensor:
         """Return features (b, n, w + c) of drafts (b, n), given `context`; the last c are the guess's encoding."""
@@ -268,11 +282,29 @@ class ConvDynamics(MaskedPrediction):
             nearness = query.float() @ self.codebook.T - 0.5 * self.codebook.square().sum(-1)
         return nearness * self.sharpness.exp() + self.bias
 
-    def auxiliary_loss(self, features: Tensor, tokens: Tensor, weight: Tensor) -> Tensor:
-        """Return the guess's squared distance to the codes, which teaches motion faster than cross-entropy alone."""
+    def auxiliary_loss(
+        self, features: Tensor, tokens: Tensor, weight: Tensor, motion: Tensor | None, camera: Tensor | None
+    ) -> Tensor:
+        """Return the losses of guess and camera, which teach motion faster than cross-entropy alone does.
+
+        They are the guess's squared distance to the codes, and the cross-entropy of the camera's motion.
+        """
         guess = features[..., self.config.dim :]
         error = (guess - self.codebook[tokens]).square().mean(-1)
-        return self.config.guess_weight * (weight * error).mean()
+        loss = self.config.guess_weight * (weight * error).mean()
+        if motion is None or camera is None:
+            return loss
+        return loss + self.config.camera_weight * _camera_loss(motion, camera, self.config.reach)
+
+
+def _camera_loss(logits: Tensor, camera: Tensor, reach: int) -> Tensor:
+    """Cross-entropy of logits (..., 2, 2 * reach + 1) of whole pixels to motions (..., 2) between them, where known."""
+    known = camera.isfinite().all(-1)
+    place = (camera[known] + reach).clamp(0, 2 * reach)
+    low = place.long().clamp(max=2 * reach - 1)
+    likely = logits[known].float().log_softmax(-1)
+    below, above = (likely.gather(-1, (low + i)[..., None])[..., 0] for i in (0, 1))
+    return -torch.lerp(below, above, place - low).sum() / max(1, known.numel())
 
 
 class _Motion(nn.Module):
@@ -285,7 +317,7 @@ class _Motion(nn.Module):
         self.patch, self.shifts = config.patch, config.shifts
         offsets, size = 2 * config.reach + 1, config.side * config.patch
         self.to_shifts = nn.Sequential(
-            nn.Linear(16 * config.coarse_dim, 256), nn.SiLU(), nn.Linear(256, 2 * config.shifts * offsets)
+            nn.Linear(16 * config.coarse_dim + ACTION_DIM, 256), nn.SiLU(), nn.Linear(256, 2 * config.shifts * offsets)
         )
         self.to_blend = Conv(config.dim, (config.shifts + 2) * config.patch**2, 1)
         self.to_paint = Conv(config.dim, 3 * config.patch**2, 1)
@@ -293,16 +325,25 @@ class _Motion(nn.Module):
             self.to_blend.bias[: config.patch**2] += 2.0
         self.register_buffer("steps", _shift_matrices(config.reach, size), persistent=False)
 
-    def forward(self, last: Tensor, coarse: Tensor, fine: Tensor) -> Tensor:
-        """Return the guess (b, 3, s, s) from the last frame and features at both resolutions."""
+    def forward(self, last: Tensor, action: Tensor, coarse: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the guess (b, 3, s, s) from the last frame, the actions and features at both resolutions.
+
+        Beside it stand the logits (b, 2, offsets) of the first shift, down and right.
+        """
         pooled = rearrange(F.adaptive_avg_pool2d(coarse, 4), "b c y x -> b (c y x)")
-        weights = rearrange(self.to_shifts(pooled), "b (i m o) -> i b m o", i=2, m=self.shifts).softmax(-1)
-        down, right = einsum(weights, self.steps, "i b m o, o source target -> i b m source target")
+        logits = rearrange(self.to_shifts(torch.cat([pooled, action], 1)), "b (i m o) -> i b m o", i=2, m=self.shifts)
+        down, right = einsum(logits.softmax(-1), self.steps, "i b m o, o source target -> i b m source target")
         shifted = einsum(down, last, right, "b m y to_y, b k y x, b m x to_x -> b m k to_y to_x")
         paint = pixels_of(self.to_paint(fine), self.patch) + 0.5
         blend = pixels_of(self.to_blend(fine), self.patch).softmax(1)[:, :, None]
         sources = torch.cat([last[:, None], shifted, paint[:, None]], 1)
-        return (blend * sources).sum(1)
+        return (blend * sources).sum(1), rearrange(logits[:, :, 0], "i b o -> b i o")
+
+
+def _before(newest: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` places up to and with each newest one (m, 1), int64 (m, count), and which lie before the first."""
+    places = newest + torch.arange(1 - count, 1, device=newest.device)
+    return places.clamp(min=0), places < 0
 
 
 def _shift_matrices(reach: int, size: int) -> Tensor:

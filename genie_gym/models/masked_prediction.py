@@ -22,6 +22,8 @@ from genie_gym.utils.precision import full_precision
 
 __all__ = ["MaskedPrediction", "MaskedPredictionConfig", "token_distance_cross_entropy"]
 
+PREDICTED = ("tokens", "rewards", "terminated", "changed")
+
 Totals = dict[str, tuple[Tensor, Tensor]]  # a sum, and the number of its summands
 
 
@@ -35,14 +37,17 @@ class MaskedPredictionConfig:
         code_dim: Width of a code.
         tdce: Weight of the token distance term of equation 1; 0 leaves plain cross-entropy.
         changed_weight: Extra weight in the loss of tokens whose pixels changed since the previous frame.
+        independent_weight: Further weight of those that changed otherwise than by the camera's motion.
+        predicted_frames: The last frames of a clip that are predicted; None for all but the first.
+        still_share: Share of the unchanged tokens that training looks at, each for others too; less spares time.
         max_corruption: Largest share of past tokens replaced at random in training.
         masked_past_share: Share of clips trained with a masked past after some frame.
         fully_masked_share: Share of frames trained with all tokens masked.
         action_dropout: Share of actions replaced by none in training.
+        history_dropout: Share of clips whose actions before some frame are replaced by none, as rollouts begin.
         outcome_weight: Weight of the reward and termination losses.
         rollout_share: Share of batches trained with a past that the model predicted itself, at the end of the training;
             it grows from 0, as early predictions teach nothing.
-        rollout_depth: Most frames in a row, in those, that the model predicted from its own predictions.
     """
 
     num_actions: int
@@ -50,13 +55,16 @@ class MaskedPredictionConfig:
     code_dim: int = 32
     tdce: float = 1.0
     changed_weight: float = 4.0  # a frame's unchanged tokens are easy, and many
+    independent_weight: float = 0.0
+    predicted_frames: int | None = None
+    still_share: float = 1.0
     max_corruption: float = 0.1  # a rollout must survive its own errors
     masked_past_share: float = 0.15  # for the prediction of several frames in a single pass
     fully_masked_share: float = 0.5  # as in the first sampling step
     action_dropout: float = 0.05  # contexts may come without actions
     outcome_weight: float = 1.0
+    history_dropout: float = 0.0
     rollout_share: float = 0.0
-    rollout_depth: int = 3
 
 
 def token_distance_cross_entropy(logits: Tensor, target: Tensor, codes: Tensor, weight: float = 1.0) -> Tensor:
@@ -120,8 +128,37 @@ class MaskedPrediction(nn.Module):
         """
         raise NotImplementedError
 
-    def auxiliary_loss(self, features: Tensor, tokens: Tensor, weight: Tensor) -> Tensor:
-        """Return a further loss of features (b, t, n, d) of frames with tokens, and weights of these, (b, t, n)."""
+    def features(self, past: Tensor, drafts: Tensor, actions: Tensor, cache: Any = None) -> Tensor:
+        """Return features float (b, m, n, d) of drafts int64 (b, m, n) after a past int64 (b, t, n).
+
+        Args:
+            past: History after what the cache holds, to which it is appended.
+            drafts: The next frames, `mask_token` where masked.
+            actions: int64 (b, t + m), the action that led to each frame, -1 for none.
+            cache: What `new_cache` returned.
+        """
+        raise NotImplementedError
+
+    def new_cache(self, batch: int) -> Any:
+        """Return an empty cache for `batch` rollouts."""
+        raise NotImplementedError
+
+    def training_features(self, past: Tensor, drafts: Tensor, actions: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return `draft_features`, and what the model thinks of the camera's motion, if anything."""
+        return self.draft_features(past, drafts, actions), None
+
+    def auxiliary_loss(
+        self, features: Tensor, tokens: Tensor, weight: Tensor, motion: Tensor | None, camera: Tensor | None
+    ) -> Tensor:
+        """Return a further loss.
+
+        Args:
+            features: float (b, t, n, d).
+            tokens: int64 (b, t, n).
+            weight: Weights of the tokens, float (b, t, n).
+            motion: The camera's motion as `training_features` returned it.
+            camera: The camera's true motion, down and right in pixels, float (b, t, 2), not a number where unknown.
+        """
         return features.new_zeros(())
 
     def one_hot(self, actions: Tensor) -> Tensor:
@@ -152,7 +189,9 @@ class MaskedPrediction(nn.Module):
 
         Args:
             batch: "tokens" int64 (b, t, n); "actions" int64 (b, t), the action that led to each frame, -1 for none;
-                "rewards" float (b, t); "terminated" bool (b, t); "changed" bool (b, t, n), tokens over changed pixels.
+                "rewards" float (b, t); "terminated" bool (b, t); "changed" bool (b, t, n), tokens over changed pixels;
+                and, both of which may be left out, "camera" float (b, t, 2), its motion down and right in pixels, and
+                "independent" bool (b, t, n), changed tokens that it does not explain.
 
         Returns:
             Scalar loss and scalars "cross_entropy", "accuracy", "accuracy_changed", "reward", "termination".
@@ -168,24 +207,41 @@ class MaskedPrediction(nn.Module):
         """
         c, past, past_masks = self.config, *self._noisy_past(batch["tokens"])
         # The first frame cannot be predicted, and the last one is the past of no other.
-        tokens, rewards, terminated, changed = (
-            batch[name][:, 1:] for name in ("tokens", "rewards", "terminated", "changed")
-        )
+        m = min(c.predicted_frames or past.shape[1], past.shape[1] - 1)
+        tokens, rewards, terminated, changed = (batch[name][:, -m:] for name in PREDICTED)
+        independent = batch["independent"][:, -m:] if "independent" in batch else torch.zeros_like(changed)
         masks = random_masks(tokens.shape[:2], tokens.shape[2], c.fully_masked_share, tokens.device)
-        masks = masks | past_masks[:, 1:]  # a frame that is masked as past is masked as draft
+        masks = masks | past_masks[:, -m:]  # a frame that is masked as past is masked as draft
         actions = self._with_dropout(batch["actions"])
         drafts = tokens.masked_fill(masks, self.mask_token)
         if self.training and torch.rand(()) < c.rollout_share * float(batch.get("progress", 1.0)):
-            past = self._with_own_predictions(past, tokens, actions)
-        features = self.draft_features(past[:, :-1], drafts, actions)
+            past = self._with_own_predictions(past, actions, m)
+        features, motion = self.training_features(past[:, :-1], drafts, actions)
+        counts = self._counts(masks, changed)
+        importance = 1 + c.changed_weight * changed + c.independent_weight * independent
+        reward, termination = self.heads.loss(features, rewards, terminated)
+        camera = batch["camera"][:, -m:] if "camera" in batch else None
+        loss = self.auxiliary_loss(features, tokens, importance, motion, camera) + c.outcome_weight * (
+            reward + termination
+        )
+        outcomes = {"reward": reward.detach(), "termination": termination.detach()}
+
+        # Logits are as many as pixels are, a thousandfold: only of tokens that count, where some do not.
+        rows = counts.flatten().nonzero()[:, 0] if self.training and c.still_share < 1 else slice(None)
+        features = rearrange(features, "b t n d -> (b t n) d")[rows]
+        tokens, changed, counts, weight = (x.flatten()[rows] for x in (tokens, changed, counts, counts * importance))
         logits = self.to_logits(features)
         losses = token_distance_cross_entropy(logits, tokens, self.codebook, c.tdce)
-        weight = (masks * (1 + c.changed_weight * changed)).float()
-        reward, termination = self.heads.loss(features, rewards, terminated)
-        loss = (weight * losses).sum() / weight.sum().clamp(min=1) + c.outcome_weight * (reward + termination)
-        loss = loss + self.auxiliary_loss(features, tokens, 1 + c.changed_weight * changed)
-        outcomes = {"reward": reward.detach(), "termination": termination.detach()}
-        return loss, _totals(logits.detach(), tokens, masks, changed) | _frame_totals(outcomes, tokens)
+        loss = loss + (weight * losses).sum() / weight.sum().clamp(min=1)
+        return loss, _totals(logits.detach(), tokens, changed, counts) | _frame_totals(outcomes, masks)
+
+    def _counts(self, masks: Tensor, changed: Tensor) -> Tensor:
+        """How often each token counts, float (b, t, n): masked ones once, some unchanged ones for others of them."""
+        share = self.config.still_share
+        if not self.training or share == 1:
+            return masks.float()
+        drawn = torch.rand(masks.shape, device=masks.device) < share
+        return masks * torch.where(changed, 1.0, drawn / share)
 
     def _noisy_past(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The past as in a rollout, some tokens wrong, in some clips masked from a random frame on; and the masks."""
@@ -201,43 +257,43 @@ class MaskedPrediction(nn.Module):
         return past.masked_fill(masks, self.mask_token), masks
 
     @torch.no_grad()
-    def _with_own_predictions(self, past: Tensor, tokens: Tensor, actions: Tensor) -> Tensor:
-        """The past as the model itself would have predicted it; masked frames stay masked.
-
-        All frames are predicted at once from those before them, then again from these predictions, and so on: r passes
-        give every frame a past that is r predictions deep, where a rollout would need a pass for each frame.
-
-        Args:
-            past: int64 (b, t, n), the past, with noise.
-            tokens: int64 (b, t - 1, n), all true frames but the first.
-            actions: int64 (b, t).
-        """
-        c = self.config
-        hidden = past == self.mask_token
-        for _ in range(int(torch.randint(1, c.rollout_depth + 1, ()))):
-            logits = self.next_logits(past, actions)
-            predicted = sample_tokens(logits, torch.rand(tokens.shape, device=tokens.device), 1.0, 0.02)
-            past = torch.cat([past[:, :1], predicted], 1).masked_fill(hidden, self.mask_token)
-        return past
+    def _with_own_predictions(self, past: Tensor, actions: Tensor, count: int) -> Tensor:
+        """The past (b, t, n), its last `count` frames but the very last as a rollout predicts them, or masked still."""
+        cache, frames = self.new_cache(len(past)), list(past.split(1, 1))
+        start = past.shape[1] - count
+        known, led = torch.cat(frames[:start], 1), actions[:, : start + 1]
+        for i in range(start, past.shape[1] - 1):
+            draft = torch.full_like(frames[i], self.mask_token)
+            logits = self.to_logits(self.features(known, draft, led, cache))
+            sampled = sample_tokens(logits, torch.rand(draft.shape, device=draft.device), 1.0, 0.02)
+            frames[i] = torch.where(past[:, i : i + 1] == self.mask_token, draft, sampled)
+            known, led = frames[i], actions[:, i : i + 2]
+        return torch.cat(frames, 1)
 
     def _with_dropout(self, actions: Tensor) -> Tensor:
         if not self.training:
             return actions
-        return actions.masked_fill(torch.rand(actions.shape, device=actions.device) < self.config.action_dropout, -1)
+        c, (b, t) = self.config, actions.shape
+        first = torch.randint(t, (b, 1), device=actions.device)
+        forgotten = torch.rand(b, 1, device=actions.device) < c.history_dropout
+        forgotten = forgotten & (torch.arange(t, device=actions.device) < first)
+        dropped = torch.rand(actions.shape, device=actions.device) < c.action_dropout
+        return actions.masked_fill(dropped | forgotten, -1)
 
 
-def _totals(logits: Tensor, tokens: Tensor, masked: Tensor, changed: Tensor) -> Totals:
-    moving = masked & changed
+def _totals(logits: Tensor, tokens: Tensor, changed: Tensor, counts: Tensor) -> Totals:
+    """Sums over tokens (m,) with logits (m, k), each counted so often."""
+    moving = counts * changed
     correct = logits.argmax(-1) == tokens
-    entropy = F.cross_entropy(rearrange(logits, "b t n k -> (b t n) k").float(), tokens.flatten(), reduction="none")
+    entropy = F.cross_entropy(logits.float(), tokens, reduction="none")
     return {
-        "cross_entropy": ((entropy * masked.flatten()).sum(), masked.sum()),
-        "accuracy": ((correct & masked).sum(), masked.sum()),
-        "accuracy_changed": ((correct & moving).sum(), moving.sum()),
+        "cross_entropy": ((entropy * counts).sum(), counts.sum()),
+        "accuracy": ((correct * counts).sum(), counts.sum()),
+        "accuracy_changed": ((correct * moving).sum(), moving.sum()),
     }
 
 
-def _frame_totals(means: dict[str, Tensor], tokens: Tensor) -> Totals:
-    """Means over the frames of tokens (b, t, n)."""
-    frames = torch.tensor(tokens[..., 0].numel())
+def _frame_totals(means: dict[str, Tensor], masks: Tensor) -> Totals:
+    """Means over the frames of masks (b, t, n)."""
+    frames = torch.tensor(masks[..., 0].numel())
     return {name: (mean * frames, frames) for name, mean in means.items()}

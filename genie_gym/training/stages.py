@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from einops import rearrange, reduce
 from torch import Tensor, nn
 
@@ -18,6 +19,7 @@ from genie_gym.models.architectures import AnyDynamics, AnyTokenizer
 from genie_gym.models.lam import LatentActionModel
 from genie_gym.training.trainer import StageReport, TrainerConfig, run_training, training_device
 from genie_gym.utils.images import from_model, hstack, to_model
+from genie_gym.utils.motion import camera_and_independent_tokens, changed_tokens
 from genie_gym.utils.precision import autocast, resolve_precision
 
 __all__ = [
@@ -208,10 +210,14 @@ def train_dynamics(
     """
     tokenizer.to(training_device()).eval().requires_grad_(False)
     model.adopt_codebook(tokenizer)  # type: ignore[arg-type]  # presets pair what fits together
+    predicted = model.config.predicted_frames
 
     def sample(rng: np.random.Generator, batch: int) -> dict[str, Tensor]:
-        clips, start, stop = draw_windows(train, clip_lengths, rng, batch, moving_choices)
-        return token_batch(tokenizer, clips, start, stop, config.precision)
+        clips, start, stop = draw_windows(train, clip_lengths, rng, batch, moving_choices, predicted)
+        if predicted is None:
+            return token_batch(tokenizer, clips, start, stop, config.precision)
+        seen = min(predicted + model.config.window, stop)
+        return token_batch(tokenizer, clips, start, stop, config.precision, seen)
 
     def validate(average: nn.Module) -> dict[str, Any]:
         metrics = validate_dynamics(average, tokenizer, held_out, config)
@@ -221,14 +227,22 @@ def train_dynamics(
 
 
 def draw_windows(
-    train: Windows, clip_lengths: tuple[int, ...], rng: np.random.Generator, batch: int, moving_choices: int = 1
+    train: Windows,
+    clip_lengths: tuple[int, ...],
+    rng: np.random.Generator,
+    batch: int,
+    moving_choices: int = 1,
+    predicted: int | None = None,
 ) -> tuple[dict[str, np.ndarray], int, int]:
-    """Draw windows, and the first and last + 1 of the frames that the dynamics learns from; see `train_dynamics`."""
+    """Draw windows, and the first and last + 1 of the frames that the dynamics learns from; see `train_dynamics`.
+
+    Where only the last `predicted` frames of a clip are predicted, there are as many clips of each length.
+    """
     length = int(rng.choice(clip_lengths))
     start = int(rng.integers(train.length - length + 1)) if rng.random() < 0.5 else 0
-    count = max(1, batch * clip_lengths[0] // length)
-    # length - 1 frames are predicted
-    clips = train.sample(rng, count * moving_choices, start + length, overhang=length - 2)
+    count = batch if predicted else max(1, batch * clip_lengths[0] // length)
+    overhang = min(predicted or length, length - 1) - 1  # other frames are predicted in so many more windows
+    clips = train.sample(rng, count * moving_choices, start + length, overhang=overhang)
     return _most_moving(clips, count, start, moving_choices), start, start + length
 
 
@@ -245,7 +259,12 @@ def _most_moving(clips: dict[str, np.ndarray], count: int, start: int, choices: 
 
 @torch.no_grad()
 def token_batch(
-    tokenizer: AnyTokenizer, batch: dict[str, np.ndarray], start: int, stop: int, precision: str = "auto"
+    tokenizer: AnyTokenizer,
+    batch: dict[str, np.ndarray],
+    start: int,
+    stop: int,
+    precision: str = "auto",
+    seen: int | None = None,
 ) -> dict[str, Tensor]:
     """Encode whole windows and cut frames start .. stop - 1 out of them, as the batch of `MaskedPrediction.forward`.
 
@@ -258,35 +277,38 @@ def token_batch(
         start: First frame of the clip.
         stop: Frame after its last one.
         precision: "auto", "float32" or "bfloat16".
+        seen: How many of the last frames the dynamics sees, where it knows only the actions of earlier ones, whose
+            tokens are then left out (0); with it the batch also has "independent" and "camera".
     """
     device = tokenizer.codebook.codes.device
     pixels = torch.from_numpy(batch["frames"][:, :stop]).to(device)  # causal: later frames change nothing
-    frames = to_model(pixels)
+    skipped, patch = stop - (seen or stop), tokenizer.config.patch
     with autocast(resolve_precision(precision, device), device):
-        tokens = tokenizer.encode(frames)
+        tokens = tokenizer.encode(to_model(pixels[:, skipped:]))
+    changed = changed_tokens(pixels[:, skipped:], patch)
     whole = {
-        "tokens": tokens,
-        "changed": _changed(pixels, tokenizer.config.patch),
+        "tokens": _after(skipped, tokens),
+        "changed": _after(skipped, changed),
         "actions": _aligned(torch.from_numpy(batch["actions"]), -1),
         "rewards": _aligned(torch.from_numpy(batch["rewards"]), 0),
         "terminated": _aligned(torch.from_numpy(batch["terminated"]), 0),
     }
+    if seen is not None:
+        camera, independent = camera_and_independent_tokens(pixels[:, skipped:], patch)
+        whole |= {"camera": _after(skipped, camera), "independent": _after(skipped, independent)}
     whole["actions"][:, start] = -1  # the action before a clip's first frame is unknown
     # Contiguous: torch compiles anew for each memory layout that it has not seen.
     return {name: value[:, start:stop].contiguous().to(device) for name, value in whole.items()}
 
 
+def _after(skipped: int, values: Tensor) -> Tensor:
+    """Values (b, t, n) with zeros in front of them, (b, skipped + t, n)."""
+    return F.pad(values, (0, 0, skipped, 0))
+
+
 def _aligned(steps: Tensor, first: float) -> Tensor:
     """From outcomes of the step after frame t (b, t - 1) to those of the step before it (b, t)."""
     return torch.cat([torch.full_like(steps[:, :1], first), steps], 1)
-
-
-def _changed(pixels: Tensor, patch: int, threshold: int = 5) -> Tensor:
-    """Tokens over pixels that changed since the previous frame: uint8 (b, t, h, w, 3) to bool (b, t, n)."""
-    change = (pixels[:, 1:].int() - pixels[:, :-1].int()).abs().amax(-1)
-    change = torch.cat([torch.zeros_like(change[:, :1]), change], 1)
-    largest = reduce(change, "b t (h p) (w q) -> b t h w", "max", p=patch, q=patch)
-    return rearrange(largest > threshold, "b t h w -> b t (h w)")
 
 
 @torch.no_grad()

@@ -8,11 +8,12 @@ import torch
 
 from genie_gym.models.conv_dynamics import ConvDynamics, ConvDynamicsConfig
 from genie_gym.models.conv_tokenizer import ConvTokenizer, ConvTokenizerConfig
+from genie_gym.models.maskgit import sample_tokens
 from tests.conftest import excited
 
 SIZES = ConvTokenizerConfig(size=32, codes=32, encoder_width=8, width=8, fine_width=8, blocks=1)
 SMALL = ConvDynamicsConfig(
-    3, codes=32, side=8, window=3, dim=16, coarse_dim=16, coarse_blocks=1, shifts=2, action_dropout=0.0
+    3, codes=32, side=8, window=3, action_window=5, dim=16, coarse_dim=16, coarse_blocks=1, shifts=2, action_dropout=0.0
 )
 
 
@@ -90,6 +91,47 @@ def test_rows_of_a_cache_are_replaced(model):
     assert cache.count.tolist() == [5, 5, 3]
 
 
+@torch.no_grad()
+def test_actions_matter_for_longer_than_frames(model):
+    tokens, actions = clips()
+    draft = torch.full_like(tokens[:, :1], model.mask_token)
+
+    def features(changed: int) -> torch.Tensor:
+        others = actions.clone()
+        others[:, changed] = (others[:, changed] + 1) % 3
+        return model.draft_features(tokens[:, :-1], draft, others)
+
+    as_it_was = model.draft_features(tokens[:, :-1], draft, actions)
+    assert [bool((features(i) != as_it_was).any()) for i in range(1, 7)] == [False, True, True, True, True, True]
+
+
+@torch.no_grad()
+def test_its_own_past_is_what_a_rollout_samples(model):
+    tokens, actions = clips()
+    torch.manual_seed(3)
+    past = model._with_own_predictions(tokens, actions, 3)
+    assert torch.equal(past[:, :4], tokens[:, :4]) and torch.equal(past[:, 6], tokens[:, 6])
+    torch.manual_seed(3)
+    cache, known = model.new_cache(2), tokens[:, :4]
+    for i in (4, 5):
+        draft = torch.full_like(known[:, :1], model.mask_token)
+        led = actions[:, cache.count[0] : i + 1]
+        logits = model.to_logits(model.features(known, draft, led, cache))
+        known = sample_tokens(logits, torch.rand(draft.shape), 1.0, 0.02)
+        assert torch.equal(past[:, i : i + 1], known)
+    hidden = tokens.clone()
+    hidden[:, 5] = model.mask_token
+    assert (model._with_own_predictions(hidden, actions, 3)[:, 5] == model.mask_token).all()
+
+
+def test_with_forgotten_actions_a_clip_is_as_at_the_beginning_of_a_rollout(model):
+    model.config = replace(SMALL, history_dropout=1.0)
+    actions = torch.ones(64, 12, dtype=torch.int64)
+    left = (model.train()._with_dropout(actions) >= 0).int()
+    assert (left.diff(dim=1) >= 0).all() and len(left.sum(1).unique()) > 6
+    assert torch.equal(model.eval()._with_dropout(actions), actions)
+
+
 def test_other_actions_keep_all_but_the_layer_that_reads_them(model):
     other = model.with_new_actions(7)
     assert other.config == replace(SMALL, num_actions=7)
@@ -101,7 +143,7 @@ def test_a_level_that_scrolls_is_learned_from_few_frames(tokenizer):
     """RIGHT scrolls a random texture by a pixel and a half, everything else leaves it: far better than repeating."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    model = ConvDynamics(replace(SMALL, max_corruption=0.0, masked_past_share=0.0, rollout_share=0.2, rollout_depth=1))
+    model = ConvDynamics(replace(SMALL, max_corruption=0.0, masked_past_share=0.0, rollout_share=0.2))
     model.adopt_codebook(tokenizer)
     optimizer = torch.optim.AdamW(model.parameters(), 5e-3)
 
@@ -122,7 +164,7 @@ def test_a_level_that_scrolls_is_learned_from_few_frames(tokenizer):
             "tokens": tokens, "actions": actions, "changed": changed, "rewards": outcomes, "terminated": outcomes > 0
         }  # fmt: skip
 
-    for _ in range(80):
+    for _ in range(120):
         loss, _ = model.train()(batch(8))
         optimizer.zero_grad()
         loss.backward()

@@ -220,6 +220,21 @@ def test_the_loss_is_of_hidden_tokens_alone_and_heads_read_the_frame_that_came(m
 
 
 @torch.no_grad()
+def test_a_share_of_the_unchanged_tokens_stands_for_all_of_them():
+    """The loss of many draws is on average that of all tokens."""
+    sizes = replace(SMALL, fully_masked_share=1.0, max_corruption=0.0, masked_past_share=0.0, action_dropout=0.0)
+    whole, part = (make(replace(sizes, still_share=share)).train() for share in (1.0, 0.3))
+    batch = {name: torch.cat([value] * 40) for name, value in clip().items()}
+    torch.manual_seed(0)
+    drawn = [part(batch) for _ in range(20)]
+    losses, accuracies = (torch.stack(x) for x in ([loss for loss, _ in drawn], [m["accuracy"] for _, m in drawn]))
+    loss, metrics = whole(batch)
+    assert losses.std() > 0
+    assert losses.mean().item() == pytest.approx(loss.item(), rel=0.01)
+    assert accuracies.mean().item() == pytest.approx(metrics["accuracy"].item(), abs=0.02)
+
+
+@torch.no_grad()
 def test_actions_are_dropped_in_training():
     model, batch = make(replace(SMALL, action_dropout=1.0)).train(), clip()
     without = batch | {"actions": torch.full_like(batch["actions"], -1)}
