@@ -16,6 +16,7 @@ __all__ = [
     "InvalidActionError",
     "MissingExtraError",
     "PromptError",
+    "StateError",
     "failing_softly",
     "first_line",
     "printable",
@@ -61,6 +62,10 @@ class ConfigError(GenieGymError):
 
 class PromptError(GenieGymError, ValueError):
     """The frames or actions given to start a rollout have the wrong shape, type or range."""
+
+
+class StateError(GenieGymError, ValueError):
+    """A kept state is damaged, of another model, or of another number of dreams."""
 
 
 class InvalidActionError(GenieGymError, ValueError):

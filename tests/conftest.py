@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from genie_gym import games
+from genie_gym.models.conv_dynamics import ConvDynamicsConfig
+from genie_gym.models.conv_tokenizer import ConvTokenizerConfig
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.lam import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
@@ -23,6 +25,11 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a script's backgroun
 
 # Thousands of inputs, or an hour of steps: run with -m long.
 LONG = (pytest.mark.slow, pytest.mark.long)
+
+CONV_TOKENIZER = ConvTokenizerConfig(patch=16, codes=16, code_dim=8, encoder_width=8, width=8, fine_width=8, blocks=1)
+CONV_DYNAMICS = ConvDynamicsConfig(
+    4, codes=16, code_dim=8, side=4, patch=16, dim=16, coarse_dim=16, coarse_blocks=1, shifts=2
+)
 
 what_the_hardware_says = precision._multiplies_bfloat16
 
@@ -82,6 +89,18 @@ def untrained_latent(codes: int = 5) -> Checkpoint:
     return Checkpoint(model, plain.game | {"actions": actions}, starts)
 
 
+def untrained_conv() -> Checkpoint:
+    """The same of convolutions in place of transformers."""
+    spec, env = games.find("Toy-Numpy"), games.make("Toy-Numpy")
+    frames = np.stack([[env.reset(seed=i)[0], *(env.step(1)[0] for _ in range(3))] for i in range(6)])
+    torch.manual_seed(0)
+    tokenizer, dynamics = CONV_TOKENIZER.build(), excited(CONV_DYNAMICS.build(), 0.2)
+    tokenizer.prepare(to_model(torch.from_numpy(frames[:, 0])))
+    dynamics.adopt_codebook(tokenizer)
+    starts = {"frames": torch.from_numpy(frames), "actions": torch.ones(6, 3, dtype=torch.int64)}
+    return Checkpoint(WorldModel(tokenizer, dynamics), spec.to_dict(), starts)
+
+
 @torch.no_grad()
 def chosen_codes(model: LatentActionModel, frames: torch.Tensor) -> LatentActionModel:
     """Puts an untrained model's codes where the encodings of some float frames (b, t, 3, s, s) are."""
@@ -138,4 +157,12 @@ def exploring_checkpoint(tmp_path_factory) -> str:
     """One whose dynamics look back far enough for AutoExplore's usual context and horizon."""
     folder = tmp_path_factory.mktemp("exploring")
     untrained(window=6).save(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def conv_checkpoint(tmp_path_factory) -> str:
+    """The folder of an untrained world model of convolutions."""
+    folder = tmp_path_factory.mktemp("conv")
+    untrained_conv().save(folder)
     return str(folder)

@@ -39,6 +39,8 @@ OWNED = {
     "minari": "data",
     "stable_baselines3": "sb3",
     "sb3_contrib": "sb3",
+    "torchrl": "envs",
+    "tensordict": "envs",
     "tyro": "cli",
 }
 EMULATORS = ("stable_retro", "ale_py", "procgen")

@@ -5,7 +5,7 @@ seed, so the same seed gives the same rollout whatever N is.
 """
 
 import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from genie_gym.envs.config import WorldModelEnvConfig
 from genie_gym.envs.prompt import Prompt
 from genie_gym.errors import CheckpointError, ClosedError, ConfigError, InvalidActionError
 from genie_gym.games import GameSpec
+from genie_gym.models.kv_cache import NoCache
 from genie_gym.models.uncertainty import token_entropy, top_mean
 from genie_gym.models.upscaler import Upscaler
 from genie_gym.utils.device import outside_inference_mode
@@ -25,10 +26,33 @@ from genie_gym.utils.validation import short
 from genie_gym.world_model import Checkpoint, Outcome, RolloutState
 from genie_gym.world_model.resolve import load_checkpoint, resolve_checkpoint
 
-__all__ = ["ImaginationEngine"]
+__all__ = ["ImaginationEngine", "LookAhead"]
 
 RENDER_SCALE = 4  # 64 pixels are too few to look at
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+@dataclass(frozen=True)
+class LookAhead:
+    """What k plans of h actions would bring, step by step.
+
+    Attributes:
+        rewards: float32 (k, h), as `step` gives them; 0 after an end.
+        game_rewards: float32 (k, h), the game's reward whatever the environment's is, likewise.
+        termination_prob: float32 (k, h), probability that the step ends the episode, likewise.
+        terminated: bool (k, h), whether the episode ends in this step.
+    """
+
+    rewards: np.ndarray
+    game_rewards: np.ndarray
+    termination_prob: np.ndarray
+    terminated: np.ndarray
+
+    def __post_init__(self) -> None:
+        ends = self.terminated.cumsum(1)
+        over = ends - self.terminated > 0  # an end came before
+        for values in (self.rewards, self.game_rewards, self.termination_prob, self.terminated):
+            values[over] = 0
 
 
 class ImaginationEngine:
@@ -98,6 +122,30 @@ class ImaginationEngine:
         """Whether `reset` has been called."""
         return self._state is not None
 
+    @property
+    def rollouts(self) -> RolloutState:
+        """The state of the rollouts, whose tensors the next step overwrites.
+
+        Raises:
+            ResetNeeded: The rollouts have not started.
+            ClosedError: The environment is closed.
+        """
+        self.check_open()
+        if self._state is None:
+            raise gym.error.ResetNeeded("call reset() first; there is no state yet")
+        return self._state
+
+    def go_on_from(self, rollouts: RolloutState) -> None:
+        """Replace the rollouts by as many of the same model."""
+        self.check_open()
+        self._state = rollouts
+
+    def of(self, rollouts: RolloutState) -> "ImaginationEngine":
+        """Return an engine of the same model and options that goes on from other rollouts, however many."""
+        other = copy.copy(self)
+        other.count, other._state = len(rollouts.seeds), rollouts
+        return other
+
     @outside_inference_mode()
     def reset(self, rows: list[int], streams: list[np.random.Generator], prompts: list[Prompt | None]) -> torch.Tensor:
         """Start some of the rollouts anew.
@@ -145,6 +193,33 @@ class ImaginationEngine:
         return replace(outcome, frames=self._upscaled(outcome.frames), terminated=terminated)
 
     @outside_inference_mode()
+    def look_ahead(self, plans: Any) -> LookAhead:
+        """Return what plans would bring from here, see `WorldModelEnv.look_ahead`; of a single rollout only.
+
+        Plans that begin alike are one rollout until they part: all draw the same random numbers.
+        """
+        state, chosen = replace(self.rollouts, decoder_past=NoCache()), self._checked_plans(plans)
+        rows, columns = torch.zeros(len(chosen), dtype=torch.int64), []
+        for number, actions in enumerate(chosen.T):
+            pairs, rows = torch.unique(torch.stack([rows, actions], 1), dim=0, return_inverse=True)
+            sources, taken = pairs.to(self.model.device).T
+            if number == 0 or len(pairs) > len(state.seeds):
+                state = state.take(sources)  # else each goes on by itself, as pairs are sorted
+            outcome = self.model.predict(state, self._model_actions[taken], self.sampling)
+            values = [self.reward_of(outcome), outcome.rewards, outcome.termination_prob, outcome.terminated.float()]
+            columns.append(torch.stack(values).cpu()[:, rows])
+        rewards, game_rewards, termination_prob, terminated = torch.stack(columns, -1).numpy()
+        return LookAhead(rewards, game_rewards, termination_prob, (terminated > 0) & self.terminate)
+
+    def _checked_plans(self, plans: Any) -> torch.Tensor:
+        """Return a user's plans as int64 (k, h) on the CPU."""
+        chosen = _integers(plans)
+        if chosen is None or chosen.ndim != 2 or not chosen.numel():
+            raise InvalidActionError(f"plans are integers of shape (plans, steps); got {short(plans)}")
+        self._check_range(chosen, plans)
+        return chosen.cpu()
+
+    @outside_inference_mode()
     def reward_of(self, outcome: Outcome) -> torch.Tensor:
         """Return the reward of a step, float (N,).
 
@@ -167,11 +242,15 @@ class ImaginationEngine:
             chosen = chosen[None]  # of a single rollout
         if chosen is None or chosen.shape != (self.count,):
             raise InvalidActionError(f"expected {self.count} integer action(s); got {short(actions)}")
+        self._check_range(chosen, actions)
+        return chosen.to(self.model.device)
+
+    def _check_range(self, chosen: torch.Tensor, actions: Any) -> None:
+        """Raise InvalidActionError if an action is none of the game's."""
         # Of actions on a GPU this waits for them, which is the price of refusing before anything changes.
         if bool(((chosen < 0) | (chosen >= len(self.game.actions))).any()):
             known = ", ".join(f"{i} {name}" for i, name in enumerate(self.game.meanings))
             raise InvalidActionError(f"an action must be one of {known}; got {short(actions)}")
-        return chosen.to(self.model.device)
 
     def _with_model_actions(self, prompt: Prompt) -> Prompt:
         """Return a user's prompt with its actions as the model knows them."""

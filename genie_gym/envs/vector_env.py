@@ -16,6 +16,7 @@ from genie_gym.envs.engine import ImaginationEngine
 from genie_gym.envs.numpy_wrappers import refuse_numpy_wrappers
 from genie_gym.envs.prompt import Prompt, masked_rows, options_of, read_prompt
 from genie_gym.envs.spec import PlainSpec
+from genie_gym.envs.state import DreamState, branches_of, from_bytes, to_bytes
 from genie_gym.errors import ConfigError
 from genie_gym.utils.device import outside_inference_mode
 from genie_gym.utils.images import enlarge
@@ -76,16 +77,46 @@ class WorldModelVectorEnv(PlainSpec, gym.vector.VectorEnv[np.ndarray, np.ndarray
         tensors: bool = False,
         **options: Any,
     ):
-        num_envs, self.tensors = typed("num_envs", num_envs, int), typed("tensors", tensors, bool)
-        max_episode_steps = typed("max_episode_steps", max_episode_steps, int | None)
+        num_envs = typed("num_envs", num_envs, int)
         at_least(1, num_envs=num_envs)
+        self._take_options(max_episode_steps, autoreset_mode, render_mode, tensors)
+        self._take_engine(ImaginationEngine(num_envs, make_env_config(config, game, checkpoint, options)))
+
+    @classmethod
+    def going_on(
+        cls,
+        engine: ImaginationEngine,
+        state: DreamState,
+        *,
+        max_episode_steps: int | None = None,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+        tensors: bool = False,
+    ) -> "WorldModelVectorEnv":
+        """Return environments that go on from a state, with the model and options of another one's engine.
+
+        Raises:
+            ConfigError: An option has the wrong type or is out of range.
+        """
+        env = cls.__new__(cls)
+        env._take_options(max_episode_steps, autoreset_mode, render_mode, tensors)
+        env._take_engine(engine.of(state.rollouts))
+        env._go_on_from(state)
+        return env
+
+    def _take_options(
+        self, max_episode_steps: int | None, autoreset_mode: str | AutoresetMode, render_mode: str | None, tensors: bool
+    ) -> None:
+        self.tensors = typed("tensors", tensors, bool)
+        self.max_episode_steps = typed("max_episode_steps", max_episode_steps, int | None)
         if max_episode_steps is not None and max_episode_steps < 1:
             raise ConfigError(f"max_episode_steps must be 1 or more, or None for no limit; got {max_episode_steps}")
         check_render_mode(render_mode)
-        self.num_envs, self.render_mode, self.max_episode_steps = num_envs, render_mode, max_episode_steps
-        self.autoreset_mode = check_autoreset_mode(autoreset_mode)
-        self._engine = ImaginationEngine(num_envs, make_env_config(config, game, checkpoint, options))
-        spec, size = self._engine.game, self._engine.scale * self._engine.size
+        self.render_mode, self.autoreset_mode = render_mode, check_autoreset_mode(autoreset_mode)
+
+    def _take_engine(self, engine: ImaginationEngine) -> None:
+        self._engine, self.num_envs, num_envs = engine, engine.count, engine.count
+        spec, size = engine.game, engine.scale * engine.size
         self.metadata = {**self.metadata, "render_fps": round(spec.fps), "autoreset_mode": self.autoreset_mode}
         self.single_observation_space = gym.spaces.Box(0, 255, (size, size, 3), np.uint8)
         self.single_action_space = gym.spaces.Discrete(len(spec.actions))
@@ -161,6 +192,61 @@ class WorldModelVectorEnv(PlainSpec, gym.vector.VectorEnv[np.ndarray, np.ndarray
     def close_extras(self, **kwargs: Any) -> None:
         """End all episodes; the environments cannot be used afterwards. Closing twice is fine."""
         self._engine.close()
+
+    def get_state(self) -> bytes:
+        """Return all dreams as bytes that can be kept, see `WorldModelEnv.get_state`.
+
+        Raises:
+            ResetNeeded: There is no dream yet.
+            ClosedError: The environments are closed.
+        """
+        return to_bytes(self._state(), self._engine.model)
+
+    @outside_inference_mode()
+    def set_state(self, state: bytes) -> Array:
+        """Go on from what `get_state` of as many environments returned, see `WorldModelEnv.set_state`.
+
+        Returns:
+            The frames at which it was taken.
+
+        Raises:
+            StateError: The bytes are damaged, of another model, or of another number of dreams; nothing has changed.
+            ClosedError: The environments are closed.
+        """
+        self._engine.check_open()
+        size = self.single_observation_space.shape[0]  # type: ignore[index]
+        self._go_on_from(from_bytes(state, self._engine.model, self.num_envs, size))
+        return self._output(self._frames)
+
+    @outside_inference_mode()
+    def branch(self, n: int, *, seed: int | None = None) -> "WorldModelVectorEnv":
+        """Return environments in which each dream goes on n times, see `WorldModelEnv.branch`.
+
+        Args:
+            n: Branches of each dream; those of dream i have the indices i * n to i * n + n - 1.
+            seed: See `WorldModelEnv.branch`.
+
+        Returns:
+            n * num_envs environments with the same options, in the middle of their episodes.
+
+        Raises:
+            ConfigError: n is no whole number, less than 1, or makes too many environments.
+            ResetNeeded: There is no dream yet.
+            ClosedError: The environments are closed.
+        """
+        options = {"autoreset_mode": self.autoreset_mode, "render_mode": self.render_mode, "tensors": self.tensors}
+        state = branches_of(self._state(), n, seed)
+        return self.going_on(self._engine, state, max_episode_steps=self.max_episode_steps, **options)
+
+    def _state(self) -> DreamState:
+        """Return the state of now, whose tensors the next step overwrites."""
+        lengths, ended = torch.from_numpy(self._lengths), torch.from_numpy(self._ended)
+        return DreamState(self._engine.rollouts, self._frames, lengths, ended, self._streams, self._stream_seeds)
+
+    def _go_on_from(self, state: DreamState) -> None:
+        self._engine.go_on_from(state.rollouts)
+        self._frames, self._lengths, self._ended = state.frames, state.lengths.numpy(), state.ended.numpy()
+        self._streams, self._stream_seeds = state.streams, state.seeds
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]  # as in SyncVectorEnv

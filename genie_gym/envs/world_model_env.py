@@ -5,15 +5,22 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 
 from genie_gym.envs.config import WorldModelEnvConfig, make_env_config
-from genie_gym.envs.engine import ImaginationEngine
+from genie_gym.envs.engine import ImaginationEngine, LookAhead
 from genie_gym.envs.prompt import read_prompt
 from genie_gym.envs.spec import PlainSpec
+from genie_gym.envs.state import DreamState, branches_of, from_bytes, to_bytes
+from genie_gym.envs.vector_env import WorldModelVectorEnv
+from genie_gym.errors import ConfigError
+from genie_gym.utils.device import outside_inference_mode
 from genie_gym.utils.images import enlarge
 from genie_gym.utils.validation import check_render_mode, check_reset_seed
 
 __all__ = ["WorldModelEnv"]
+
+BRANCH_OPTIONS = ("max_episode_steps", "autoreset_mode", "render_mode", "tensors")
 
 
 class WorldModelEnv(PlainSpec, gym.Env[np.ndarray, np.int64]):
@@ -111,6 +118,91 @@ class WorldModelEnv(PlainSpec, gym.Env[np.ndarray, np.int64]):
         if self._frame is None:
             raise gym.error.ResetNeeded("call reset() before render()")
         return enlarge(self._frame, self._engine.zoom)
+
+    @outside_inference_mode()
+    def get_state(self) -> bytes:
+        """Return the dream as bytes that can be kept, on disk too: `set_state` goes on from it exactly.
+
+        All that the next steps depend on is in them, but for the model and the options of the environment: frames,
+        rewards, ends and the draws of later episodes are the same again. The action space's random generator and what
+        wrappers count are not in them.
+
+        Raises:
+            ResetNeeded: There is no dream yet.
+            ClosedError: The environment is closed.
+        """
+        return to_bytes(self._state(), self._engine.model)
+
+    @outside_inference_mode()
+    def set_state(self, state: bytes) -> np.ndarray:
+        """Go on from what `get_state` of an environment with the same checkpoint and options returned.
+
+        No `reset` is needed before; through `gymnasium.make` use `env.unwrapped`, as its wrappers do want one.
+
+        Args:
+            state: The bytes. Those of strangers are safe: they are checked, and nothing is unpickled.
+
+        Returns:
+            The frame at which it was taken.
+
+        Raises:
+            StateError: The bytes are damaged, of another model, or of several dreams; nothing has changed.
+            ClosedError: The environment is closed.
+        """
+        self._engine.check_open()
+        restored = from_bytes(state, self._engine.model, 1, self._engine.scale * self._engine.size)
+        self._engine.go_on_from(restored.rollouts)
+        self._frame = restored.frames[0].cpu().numpy()
+        (self._np_random,), (self._np_random_seed,) = restored.streams, restored.seeds
+        return self._frame.copy()
+
+    @outside_inference_mode()
+    def branch(self, n: int, *, seed: int | None = None, **options: Any) -> WorldModelVectorEnv:
+        """Return n environments that go on from this moment, stepped as one batch; this one does not change.
+
+        The model is shared, and each branch gets one copy of the past: what `copy.deepcopy` does n times, and n steps
+        become one.
+
+        Args:
+            n: Number of branches.
+            seed: Branch i draws its random numbers anew, from `seed` + i. None: every branch draws those that this
+                environment will, so that they differ by their actions alone, and equal actions give equal dreams.
+            options: max_episode_steps (counted from here), autoreset_mode, render_mode and tensors, as
+                WorldModelVectorEnv has them.
+
+        Raises:
+            ConfigError: n is no whole number, less than 1 or too large, or an option is none of these.
+            ResetNeeded: There is no dream yet.
+            ClosedError: The environment is closed.
+        """
+        if unknown := [name for name in options if name not in BRANCH_OPTIONS]:
+            raise ConfigError(f"unknown option {unknown[0]!r} of branch(); known are: {', '.join(BRANCH_OPTIONS)}")
+        return WorldModelVectorEnv.going_on(self._engine, branches_of(self._state(), n, seed), **options)
+
+    def look_ahead(self, plans: Any) -> LookAhead:
+        """Return what each of k plans would bring from here; nothing changes.
+
+        The figures are those that the environment itself, or a `branch` of it, would give under these actions, up to
+        rounding. No frames are drawn, and plans that begin alike are one dream until they part, so that it takes about
+        half the time of a branch.
+
+        Args:
+            plans: Actions, integers (k, h): h steps each.
+
+        Raises:
+            InvalidActionError: They have another shape, or one is not of the action space.
+            ResetNeeded: There is no dream yet.
+            ClosedError: The environment is closed.
+        """
+        return self._engine.look_ahead(plans)
+
+    def _state(self) -> DreamState:
+        """Return the state of now, whose tensors the next step overwrites."""
+        rollouts = self._engine.rollouts
+        frames = torch.from_numpy(self._frame)[None].to(self._engine.model.device)
+        stream, seed = self.np_random, self.np_random_seed
+        nothing = torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.bool)
+        return DreamState(rollouts, frames, *nothing, [stream], [-1 if seed is None else seed])
 
     def close(self) -> None:
         """End the episode; the environment cannot be used afterwards. Closing twice is fine."""

@@ -120,6 +120,10 @@ class FrameCache:
         for name, mine in vars(self).items():
             mine[rows] = getattr(other, name)
 
+    def take(self, rows: Tensor) -> "FrameCache":
+        """Return a cache of the given rows, int64 (k,), each as often as it is named; it shares no memory with this."""
+        return FrameCache(**{name: mine.index_select(0, rows) for name, mine in vars(self).items()})
+
 
 class ConvDynamics(MaskedPrediction):
     """Masked prediction by convolutions over the last few frames."""

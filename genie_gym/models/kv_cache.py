@@ -49,6 +49,10 @@ class BlockCache:
         self.memory[..., window:, :] = new[..., history:, :]
         return self.memory
 
+    def take(self, rows: Tensor) -> "BlockCache":
+        """Return a copy of the given rows, int64 (k,); see `Cache.take`."""
+        return BlockCache(self.memory.index_select(1, rows), [tail.index_select(0, rows) for tail in self.tails])
+
 
 @dataclass
 class Cache:
@@ -118,9 +122,18 @@ class Cache:
             for i in range(2):
                 mine.tails[i][rows] = theirs.tails[i]
 
+    def take(self, rows: Tensor) -> "Cache":
+        """Return a cache of the given rows, int64 (k,), each as often as it is named; it shares no memory with this."""
+        return Cache([block.take(rows) for block in self.blocks], self.count[rows], self.number.clone())
 
+
+@dataclass
 class NoCache:
     """The cache of a model that looks at no earlier frame."""
 
     def put(self, rows: Tensor, other: "NoCache") -> None:
         """Do nothing: there is nothing to overwrite."""
+
+    def take(self, rows: Tensor) -> "NoCache":
+        """Return another one: there is nothing to copy."""
+        return NoCache()

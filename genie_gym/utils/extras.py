@@ -27,6 +27,8 @@ EXTRAS = {
     "sb3_contrib": "sb3",
     "pygame": "play",
     "minari": "minari",
+    "torchrl": "torchrl",
+    "tensordict": "torchrl",
 }
 
 

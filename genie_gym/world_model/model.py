@@ -5,6 +5,7 @@ Shapes: b rollouts, c prompt frames, n tokens per frame, k codes, s side of a fr
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from genie_gym.utils.compile import compile_frozen
 from genie_gym.utils.device import one_thread_if_forked
 from genie_gym.utils.images import from_model, to_model
 from genie_gym.utils.precision import autocast
+from genie_gym.world_model.checksum import checksum
 from genie_gym.world_model.rng import uniform
 from genie_gym.world_model.sampling import SamplingConfig
 
@@ -51,13 +53,19 @@ class RolloutState:
         self.actions[rows] = other.actions
         self.seeds[rows] = other.seeds
 
+    @torch.no_grad()
+    def take(self, rows: Tensor) -> "RolloutState":
+        """Return the given rollouts, int64 (k,), each as often as it is named; they share no memory with these."""
+        past, decoder_past = self.past.take(rows), self.decoder_past.take(rows)
+        return RolloutState(past, decoder_past, self.tokens[rows], self.actions[rows], self.seeds[rows])
+
 
 @dataclass
 class Outcome:
     """Result of a step.
 
     Attributes:
-        frames: uint8 (b, s, s, 3).
+        frames: uint8 (b, s, s, 3); of `predict` (b, 0, 0, 3).
         rewards: float (b,), expected reward in the game's unit.
         termination_prob: float (b,), probability that the episode ended.
         terminated: bool (b,), sampled with that probability.
@@ -103,6 +111,7 @@ class WorldModel(nn.Module):
         call, which takes a seventh of the time of a step of the preset `paper`.
         """
         self.dtype = dtype
+        self.__dict__.pop("fingerprint", None)  # the weights become others
         for part in (*self.tokenizer.modules(), *self.dynamics.modules()):
             if isinstance(part, (nn.Linear, nn.Conv3d)):
                 part.to(dtype)
@@ -132,6 +141,11 @@ class WorldModel(nn.Module):
         """Tokens per frame."""
         return self.tokenizer.config.side**2
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Checksum of the weights as they are computed with: a state goes on exactly in a model that has the same."""
+        return checksum(self.state_dict())
+
     @torch.inference_mode(False)  # else a rollout started in that mode could not be stepped outside of it
     @torch.no_grad()
     def start(
@@ -160,14 +174,25 @@ class WorldModel(nn.Module):
                 prev_actions[:, 1:] = torch.where(
                     prev_actions[:, 1:] < 0, self.latent_actions.codes(to_model(frames)), prev_actions[:, 1:]
                 )
-            past: Any = self.dynamics.new_cache(b)
-            decoder_past: Any = self.tokenizer.new_cache(b)
+            state = self.empty_state(b)
             if c > 1:
-                self.dynamics.features(tokens[:, :-1], tokens[:, :0], prev_actions[:, :-1], past)
-            reconstruction = self.tokenizer.decode(tokens, decoder_past)[:, -1]
-        seeds = torch.arange(b) if seeds is None else seeds
-        newest = tokens[:, -1].clone(), prev_actions[:, -1].clone(), seeds.to(self.device, copy=True)
-        return RolloutState(past, decoder_past, *newest), from_model(reconstruction)
+                self.dynamics.features(tokens[:, :-1], tokens[:, :0], prev_actions[:, :-1], state.past)
+            reconstruction = self.tokenizer.decode(tokens, state.decoder_past)[:, -1]
+        state.tokens.copy_(tokens[:, -1])
+        state.actions.copy_(prev_actions[:, -1])
+        state.seeds.copy_(torch.arange(b) if seeds is None else seeds)
+        return state, from_model(reconstruction)
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def empty_state(self, batch: int) -> RolloutState:
+        """Return the state of `batch` rollouts before their first frame: every tensor in its shape and dtype."""
+        with autocast(self.dtype, self.device):
+            past: Any = self.dynamics.new_cache(batch)
+            decoder_past: Any = self.tokenizer.new_cache(batch)
+        tokens = torch.zeros(batch, self.tokens, dtype=torch.int64, device=self.device)
+        actions, seeds = torch.full_like(tokens[:, 0], -1), torch.zeros_like(tokens[:, 0])
+        return RolloutState(past, decoder_past, tokens, actions, seeds)
 
     @torch.inference_mode(False)
     @torch.no_grad()
@@ -182,6 +207,14 @@ class WorldModel(nn.Module):
         one_thread_if_forked()
         with autocast(self.dtype, self.device):
             return self._step(state, actions.to(self.device).contiguous(), sampling)  # graphs depend on strides
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def predict(self, state: RolloutState, actions: Tensor, sampling: SamplingConfig) -> Outcome:
+        """Take a step as `step` does, but draw no frames and leave the decoder's cache alone; never compiled."""
+        one_thread_if_forked()
+        with autocast(self.dtype, self.device):
+            return self._advance(state, actions.to(self.device), sampling, decode=_no_frames)
 
     @torch.no_grad()
     def single_pass(
@@ -290,3 +323,8 @@ class WorldModel(nn.Module):
         sampled = torch.where(masked, codes, tokens)
         masked = unmask(priority, masked, num_masked_after(i, sampling.steps, tokens.shape[1]))
         return sampled.masked_fill(masked, self.dynamics.mask_token), masked
+
+
+def _no_frames(tokens: Tensor, past: Any) -> Tensor:
+    """Stand in for the decoder where nobody looks: float (b, 1, 3, 0, 0)."""
+    return torch.empty(len(tokens), 1, 3, 0, 0, device=tokens.device)

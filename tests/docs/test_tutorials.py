@@ -21,6 +21,7 @@ NEEDED = {  # what a block names, and the package it then needs
     "make_game_vec_env": "stable_retro",
     "genie_gym.train(": "lightning_fabric",
     "EpisodeWriter": "h5py",
+    "TorchRLWorldModelEnv": "torchrl",
 }
 
 

@@ -5,31 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from genie_gym import games
-from genie_gym.models.conv_dynamics import ConvDynamicsConfig
-from genie_gym.models.conv_tokenizer import ConvTokenizerConfig
 from genie_gym.rewards.autoexplore import AutoExplore
-from genie_gym.utils.images import to_model
-from genie_gym.world_model import Checkpoint, WorldModel
+from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.sampling import SamplingConfig
-from tests.conftest import excited
-
-TOKENIZER = ConvTokenizerConfig(patch=16, codes=16, code_dim=8, encoder_width=8, width=8, fine_width=8, blocks=1)
-DYNAMICS = ConvDynamicsConfig(
-    4, codes=16, code_dim=8, side=4, patch=16, dim=16, coarse_dim=16, coarse_blocks=1, shifts=2
-)
+from tests.conftest import CONV_DYNAMICS, CONV_TOKENIZER, untrained_conv
 
 
 @pytest.fixture(scope="module")
 def checkpoint() -> Checkpoint:
-    spec, env = games.find("Toy-Numpy"), games.make("Toy-Numpy")
-    frames = np.stack([[env.reset(seed=i)[0], *(env.step(1)[0] for _ in range(3))] for i in range(6)])
-    torch.manual_seed(0)
-    tokenizer, dynamics = TOKENIZER.build(), excited(DYNAMICS.build(), 0.2)
-    tokenizer.prepare(to_model(torch.from_numpy(frames[:, 0])))
-    dynamics.adopt_codebook(tokenizer)
-    starts = {"frames": torch.from_numpy(frames), "actions": torch.ones(6, 3, dtype=torch.int64)}
-    return Checkpoint(WorldModel(tokenizer, dynamics), spec.to_dict(), starts)
+    return untrained_conv()
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +25,7 @@ def folder(checkpoint, tmp_path_factory):
 
 def test_it_is_the_same_after_saving(checkpoint, folder):
     loaded = Checkpoint.load(folder)
-    assert loaded.model.tokenizer.config == TOKENIZER and loaded.model.dynamics.config == DYNAMICS
+    assert loaded.model.tokenizer.config == CONV_TOKENIZER and loaded.model.dynamics.config == CONV_DYNAMICS
     saved, read = checkpoint.model.state_dict(), loaded.model.state_dict()
     assert saved.keys() == read.keys() and all(torch.equal(saved[name], read[name]) for name in saved)
 
