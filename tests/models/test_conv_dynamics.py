@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from genie_gym.models.conv_dynamics import ConvDynamics, ConvDynamicsConfig
+from genie_gym.models.conv_dynamics import ConvDynamics, ConvDynamicsConfig, _matches
 from genie_gym.models.conv_tokenizer import ConvTokenizer, ConvTokenizerConfig
 from genie_gym.models.maskgit import sample_tokens
 from tests.conftest import excited
@@ -132,11 +132,28 @@ def test_with_forgotten_actions_a_clip_is_as_at_the_beginning_of_a_rollout(model
     assert torch.equal(model.eval()._with_dropout(actions), actions)
 
 
+def test_the_shift_between_frames_matches_best():
+    rng = np.random.default_rng(0)
+    level = torch.from_numpy(rng.random((3, 48, 60), np.float32))
+    places = [(8, 10), (6, 13), (10, 11)]  # rows and columns of the camera in three frames
+    frames = torch.stack([level[:, y : y + 32, x : x + 32] for y, x in places])[None]
+    wholes, local = _matches(frames, 4)
+    wholes = wholes.reshape(2, 5, 9)  # every other shift down, all to the right
+    for pair, (down, right) in enumerate([(-2, 3), (4, -2)]):
+        assert np.unravel_index(int(wholes[pair].argmax()), (5, 9)) == ((down + 4) // 2, right + 4)
+    newest = local[0].reshape(5, 9, 8, 8)[:, :, 2:-2, 2:-2]
+    assert (newest[4, 2] > 0.99).all() and newest.mean() < 0.1
+    expected = np.exp(-np.abs(frames[0, 1:].mean(1) - frames[0, :-1].mean(1)).numpy()[:, ::2].mean((1, 2)) / 0.02)
+    np.testing.assert_allclose(wholes[:, 2, 4], expected, rtol=1e-3)
+    alone, _ = _matches(frames[:, :1], 4)
+    assert (alone.reshape(2, 5, 9)[:, 2, 4] == 1).all()  # as if nothing had moved
+
+
 def test_other_actions_keep_all_but_the_layer_that_reads_them(model):
     other = model.with_new_actions(7)
     assert other.config == replace(SMALL, num_actions=7)
     before, after = model.state_dict(), other.state_dict()
-    assert {name for name in before if not torch.equal(before[name], after[name])} == {"act.0.weight"}
+    assert {name for name in before if not torch.equal(before[name], after[name])} == {"act.weight"}
 
 
 def test_a_level_that_scrolls_is_learned_from_few_frames(tokenizer):
