@@ -37,6 +37,8 @@ OWNED = {
     "procgen": "games",
     "h5py": "data",
     "minari": "data",
+    "pyarrow": "data",
+    "av": "data",
     "stable_baselines3": "sb3",
     "sb3_contrib": "sb3",
     "torchrl": "envs",

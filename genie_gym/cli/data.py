@@ -1,4 +1,4 @@
-"""Commands that bring a game onto the disk: ROMs, the list of games, collected episodes, your own images or video."""
+"""Commands that bring a game onto the disk: ROMs, the list of games, collected episodes, your own images or videos."""
 
 import shlex
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ def collect(config: Annotated[CollectArguments, arg(name="")]) -> int:
 
 
 def convert(config: Annotated[ConvertArguments, arg(name="")]) -> None:
-    """Convert your own images or video, with or without a file of actions, into a dataset."""
+    """Convert a video, a folder of videos or a folder of images, with or without files of actions, into a dataset."""
     from genie_gym.data.convert import convert
     from genie_gym.utils import paths
 
@@ -101,7 +101,7 @@ def convert(config: Annotated[ConvertArguments, arg(name="")]) -> None:
         f"{len(dataset)} episodes, {dataset.lengths.sum():,} frames now in {folder}; "
         f"train a model with: genie-gym train {name}{where}"
     )
-    if config.actions is not None and (paths.weights_dir(name) / "config.json").is_file():
+    if dataset.has_actions and (paths.weights_dir(name) / "config.json").is_file():
         print(
             f"(weights of {name} already exist; if they have latent actions, find the buttons for them with: "
             f"genie-gym map-actions {name}{where}, or give train another --out)"

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from genie_gym.data.config import ConvertConfig
     from genie_gym.data.dataset import EpisodeDataset, episode_lengths, read_runs
     from genie_gym.data.episode import Episode
-    from genie_gym.data.minari import export_minari
+    from genie_gym.data.lerobot import export_lerobot, import_lerobot
+    from genie_gym.data.minari import export_minari, import_minari
     from genie_gym.data.mixture import MixtureDataset
     from genie_gym.data.pairs import FramePairs
     from genie_gym.data.sequences import SequenceDataset
@@ -26,7 +27,10 @@ __all__ = [
     "SequenceDataset",
     "convert",
     "episode_lengths",
+    "export_lerobot",
     "export_minari",
+    "import_lerobot",
+    "import_minari",
     "pack",
     "read_runs",
     "split",
@@ -46,6 +50,9 @@ __getattr__, __dir__ = lazy_attributes(
         "convert": "genie_gym.data.convert",
         "episode_lengths": "genie_gym.data.dataset:episode_lengths",
         "export_minari": "genie_gym.data.minari:export_minari",
+        "export_lerobot": "genie_gym.data.lerobot:export_lerobot",
+        "import_lerobot": "genie_gym.data.lerobot:import_lerobot",
+        "import_minari": "genie_gym.data.minari:import_minari",
         "pack": "genie_gym.data.writer:pack",
         "read_runs": "genie_gym.data.dataset:read_runs",
         "split": "genie_gym.data.splits:split",

@@ -11,6 +11,7 @@ __all__ = ["EXTRAS", "naming_extras", "require"]
 
 # Names that code imports, and the extra whose packages they belong to.
 EXTRAS = {
+    "av": "train",
     "h5py": "train",
     "imageio": "train",
     "jinja2": "train",
@@ -29,6 +30,7 @@ EXTRAS = {
     "minari": "minari",
     "torchrl": "torchrl",
     "tensordict": "torchrl",
+    "pyarrow": "lerobot",
 }
 
 

@@ -90,7 +90,7 @@ def test_collect(monkeypatch):
 
 
 def test_convert(monkeypatch):
-    given = {"game": "Mine", "fps": 12.5, "terminated": True, "keep_bars": True, "cuts": True}
+    given = {"game": "Mine", "fps": 12.5, "terminated": True, "keep_bars": True, "cuts": True, "workers": 3}
     command = ["convert", "v.mp4", "a.csv", "--out", "o", "--action-names", "left", "right"]
     (config,), _ = arrived(monkeypatch, "genie_gym.data.convert.convert", command, given)
     places = {"path": Path("v.mp4"), "actions": Path("a.csv"), "out": Path("o")}

@@ -12,8 +12,8 @@ import pytest
 
 from genie_gym import data
 from genie_gym.data import convert
-from genie_gym.data.action_file import read_actions
-from genie_gym.data.video import read_video
+from genie_gym.data.convert.actions import read_actions
+from genie_gym.data.convert.video import keep, scan
 from tests.conftest import LONG
 from tests.fuzz import HOSTILE_VALUES, mutate_bytes, mutate_json, only_our_errors
 
@@ -65,7 +65,7 @@ def test_videos(video, tries):
     content = video.read_bytes()
     for seed in range(tries):
         video.write_bytes(mutate_bytes(np.random.default_rng(seed), content))
-        only_our_errors(seed, lambda: read_video(video, size=16))
+        only_our_errors(seed, lambda: list(keep(scan(video), size=16).frames()))
 
 
 @pytest.mark.parametrize("tries", [100, MANY])

@@ -20,7 +20,7 @@ import pytest
 from genie_gym import data
 from genie_gym.collection.config import CollectConfig
 from genie_gym.data import convert
-from genie_gym.data.action_file import read_actions
+from genie_gym.data.convert.actions import read_actions
 from genie_gym.errors import ConfigError, DataError, GenieGymError
 from genie_gym.utils import paths
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from genie_gym.data import convert
-from genie_gym.data.video import read_video
+from genie_gym.data.convert.video import Video, keep, scan
 from genie_gym.errors import DataError
 from genie_gym.utils.images import letterbox
 
@@ -20,6 +20,12 @@ def write(path: Path, frames: np.ndarray, fps: float = 30) -> Path:
         video.write(frame[..., ::-1].copy())
     video.release()
     return path
+
+
+def read(path: Path, fps: float | None = None, box: tuple | None = None) -> tuple[Video, np.ndarray]:
+    """Return what is kept of a video, and its frames: uint8 (n, 64, 64, 3)."""
+    video = keep(scan(path), fps, box)
+    return video, np.stack(list(video.frames()))
 
 
 def shades(count: int, height: int = 48, width: int = 64, first: int = 40, step: int = 1) -> np.ndarray:
@@ -46,36 +52,36 @@ def letterboxed(frames: np.ndarray, top: int, left: int) -> np.ndarray:
     ],
 )
 def test_which_frames_are_taken(tmp_path, own, asked, rate, indices):
-    video = read_video(write(tmp_path / "v.mp4", shades(12, step=10), own), asked)
+    video, frames = read(write(tmp_path / "v.mp4", shades(12, step=10), own), asked)
     assert video.indices.tolist() == list(indices) and video.total == 12
     assert video.rate == pytest.approx(rate, abs=0.01)
-    np.testing.assert_allclose(video.frames[:, 32, 32, 0], [40 + 10 * index for index in indices], atol=4)
+    np.testing.assert_allclose(frames[:, 32, 32, 0], [40 + 10 * index for index in indices], atol=4)
 
 
 def test_black_bars_are_cut_off(tmp_path):
     slopes = np.linspace(60, 200, 64)[None, :, None] + np.linspace(0, 50, 48)[:, None, None]
     image = np.broadcast_to(slopes.astype(np.uint8), (6, 48, 64, 3))
     path = write(tmp_path / "wide.mp4", letterboxed(image, 0, 32))
-    video = read_video(path)
+    video, frames = read(path)
     assert video.pixels == (128, 48)
     assert np.abs(np.array(video.box) - (32, 0, 64, 48)).max() <= 2
     same = letterbox(image[0], 64).astype(int)
-    assert np.abs(video.frames[0][8:56] - same[8:56]).mean() < 8  # a codec lies between
+    assert np.abs(frames[0][8:56] - same[8:56]).mean() < 8  # a codec lies between
     assert "of 128x48 pixels, the rest are black bars" in str(video) and "3 of the video's 6 frames" in str(video)
-    kept = read_video(path, keep_bars=True)
-    assert kept.box == (0, 0, 128, 48) and "bars" not in str(kept)
-    assert kept.frames[:, :, :14].max() < 30
+    whole, frames = read(path, box=(0, 0, 128, 48))
+    assert whole.box == (0, 0, 128, 48) and "bars" not in str(whole)
+    assert frames[:, :, :14].max() < 30
 
 
 def test_what_is_dark_only_for_a_while_is_no_bar(tmp_path):
     frames = shades(8)
     frames[:6, :20] = 0
-    assert read_video(write(tmp_path / "v.mp4", frames)).box == (0, 0, 64, 48)
+    assert scan(write(tmp_path / "v.mp4", frames)).box == (0, 0, 64, 48)
 
 
 @pytest.mark.parametrize("frames", [letterboxed(shades(4, 198, 64), 1, 0), 0 * shades(4)], ids=["thin", "all black"])
 def test_no_bars_worth_the_name(tmp_path, frames):
-    assert read_video(write(tmp_path / "v.mp4", frames)).box == (0, 0, 64, frames.shape[1])
+    assert scan(write(tmp_path / "v.mp4", frames)).box == (0, 0, 64, frames.shape[1])
 
 
 def test_later_videos_are_cut_like_the_first(tmp_path):
@@ -101,8 +107,8 @@ def test_a_recording_has_one_rate(tmp_path):
 
 
 def test_a_rate_that_no_screen_has(tmp_path):
-    with pytest.raises(DataError, match=r"says it has 1000 frames a second; write it anew with: ffmpeg"):
-        read_video(write(tmp_path / "v.mp4", shades(4), 1000))
+    with pytest.raises(DataError, match=r"shows 1000 frames a second; write it anew with: ffmpeg"):
+        scan(write(tmp_path / "v.mp4", shades(4), 1000))
 
 
 @pytest.mark.parametrize("shape", [(64, 48), (160, 90)])

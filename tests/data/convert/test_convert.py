@@ -10,6 +10,7 @@ import pytest
 
 from genie_gym import data, games
 from genie_gym.data import convert
+from genie_gym.data.convert import episodes
 from genie_gym.errors import DataError, GameError
 
 NAMES = ["NOOP", "LEFT", "RIGHT"]
@@ -93,7 +94,7 @@ def test_names_guessed_and_kept_for_later_files(images, tmp_path):
 
 
 def test_same_source_again_replaces_the_first(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(convert, "MIN_LENGTH", 6)
+    monkeypatch.setattr(episodes, "MIN_LENGTH", 6)
     for action in (1, 2, 0):
         actions = written(tmp_path / "a.csv", [str(action)] * 12)
         dataset = convert.from_frames(images, actions, tmp_path / "out", action_names=NAMES)
@@ -103,7 +104,7 @@ def test_same_source_again_replaces_the_first(images, tmp_path, monkeypatch):
 
 
 def test_long_sources_are_cut_into_episodes(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(convert, "MIN_LENGTH", 5)
+    monkeypatch.setattr(episodes, "MIN_LENGTH", 5)
     actions = written(tmp_path / "a.csv", [str(i) for i in range(12)])
     dataset = convert.from_frames(images, actions, tmp_path / "out", terminated=True)
     assert [episode.actions.tolist() for episode in dataset.episodes()] == [[0, 1, 2], [4, 5, 6], [8, 9, 10]]
