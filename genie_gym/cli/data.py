@@ -86,7 +86,12 @@ def collect(config: Annotated[CollectArguments, arg(name="")]) -> int:
 
     report = collect(config)
     print(report)
-    return 130 if report.interrupted else 0
+    if report.interrupted:
+        return 130
+    if config.env is not None:
+        where = f" --data {shlex.quote(str(config.out))}" if config.out else ""
+        print(f"train a model with: genie-gym train {report.game}{where}")
+    return 0
 
 
 def convert(config: Annotated[ConvertArguments, arg(name="")]) -> None:

@@ -1,6 +1,7 @@
 """Commands that explore: train an explorer or another agent, measure state coverage, refit the model."""
 
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from tyro.conf import arg
 
 from genie_gym.exploration.config import CoverageConfig, ExploreConfig
 from genie_gym.refitting.config import RefitConfig
+from genie_gym.utils.options import EnvOptions
 
 __all__ = ["coverage", "explore", "refit"]
 
@@ -26,11 +28,14 @@ def explore(config: Annotated[ExploreConfig, arg(name="")]) -> int:
         return 130
     if report.gif is not None:
         print(f"{report.gif}: an episode of the trained agent")
-    if report.game in names():
+    if report.game in names() or not config.imagined:
         # A folder is named as a path, or it would be looked for among the game's agents.
         place = report.agent.parent.name if config.out is None else Path(config.out).absolute()
         agent = shlex.quote(str(place))
-        print(f"collect episodes of the real game with it: genie-gym collect {config.game} --policy {agent}")
+        given = {field.name: getattr(config, field.name) for field in fields(EnvOptions)}
+        words = [word for name, value in given.items() if value for word in (f"--{name.replace('_', '-')}", value)]
+        env = f" {shlex.join(words)}" if words else ""
+        print(f"collect episodes of the real game with it: genie-gym collect {config.game} --policy {agent}{env}")
     return 0
 
 

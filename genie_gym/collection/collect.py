@@ -2,15 +2,17 @@
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from genie_gym import data, games
+from genie_gym import data
 from genie_gym.collection.config import CollectConfig
 from genie_gym.collection.policies import POLICIES, Policy, make_policy
 from genie_gym.collection.schedule import Schedule
@@ -18,6 +20,7 @@ from genie_gym.collection.workers import HIGH_RES_SIZE, Job, WorkerPool
 from genie_gym.errors import ConfigError
 from genie_gym.utils import paths
 from genie_gym.utils.options import make_config
+from genie_gym.world_model.real_game import named_options, real_game
 from genie_gym.world_model.resolve import resolve_agent
 
 __all__ = ["CollectReport", "collect"]
@@ -28,6 +31,7 @@ class CollectReport:
     """The result of a collection.
 
     Attributes:
+        game: Name of the game.
         folder: Folder of the dataset.
         episodes: Number of episodes collected in this call.
         steps: Number of steps collected in this call.
@@ -38,6 +42,7 @@ class CollectReport:
         skipped: One line for each damaged shard in the folder.
     """
 
+    game: str
     folder: Path
     episodes: int
     steps: int
@@ -61,7 +66,12 @@ class CollectReport:
 
 
 def collect(
-    game: str | CollectConfig, *, policy: str | Policy | None = None, progress: bool = True, **options: Any
+    source: str | Callable[..., gym.Env] | CollectConfig | None = None,
+    /,
+    *,
+    policy: str | Policy | None = None,
+    progress: bool = True,
+    **options: Any,
 ) -> CollectReport:
     """Collect episodes until the folder holds the given number of steps or episodes of this policy and seed.
 
@@ -72,7 +82,8 @@ def collect(
     worker processes import the script.
 
     Args:
-        game: Name of the game, or a whole configuration.
+        source: Name of the game, or a whole configuration. With the option `game`, a title for your own environment:
+            an importable function that returns it, "module:function" or a Gymnasium id; worker processes make it.
         policy: The option `policy` of CollectConfig, or a policy object (see
             `genie_gym.collection.policies.Policy`), which must be picklable and replaces that of the configuration.
         progress: Whether to show a progress bar.
@@ -90,8 +101,10 @@ def collect(
     """
     if isinstance(policy, str):
         options["policy"] = policy
-    given = game if isinstance(game, CollectConfig) else None
-    config = make_config(CollectConfig, given, options if given else {"game": game, **options})
+    if isinstance(source, CollectConfig):
+        config = make_config(CollectConfig, source, options)
+    else:
+        config = make_config(CollectConfig, None, named_options(source, options))
     job = _make_job(config, None if isinstance(policy, str) else policy)
     _check_lengths(job)
     data.EpisodeWriter(job.folder, job.header).close()  # reports problems with the folder before any emulator starts
@@ -104,7 +117,7 @@ def collect(
 
 
 def _make_job(config: CollectConfig, policy: Policy | None) -> Job:
-    spec = games.find(config.game)
+    spec = real_game(config.game, config, config.out)
     name, found = make_policy(policy or _policy_or_agent(spec.name, config.policy), config.epsilon)
     header = {
         "game": spec.to_dict(),
@@ -116,7 +129,7 @@ def _make_job(config: CollectConfig, policy: Policy | None) -> Job:
         **({"high_res": HIGH_RES_SIZE} if config.high_res else {}),
         **getattr(found, "details", {}),
     }
-    return Job(config, spec.name, Path(config.out or paths.data_dir(spec.name)), header, name, found)
+    return Job(config, spec, Path(config.out or paths.data_dir(spec.name)), header, name, found)
 
 
 def _policy_or_agent(game: str, name: str) -> str:
@@ -193,6 +206,7 @@ class _Target:
 
     def report(self, interrupted: bool) -> CollectReport:
         return CollectReport(
+            self._job.game.name,
             self._job.folder,
             self.episodes - self._old_episodes,
             self.steps - self._old_steps,

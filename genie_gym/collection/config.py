@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genie_gym.errors import ConfigError
+from genie_gym.utils.options import EnvOptions
 from genie_gym.utils.validation import at_least, at_most, check_seed
 
 __all__ = ["DEFAULT_STEPS", "CollectConfig"]
@@ -13,11 +14,11 @@ MAX_STEPS = 300_000  # the frames of one episode are held in memory: 3.7 GB, and
 
 
 @dataclass(frozen=True)
-class CollectConfig:
+class CollectConfig(EnvOptions):
     """Which episodes of a game are collected, and how.
 
     Attributes:
-        game: Name of the game, such as Airstriker-Genesis or Airstriker.
+        game: Name of the game, such as Airstriker-Genesis or Airstriker; with env, any title for your own.
         steps: Collect this many steps in all; 20,000 if neither steps nor episodes is given. These are the first
             episodes, in order, that have so many together: as the last is whole, there may be a few more.
         episodes: Collect this many episodes in all, in place of a number of steps.

@@ -31,7 +31,7 @@ class Job:
 
     Attributes:
         config: The configuration of the collection.
-        game: Canonical name of the game.
+        game: Specification of the game, from which each worker makes it.
         folder: Folder of the dataset.
         header: Header of the dataset.
         policy_name: Name of the policy in ids and the header.
@@ -39,7 +39,7 @@ class Job:
     """
 
     config: CollectConfig
-    game: str
+    game: games.GameSpec
     folder: Path
     header: dict[str, Any]
     policy_name: str
@@ -143,7 +143,8 @@ def _work(job: Job, parent: Connection, environment: dict[str, str]) -> None:
     except GenieGymError as error:
         parent.send(("error", error))
     except Exception as error:
-        parent.send(("error", GenieGymError(f"{job.game} failed while collecting: {type(error).__name__}: {error}")))
+        what = f"{type(error).__name__}: {error}"
+        parent.send(("error", GenieGymError(f"{job.game.name} failed while collecting: {what}")))
 
 
 def _collect_episodes(job: Job, parent: Connection) -> None:

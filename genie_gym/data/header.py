@@ -3,6 +3,7 @@
 Everything in it may come from a stranger. Names in it become parts of paths, commands and tables.
 """
 
+import json
 from typing import Any
 
 from genie_gym.errors import DataError, printable
@@ -12,6 +13,7 @@ __all__ = ["MAX_ACTIONS", "check_header"]
 
 MAX_ACTIONS = 1000  # more are most likely a mistake
 LONGEST_TEXT = 500
+LONGEST_ENV, LONGEST_KWARGS = 200, 10_000  # letters of the name of an environment, and of its arguments as JSON
 
 
 def check_header(header: dict[str, Any]) -> dict[str, Any]:
@@ -43,6 +45,8 @@ def _checked_game(game: Any, actions: list[str]) -> dict[str, Any]:
         _require(is_name(game["name"]), "the game's name", game["name"], "letters, digits, '_', '.' and '-'")
     for key in ("title", "system"):
         _require(_is_text(game.get(key, "")), f"the game's {key}", game.get(key), "a text of printable characters")
+    env = game.get("env")  # of an own game; whoever starts it checks what it names
+    _require(env is None or _is_env(env), "the game's env", env, "an object with env, kwargs, picture and actions")
     fps, noop_max = game.get("fps", 15.0), game.get("noop_max", 0)
     _require(_is_number(fps) and fps > 0, "the game's fps", fps, "a number above 0")
     _require(_is_count(noop_max, 0), "the game's noop_max", noop_max, "a whole number of 0 or more")
@@ -83,6 +87,18 @@ def _is_count(value: Any, least: int) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
+
+
+def _is_env(value: Any) -> bool:
+    """Return whether a value has the form of `genie_gym.games.own_env.source.EnvSource`."""
+    if not isinstance(value, dict) or not {"env"} <= value.keys() <= {"env", "kwargs", "picture", "actions"}:
+        return False
+    kwargs, picture, actions = value.get("kwargs", {}), value.get("picture"), value.get("actions")
+    if not isinstance(kwargs, dict) or not all(map(_is_text, kwargs)) or len(json.dumps(kwargs)) > LONGEST_KWARGS:
+        return False
+    counted = actions is None or (isinstance(actions, list) and 0 < len(actions) <= MAX_ACTIONS)
+    named = _is_text(value["env"]) and 0 < len(value["env"]) <= LONGEST_ENV
+    return named and counted and (picture is None or _is_text(picture))
 
 
 def _is_action(value: Any) -> bool:

@@ -85,7 +85,8 @@ class Storage:
         if not is_name(game) or self.folder != paths.data_dir(game):
             return f"genie-gym collect GAME --out {shlex.quote(str(self.folder))}"
         if game.endswith("-Own"):
-            return f"genie-gym convert VIDEO --game {game.removesuffix('-Own')}"
+            title = game.removesuffix("-Own")
+            return f"genie-gym convert VIDEO --game {title}, or genie-gym collect {title} --env ENV"
         return f"genie-gym collect {game}"
 
     def write_header(self, header: dict[str, Any]) -> None:

@@ -137,6 +137,11 @@ def _check_same(storage: Storage, existing: dict[str, Any], shared: dict[str, An
             raise DataError(
                 f"{storage.folder} was recorded with {key} {existing[key]}, not {shared[key]}; choose another folder"
             )
+    before, now = existing["game"].get("env"), shared["game"].get("env")
+    if None not in (before, now) and before != now:  # an own game may also be recorded without one
+        changed = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+        old, new = ({key: env.get(key) for key in changed} for env in (before, now))
+        raise DataError(f"{storage.folder} was recorded with {old}, not {new}; choose another folder (--out)")
 
 
 def _versions() -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from genie_gym.utils.options import CheckpointArgument, ComputeOptions, SamplingOptions
+from genie_gym.utils.options import CheckpointArgument, ComputeOptions, EnvOptions, SamplingOptions
 from genie_gym.utils.validation import at_least, check_seed, check_types
 
 __all__ = ["COMPARED_STEP", "DemoConfig", "EvalConfig"]
@@ -52,12 +52,12 @@ class EvalConfig(ComputeOptions, SamplingOptions, CheckpointArgument):
 
 
 @dataclass(frozen=True)
-class DemoConfig:
+class DemoConfig(EnvOptions):
     """Settings of the demo.
 
     Attributes:
         game: Name, such as Airstriker-Genesis, whose model ships with genie_gym. The real game runs beside it where its
-            emulator and its ROM are here.
+            emulator and its ROM are here, or your own environment.
         steps: Length of the rollout shown, at least 16 steps.
         seed: Random seed of the episode and the rollout.
         checkpoint: Model to show, a checkpoint folder or an id on the hub; the game's own weights by default.

@@ -4,10 +4,13 @@ Shapes: t frames of an episode, c context frames, s side of a frame in pixels.
 """
 
 import time
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from rich import box
@@ -18,17 +21,20 @@ from genie_gym.collection.policies import StickyPolicy
 from genie_gym.collection.rollout import play_episode
 from genie_gym.data import Episode
 from genie_gym.envs import WorldModelEnv
-from genie_gym.errors import ConfigError, DataError
+from genie_gym.errors import ConfigError, DataError, GameError
 from genie_gym.evaluation.config import COMPARED_STEP, DemoConfig
 from genie_gym.evaluation.rollouts import rollout
 from genie_gym.games import GameSpec
+from genie_gym.games.own_env.describe import describe
 from genie_gym.metrics.image import psnr
 from genie_gym.utils.atomic import atomic_write
 from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.images import enlarge, grid, hstack, to_gif, to_png
 from genie_gym.utils.options import make_config
+from genie_gym.utils.paths import own_name
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.latent_relabel import infer_actions
+from genie_gym.world_model.real_game import named_options, real_game
 from genie_gym.world_model.resolve import load_checkpoint, resolve_checkpoint, resolve_game
 
 __all__ = ["Comparison", "DemoReport", "demo"]
@@ -87,31 +93,38 @@ class Comparison:
 
 
 @kept_global_state()
-def demo(game: DemoConfig | str = "Airstriker-Genesis", **options: Any) -> DemoReport:
+def demo(source: DemoConfig | str | Callable[..., gym.Env] | None = None, /, **options: Any) -> DemoReport:
     """Play a game for real, imagine the same from its first frames under the same actions, and compare.
 
     A latent action model is given the actions it infers from the real episode. Where the emulator or the ROM is not
-    here, the model is shown alone, from one of its initial contexts.
+    here, or where starting it would run code that only a file names, the model is shown alone, from one of its initial
+    contexts.
 
     Args:
-        game: Name of a game that has weights; or a whole configuration.
+        source: Name of a game that has weights, Airstriker-Genesis by default; or a whole configuration; or, with the
+            option `game`, your own environment, as in `collect`.
         options: Fields of `DemoConfig`, where no configuration is given.
 
     Raises:
-        ConfigError: An option is out of range, or the checkpoint is of another game.
+        ConfigError: An option is out of range, or the checkpoint is of another game or other actions.
         CheckpointError: The game has no weights.
         GameError: The real game does not start.
         DataError: The images cannot be written.
     """
-    config = game if isinstance(game, DemoConfig) else None
-    config = make_config(DemoConfig, config, options if config else {"game": game, **options})
+    if isinstance(source, DemoConfig):
+        config = make_config(DemoConfig, source, options)
+    else:
+        if source is None:
+            options = {"game": DemoConfig.game, **options}
+        config = make_config(DemoConfig, None, named_options(source, options))
     use_threads(config.threads)
     place, loaded = _load(config)
     name, out, fps = loaded.game["name"], Path(config.out), GameSpec.from_dict(loaded.game).fps
-    if name not in games.names() or not games.available(name):
+    spec = _real_game(config, loaded)
+    if spec is None:
         imagined, speed = _imagine(place, *_start_alone(loaded, config), config.seed)
         return DemoReport(name, speed, *_write(out, name, [_upscaled(loaded, imagined)], fps))
-    real, real_speed = _play(name, CONTEXT + config.steps, config.seed, loaded)
+    real, real_speed = _play(spec, CONTEXT + config.steps, config.seed, loaded)
     if loaded.model.latent_actions is not None:  # the only actions it knows
         real = replace(real, actions=infer_actions(real.frames, loaded.model.latent_actions))
     imagined, speed = _imagine(place, real.frames[:CONTEXT], real.actions, config.seed)
@@ -122,12 +135,36 @@ def demo(game: DemoConfig | str = "Airstriker-Genesis", **options: Any) -> DemoR
 
 def _load(config: DemoConfig) -> tuple[str, Checkpoint]:
     """Return the checkpoint and its folder or hub id."""
-    name, place = resolve_game(config.game, config.checkpoint), resolve_checkpoint(config.checkpoint, config.game)
+    name = resolve_game(config.game, config.checkpoint) if config.env is None else own_name(config.game)
+    place = resolve_checkpoint(config.checkpoint, name)
     loaded = load_checkpoint(place)
     known = loaded.game["name"]
     if known != name:
         raise ConfigError(f"{place} is a model of {known}, not of {name}; give that game, or another --checkpoint")
     return place, loaded
+
+
+def _real_game(config: DemoConfig, checkpoint: Checkpoint) -> GameSpec | None:
+    """Return the real game of a model, or None where it is not here or may not be started."""
+    known = GameSpec.from_dict(checkpoint.game)
+    if config.env is not None:
+        spec = real_game(known.name, config, checkpoint=config.checkpoint)
+    elif known.name in games.names():
+        return games.find(known.name) if games.available(known.name) else None
+    elif known.env is None:
+        return None
+    else:
+        try:
+            spec = describe(known.name, known.env)
+        except GameError as error:
+            warnings.warn(f"the model is shown alone. {error}", stacklevel=2)
+            return None
+    if checkpoint.model.latent_actions is None and spec.meanings != known.meanings:
+        raise ConfigError(
+            f"the model of {known.name} knows the actions {', '.join(known.meanings)}, its environment has "
+            f"{', '.join(spec.meanings)}; give the environment that it was trained on"
+        )
+    return spec
 
 
 def _start_alone(checkpoint: Checkpoint, config: DemoConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -140,7 +177,7 @@ def _start_alone(checkpoint: Checkpoint, config: DemoConfig) -> tuple[np.ndarray
     return frames[start, -CONTEXT:].numpy(), np.concatenate([before[start, 1 - CONTEXT :].numpy(), held])
 
 
-def _play(game: str, length: int, seed: int, checkpoint: Checkpoint) -> tuple[Episode, float]:
+def _play(game: GameSpec, length: int, seed: int, checkpoint: Checkpoint) -> tuple[Episode, float]:
     """Return the longest of a few episodes, of at most `length` frames, and the real game's steps per second.
 
     The episode has frames as large as those that the checkpoint's upscaler draws, if it has one.

@@ -7,7 +7,7 @@ from typing import Any
 from genie_gym.errors import ConfigError
 from genie_gym.rewards.config import REWARDS as INTRINSIC_REWARDS
 from genie_gym.utils import paths
-from genie_gym.utils.options import CheckpointOptions, ComputeOptions
+from genie_gym.utils.options import CheckpointOptions, ComputeOptions, EnvOptions
 from genie_gym.utils.validation import at_least, check_seed
 
 __all__ = ["IMAGINED_REWARDS", "REWARDS", "CoverageConfig", "ExploreConfig"]
@@ -18,11 +18,11 @@ CHANGEABLE = {"steps", "record", "out", "compile", "device", "threads"}  # betwe
 
 
 @dataclass(frozen=True)
-class ExploreConfig(ComputeOptions, CheckpointOptions):
+class ExploreConfig(ComputeOptions, CheckpointOptions, EnvOptions):
     """Settings of training an explorer, or another agent, in the real game or in imagination.
 
     Attributes:
-        game: Name, such as Airstriker-Genesis, the model of which ships with genie_gym.
+        game: Name, such as Airstriker-Genesis, whose model ships with genie_gym; with env, the title of your own.
         steps: Environment steps to train for in total, over all environments and earlier calls.
         reward: Reward to train on: autoexplore (uncertainty of the world model); game (the game's own, for agents whose
             episodes test a world model); or a baseline to compare with: random_features, vae_features, rnd, none.
@@ -60,6 +60,8 @@ class ExploreConfig(ComputeOptions, CheckpointOptions):
         at_least(1, steps=self.steps, score_interval=self.score_interval, threads=self.threads)
         at_least(1, num_envs=self.num_envs, max_steps=self.max_steps)
         check_seed(self.seed)
+        if self.imagined and self.env:
+            raise ConfigError(f"in imagination the environment {self.env} is not started; leave out env or imagined")
         if self.imagined and self.record:
             raise ConfigError(
                 f"imagined episodes are not recorded, so {self.record} would stay empty; leave out record or imagined"

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from genie_gym.utils.locks import run_lock
 from genie_gym.utils.options import make_config
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.utils.signals import stop_signal
+from genie_gym.world_model.real_game import named_options, real_game, with_env
 from genie_gym.world_model.resolve import resolve_agent, resolve_checkpoint, resolve_game
 
 if TYPE_CHECKING:  # loads Stable-Baselines3
@@ -77,7 +79,12 @@ class ExploreReport:
 
 @kept_global_state()
 def explore(
-    game: str | ExploreConfig, *, progress: bool = True, explorer: "ExplorerConfig | None" = None, **options: Any
+    source: str | Callable[..., gym.Env] | ExploreConfig | None = None,
+    /,
+    *,
+    progress: bool = True,
+    explorer: "ExplorerConfig | None" = None,
+    **options: Any,
 ) -> ExploreReport:
     """Train an explorer on the uncertainty of the world model, or an agent on another reward.
 
@@ -91,8 +98,8 @@ def explore(
     Resumable: call it again with the same settings. A baseline reward learns anew when the training is resumed.
 
     Args:
-        game: Name of the game, whose emulator must be installed; in imagination any game with weights. Or a whole
-            configuration.
+        source: Name of the game, whose emulator must be installed; in imagination any game with weights. Or a whole
+            configuration. Or, with the option `game`, your own environment, as in `collect`.
         progress: Whether to show a progress bar with the time left.
         explorer: Hyper-parameters of a new agent.
         options: Fields of `ExploreConfig`, where no configuration is given.
@@ -114,26 +121,30 @@ def explore(
     import genie_gym.sb3  # noqa: F401  (reports a missing extra before anything else)
 
     require("imageio.v3")  # for the film at the end: reported before the work
-    if isinstance(game, ExploreConfig):
-        config = _resolved(make_config(ExploreConfig, game, options))
+    if isinstance(source, ExploreConfig):
+        config, spec = _resolved(make_config(ExploreConfig, source, options))
     else:
-        config = _resolved(make_config(ExploreConfig, None, {"game": game, **options}))
+        config, spec = _resolved(make_config(ExploreConfig, None, named_options(source, options)))
     use_threads(config.threads)
     folder = Path(config.out or paths.agents_dir(config.game) / config.agent_name)
-    report = _train_in_env(config, folder, progress, explorer)
+    report = _train_in_env(config, spec, folder, progress, explorer)
     if config.record:
         with failing_softly(f"packing the episodes in {config.record}"):
             pack(config.record)
     if report.finished:
         with failing_softly(f"the film of the agent in {folder}"):
-            report = replace(report, gif=_write_gif(config, folder))
+            report = replace(report, gif=_write_gif(config, spec, folder))
     return report
 
 
 def _train_in_env(
-    config: ExploreConfig, folder: Path, progress: bool, explorer: "ExplorerConfig | None"
+    config: ExploreConfig,
+    spec: games.GameSpec | None,
+    folder: Path,
+    progress: bool,
+    explorer: "ExplorerConfig | None",
 ) -> ExploreReport:
-    env = _make_imagined_env(config) if config.imagined else _make_game_env(config)
+    env = _make_imagined_env(config) if spec is None else _make_game_env(config, spec)
     try:
         return _train(config, env, folder, progress, explorer)
     except (EOFError, ConnectionError) as error:
@@ -147,15 +158,22 @@ def _train_in_env(
             env.close()
 
 
-def _resolved(config: ExploreConfig) -> ExploreConfig:
-    """The configuration with the canonical name of its game and the file of the agent to start from."""
+def _resolved(config: ExploreConfig) -> tuple[ExploreConfig, games.GameSpec | None]:
+    """The configuration with the canonical name of its game and the file of the agent to start from; and the real game.
+
+    In imagination there is no real game.
+    """
+    spec = None
     if config.imagined:  # of any game with weights, one's own included
         name = resolve_game(config.game, config.checkpoint)
         resolve_checkpoint(config.checkpoint, name)  # reports missing weights before anything is written
+        config = replace(config, game=name)
     else:
-        name = games.find(config.game).name
-    first = str(find_agent(str(resolve_agent(name, config.init_from))).path) if config.init_from else None
-    return replace(config, game=name, init_from=first)
+        spec = real_game(config.game, config, checkpoint=config.checkpoint)
+        config = with_env(config, spec)
+    if config.init_from:
+        config = replace(config, init_from=str(find_agent(str(resolve_agent(config.game, config.init_from))).path))
+    return config, spec
 
 
 def _make_imagined_env(config: ExploreConfig) -> Any:
@@ -173,14 +191,14 @@ def _make_imagined_env(config: ExploreConfig) -> Any:
     )
 
 
-def _make_game_env(config: ExploreConfig) -> Any:
+def _make_game_env(config: ExploreConfig, spec: games.GameSpec) -> Any:
     """Copies of the real game as a VecEnv, recorded if asked for, with the reward to train on."""
     from genie_gym.sb3 import VecEpisodeRecorder, make_game_vec_env, wrap_reward
 
-    env = make_game_vec_env(config.game, config.num_envs, max_steps=config.max_steps)
+    env = make_game_vec_env(spec, config.num_envs, max_steps=config.max_steps)
     try:
         if config.record:
-            env = VecEpisodeRecorder(env, _episode_writer(config))
+            env = VecEpisodeRecorder(env, _episode_writer(config, spec))
         return wrap_reward(
             env,
             config.reward,
@@ -195,13 +213,13 @@ def _make_game_env(config: ExploreConfig) -> Any:
         raise
 
 
-def _episode_writer(config: ExploreConfig) -> Callable[[Episode], None]:
+def _episode_writer(config: ExploreConfig, spec: games.GameSpec) -> Callable[[Episode], None]:
     """A function that adds episodes to the dataset, whose ids are digests of their content.
 
     A training that was killed before its first save takes the same steps again; these are not recorded twice.
     """
     assert config.record is not None
-    spec, policy = games.find(config.game), f"{config.reward}-learning"
+    policy = f"{config.reward}-learning"
     header = {"game": spec.to_dict(), "actions": spec.meanings, "frame_skip": spec.frame_skip}
     run = {"policy": policy, "seed": config.seed, "max_steps": config.max_steps}
     writer = EpisodeWriter(config.record, header | run)
@@ -234,13 +252,10 @@ def _train(
     return ExploreReport(config.game, config.reward, file, steps, seconds, monitor.latest, finished)
 
 
-def _write_gif(config: ExploreConfig, folder: Path) -> Path:
+def _write_gif(config: ExploreConfig, spec: games.GameSpec | None, folder: Path) -> Path:
     """Write the episode of the trained agent that visits the most cells, out of a few."""
-    env: gym.Env
-    if config.imagined:
-        env = WorldModelEnv(config.game, config.checkpoint, device=config.device)
-    else:
-        env = games.make(config.game)
+    imagined = partial(WorldModelEnv, config.game, config.checkpoint, device=config.device)
+    env: gym.Env = imagined() if spec is None else games.make(spec)
     try:
         policy, steps = AgentPolicy(folder / AGENT), min(config.max_steps, GIF_STEPS)
         episodes = [play_episode(env, policy, episode_seed(config.seed, i), steps) for i in range(GIF_EPISODES)]

@@ -6,6 +6,7 @@ from functools import cache
 from importlib import resources
 
 from genie_gym.errors import GameError
+from genie_gym.games import ale
 from genie_gym.games.spec import Action, GameSpec
 from genie_gym.games.toy import TOY
 
@@ -72,14 +73,15 @@ _PROCGEN = {
 
 
 def names() -> list[str]:
-    """Return the sorted canonical names of all games: stable-retro's, Procgen's and the toy game."""
+    """Return the sorted canonical names of all games: stable-retro's, ale-py's, Procgen's and the toy game."""
     return list(_names())
 
 
 @cache
 def _names() -> tuple[str, ...]:
     listed = resources.files("genie_gym.games").joinpath("retro_games.txt").read_text().split()
-    return tuple(sorted([*listed, *(f"{title}-Procgen" for title in _PROCGEN), TOY.name]))
+    others = [*(f"{title}-{ale.SYSTEM}" for title in ale.ale_titles()), *(f"{title}-Procgen" for title in _PROCGEN)]
+    return tuple(sorted([*listed, *others, TOY.name]))
 
 
 @cache
@@ -120,8 +122,10 @@ def _by_lower() -> dict[str, str]:
 @cache
 def _by_title() -> dict[str, list[str]]:
     titles = defaultdict(list)
-    for name in _names():
-        titles[_split(name)[0].lower()].append(name)
+    for name in sorted(_names(), key=lambda name: _split(name)[1] == ale.SYSTEM):
+        title, system = _split(name)
+        if system != ale.SYSTEM or title.lower() not in titles:  # else the title alone means the console's game
+            titles[title.lower()].append(name)
     return dict(titles)
 
 
@@ -134,18 +138,21 @@ def _unknown(name: str, wanted: str) -> str:
     if wanted.endswith("-own"):
         return (
             f"{name!r} is a game of your own, which has no emulator here; `train`, `evaluate`, `inspect` and `play` "
-            "take it if it has a dataset or a trained model, and `games.wrap` takes its environment."
+            "take it if it has a dataset or a trained model. To start it, name its environment: `--env` with "
+            "module:function or an id of Gymnasium."
         )
     close = difflib.get_close_matches(wanted, [*_by_lower(), *_by_title()], n=3)
     meant = dict.fromkeys(guess for key in close for guess in _by_title().get(key) or [_by_lower()[key]])
     hint = f"Did you mean {' or '.join(list(meant)[:3])}? " if meant else ""
-    return f"Unknown game {name!r}. {hint}`genie-gym games` lists all of them."
+    return f"Unknown game {name!r}. {hint}`genie-gym games` lists all of them; `--env` takes your own."
 
 
 def _spec(name: str) -> GameSpec:
     title, system = _split(name)
     if name == TOY.name:
         return TOY
+    if system == ale.SYSTEM:
+        return ale.ale_spec(title)
     if system == "Procgen":
         return GameSpec(name, title, system, _PROCGEN[title], frame_skip=1, noop_max=0)
     if name in _COMBINED:

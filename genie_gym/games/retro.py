@@ -48,7 +48,7 @@ def rom_path(game: str) -> Path | None:
 def _package_with_rom(game: GameSpec) -> str:
     """Return how to import the game's ROM from a package that brings it, if there is one."""
     if game.system == "Atari2600":
-        return " (or `genie-gym roms import --ale` for those that ale-py brings)"
+        return f" (or `genie-gym roms import --ale` for those that ale-py brings; {game.title}-Ale needs none)"
     if game.name == "SuperMarioBros-Nes":
         return " (or `pip install --no-deps gym-super-mario-bros && genie-gym roms import --nes`)"
     return ""

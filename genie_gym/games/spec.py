@@ -5,6 +5,7 @@ from itertools import combinations
 from typing import Any
 
 from genie_gym.errors import GameError
+from genie_gym.games.own_env.source import EnvSource
 
 __all__ = ["Action", "GameSpec", "check_frame_skip", "key_names"]
 
@@ -36,11 +37,12 @@ class GameSpec:
     Attributes:
         name: Canonical name, `Title-System`.
         title: Name without the system.
-        system: "Genesis", "Nes", ..., "Procgen", "Numpy", or "Own" for a wrapped environment.
+        system: "Genesis", "Nes", ..., "Ale", "Procgen", "Numpy", or "Own" for your own environment.
         actions: Reduced action set; action i of the environment is `actions[i]`.
         fps: Agent steps per second of the real game.
         frame_skip: Emulator frames per agent step; 1 if the game has no frames between steps.
         noop_max: Maximum number of no-op steps at a random start; 0 if the seed already varies the start.
+        env: Where the environment comes from, of an own game if that is known, and of those of ale-py.
 
     >>> spec = GameSpec("Pong-Own", "Pong", "Own", (Action("NOOP"), Action("UP", keys=("up",))))
     >>> GameSpec.from_dict(spec.to_dict()) == spec
@@ -54,6 +56,7 @@ class GameSpec:
     fps: float = 15.0
     frame_skip: int = 4
     noop_max: int = 30
+    env: EnvSource | None = None
 
     @property
     def meanings(self) -> list[str]:
@@ -87,11 +90,12 @@ class GameSpec:
         plain = asdict(self)
         for action in plain["actions"]:
             action.update(buttons=list(action["buttons"]), keys=list(action["keys"]))
-        return {**plain, "actions": list(plain["actions"])}
+        del plain["env"]
+        return {**plain, "actions": list(plain["actions"]), **({"env": self.env.to_dict()} if self.env else {})}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "GameSpec":
-        """Return the specification from the result of `to_dict`.
+        """Return the specification from the result of `to_dict`; `make` then takes no `env` that would import code.
 
         Raises:
             GameError: A field is missing, unknown or invalid.
@@ -101,8 +105,9 @@ class GameSpec:
                 Action(str(action["meaning"]), tuple(action.get("buttons", ())), tuple(action.get("keys", ())))
                 for action in plain["actions"]
             ]
-            return cls(**{**plain, "actions": tuple(actions)})
-        except (KeyError, TypeError, AttributeError) as error:
+            env = None if plain.get("env") is None else EnvSource.from_dict(plain["env"])
+            return cls(**{**plain, "actions": tuple(actions), "env": env})
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise GameError(f"Not the description of a game: {error!r} in {plain!r}.") from error
 
 

@@ -8,7 +8,7 @@ from genie_gym.collection.policies import POLICIES
 from genie_gym.errors import ConfigError
 from genie_gym.exploration.config import IMAGINED_REWARDS, REWARDS
 from genie_gym.utils import paths
-from genie_gym.utils.options import CheckpointOptions, ComputeOptions, FinetuneOptions
+from genie_gym.utils.options import CheckpointOptions, ComputeOptions, EnvOptions, FinetuneOptions
 from genie_gym.utils.validation import at_least, check_seed
 
 __all__ = ["POLICY_SOURCES", "RefitConfig"]
@@ -18,13 +18,13 @@ CHANGEABLE = {"rounds", "test", "out", "run", "workers", "device", "threads"}  #
 
 
 @dataclass(frozen=True)
-class RefitConfig(ComputeOptions, CheckpointOptions, FinetuneOptions):
+class RefitConfig(ComputeOptions, CheckpointOptions, EnvOptions, FinetuneOptions):
     """Settings of a refit: rounds of exploration, collection, finetuning and evaluation, all with the same settings.
 
     The device is that of explorer, reward and evaluation; finetuning uses a GPU wherever there is one.
 
     Attributes:
-        game: Name, such as Airstriker-Genesis; its emulator must be installed.
+        game: Name, such as Airstriker-Genesis, whose emulator must be installed; with env, the title of your own.
         rounds: Number of rounds in total, earlier calls included.
         policy_source: Source of the policy that collects: autoexplore (uncertainty of the world model) or another
             reward of explore, on which an agent is trained anew in each round; or random or sticky, to compare with

@@ -20,7 +20,7 @@ from genie_gym.refitting.results import AgentTraining, Collection, Comparison, F
 from genie_gym.refitting.score import count_coverage, score_models
 from genie_gym.training.config import FinetuneConfig
 from genie_gym.training.finetune import finetune_checkpoint
-from genie_gym.utils.options import FinetuneOptions
+from genie_gym.utils.options import EnvOptions, FinetuneOptions
 from genie_gym.world_model import Checkpoint
 
 if TYPE_CHECKING:  # loads Stable-Baselines3
@@ -136,14 +136,19 @@ class Round:
             max_steps=self.config.max_steps,
             out=self.folder / name,
             device=self.config.device,
+            **({} if options.get("imagined") else self._env_options()),
             **options,
         )
         report = explore(config, progress=self._progress, explorer=self._explorer)
         return AgentTraining.of(report) if report.finished else None
 
+    def _env_options(self) -> dict[str, Any]:
+        """Where the environment of an own game comes from."""
+        return {field.name: getattr(self.config, field.name) for field in fields(EnvOptions)}
+
     def _collect(self) -> Collection | None:
         config, started = self.config, time.monotonic()
-        options: dict[str, Any] = {
+        options: dict[str, Any] = self._env_options() | {
             "workers": config.workers,
             "out": self.data,
             "seed": self.seed,

@@ -1,11 +1,12 @@
 """Refit of a world model: rounds of exploration, collection, finetuning and evaluation (paper section 4)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genie_gym import games
+import gymnasium as gym
+
 from genie_gym.data import EpisodeDataset
 from genie_gym.errors import ConfigError, failing_softly
 from genie_gym.evaluation.actions import check_actions
@@ -20,6 +21,7 @@ from genie_gym.utils.extras import require
 from genie_gym.utils.options import make_config
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.world_model import Checkpoint
+from genie_gym.world_model.real_game import named_options, real_game, with_env
 from genie_gym.world_model.resolve import check_game, resolve_checkpoint
 
 if TYPE_CHECKING:  # loads Stable-Baselines3
@@ -30,7 +32,12 @@ __all__ = ["refit"]
 
 @kept_global_state()
 def refit(
-    game: str | RefitConfig, *, progress: bool = True, explorer: "ExplorerConfig | None" = None, **options: Any
+    source: str | Callable[..., gym.Env] | RefitConfig | None = None,
+    /,
+    *,
+    progress: bool = True,
+    explorer: "ExplorerConfig | None" = None,
+    **options: Any,
 ) -> RefitReport:
     """Improve a world model with episodes of an explorer that seeks what the model is uncertain of.
 
@@ -42,7 +49,8 @@ def refit(
     Resumable: call it again with the same settings. With more rounds it adds to those that are done.
 
     Args:
-        game: Name of the game, whose emulator must be installed; or a whole configuration.
+        source: Name of the game, whose emulator must be installed; or a whole configuration; or, with the option
+            `game`, your own environment, as in `collect`.
         progress: Whether to show progress bars.
         explorer: Hyper-parameters of the agent.
         options: Fields of `RefitConfig`, where no configuration is given.
@@ -58,10 +66,10 @@ def refit(
     Scripts must call it under `if __name__ == "__main__":`, because the emulators' processes import the script.
     """
     require("matplotlib")  # for the report at the end: reported before the work
-    if isinstance(game, RefitConfig):
-        config = _resolved(make_config(RefitConfig, game, options))
+    if isinstance(source, RefitConfig):
+        config = _resolved(make_config(RefitConfig, source, options))
     else:
-        config = _resolved(make_config(RefitConfig, None, {"game": game, **options}))
+        config = _resolved(make_config(RefitConfig, None, named_options(source, options)))
     use_threads(config.threads)
     name = f"{config.game}-refit-{config.policy_source}-{config.seed}"
     folder = Path(config.run or paths.home() / "runs" / name)
@@ -78,8 +86,8 @@ def refit(
 
 def _resolved(config: RefitConfig) -> RefitConfig:
     """The configuration with the canonical name of its game and the folder of its dataset."""
-    name = games.find(config.game).name
-    return replace(config, game=name, data=Path(config.data or paths.data_dir(name)))
+    spec = real_game(config.game, config, config.data, config.checkpoint)
+    return replace(with_env(config, spec), data=Path(config.data or paths.data_dir(spec.name)))
 
 
 def _open_datasets(config: RefitConfig) -> tuple[EpisodeDataset, EpisodeDataset | None]:

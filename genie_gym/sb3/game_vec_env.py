@@ -19,13 +19,13 @@ __all__ = ["GameVecEnv", "TerminationAsTruncation", "make_game_vec_env"]
 MAX_GAMES = 1024  # each takes a process
 
 
-def make_game_vec_env(game: str, num_envs: int, *, seed: int = 0, max_steps: int = 1000) -> VecEnv:
+def make_game_vec_env(game: str | games.GameSpec, num_envs: int, *, seed: int = 0, max_steps: int = 1000) -> VecEnv:
     """Return real games that start at random savestates and moments, with the game's own reward.
 
     Scripts must call it under `if __name__ == "__main__":`, because the emulators' processes import the script.
 
     Args:
-        game: Name of the game, for example "Airstriker-Genesis".
+        game: Name of the game, for example "Airstriker-Genesis"; or the specification of your own, see `games.own`.
         num_envs: Number of environments N. Each emulator runs in its own process, the toy game in this one.
         seed: Random seed of the initial states. Environment i has seed + i.
         max_steps: Number of actions after which an episode is truncated.
@@ -44,7 +44,7 @@ def make_game_vec_env(game: str, num_envs: int, *, seed: int = 0, max_steps: int
     if num_envs > MAX_GAMES:
         raise ConfigError(f"num_envs must be {MAX_GAMES} or less, as each is a game of its own; got {num_envs}")
     check_seed(seed)
-    spec = games.find(game)
+    spec = game if isinstance(game, games.GameSpec) else games.find(game)
     maker = partial(games.make, spec, max_steps=max_steps)
     env: VecEnv
     if spec.system == "Numpy":
@@ -88,7 +88,7 @@ class GameVecEnv(VecMonitor):
 
 def _check_start(spec: games.GameSpec) -> None:
     """Raise the error of a game that cannot start here; in a worker process it would only break the pipe."""
-    if not games.available(spec.name):
+    if spec.env is not None or not games.available(spec.name):
         games.make(spec).close()
 
 

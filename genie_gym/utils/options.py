@@ -11,6 +11,7 @@ __all__ = [
     "CheckpointArgument",
     "CheckpointOptions",
     "ComputeOptions",
+    "EnvOptions",
     "FinetuneOptions",
     "SamplingOptions",
     "ThreadOptions",
@@ -57,6 +58,27 @@ class SamplingOptions:
     temperature: float | None = None
     order: str | None = None
     min_p: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvOptions:
+    """An environment of your own, in place of a game of the list.
+
+    Attributes:
+        env: Your own environment: module:function, which is imported and returns it, or an id of Gymnasium, such as
+            CartPole-v1 (module:Id-v0 if its package must be imported first). Recordings and models keep it, but what a
+            file says is never imported: later commands need it again, unless it is the id of an installed package.
+        env_kwargs: Keyword arguments of env, as JSON: '{"size": 9}'.
+        env_picture: Where its pictures are: observation, render (what it renders), or a key of Dict observations. By
+            default the observation if it is uint8, grey or RGB; else what it renders.
+        env_actions: Its actions, as JSON: a list of them, such as '[[0, 0], [1, 0]]', or for a Box the number of evenly
+            spaced values that each of its numbers takes, such as 3. By default all, where they can be counted.
+    """
+
+    env: str | None = None
+    env_kwargs: str | None = None
+    env_picture: str | None = None
+    env_actions: str | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genie_gym.games import Action, GameSpec
+from genie_gym.games.own_env.source import EnvSource
 from genie_gym.models.limits import LIMITS
 from genie_gym.utils.jsonable import from_jsonable
 from genie_gym.utils.validation import is_name
@@ -35,6 +36,8 @@ def check_game_description(game: Any) -> None:
         raise ValueError(f"game should be a table, not {game!r:.60}")
     known = _Described.__dataclass_fields__
     found: _Described = from_jsonable(_Described, {name: game[name] for name in game if name in known}, "game")
+    if game.get("env") is not None:
+        EnvSource.from_dict(game["env"])
     if not is_name(found.name):
         raise ValueError(f"{found.name!r:.60} is not the name of a game")
     if not 0 < found.fps <= 1000 or not 1 <= found.frame_skip <= 1000 or not 0 <= found.noop_max <= 10**6:

@@ -12,6 +12,7 @@ from genie_gym.cli import data, evaluate, explore, main, train, visualize
 from genie_gym.errors import ConfigError
 from genie_gym.training.config import FinetuneRunConfig, MapActionsConfig, TrainConfig, UpscalerTrainConfig
 
+ENV = {"env": "mine:make", "env_kwargs": '{"size": 9}', "env_picture": "front", "env_actions": "[[0], [1]]"}
 COMMANDS = (
     *(data.import_roms, data.games, data.collect, data.convert),
     *(train.train, train.finetune, train.train_upscaler, evaluate.evaluate, train.map_actions),
@@ -52,11 +53,14 @@ def test_every_option_is_explained(command):
             assert re.search(rf"^        {name}: \S", command.__doc__, re.MULTILINE), name
 
 
-@pytest.mark.parametrize("imagined", [{}, {"imagined": True, "reward": "game", "record": None}])
+IN_IMAGINATION = {"imagined": True, "reward": "game", "record": None, **dict.fromkeys(ENV)}
+
+
+@pytest.mark.parametrize("imagined", [{}, IN_IMAGINATION])
 def test_explore(monkeypatch, imagined):
     given = {"steps": 7, "reward": "rnd", "checkpoint": "c", "score_interval": 3, "num_envs": 5, "seed": 9}
     given |= {"max_steps": 11, "init_from": "b", "record": Path("r"), "out": Path("o"), "compile": True}
-    given |= {"device": "cpu", "threads": 2, **imagined}
+    given |= {"device": "cpu", "threads": 2, **ENV, **imagined}
     options = {name: value for name, value in given.items() if value is not None}
     (config,), _ = arrived(monkeypatch, "genie_gym.exploration.explore.explore", ["explore", "Toy"], options)
     assert vars(config) == {"game": "Toy", "imagined": False} | given
@@ -67,7 +71,7 @@ def test_refit(monkeypatch):
     given |= {"num_envs": 5, "max_steps": 11, "clips": 3, "seed": 9, "imagined_steps": 6}
     given |= {"decoder_steps": 21, "dynamics_steps": 22, "lr_scale": 0.23, "new_share": 0.24}
     given |= {"rounds": 6, "checkpoint": "c", "data": Path("d"), "test": Path("t"), "out": Path("o"), "run": Path("u")}
-    given |= {"workers": 4, "device": "cpu", "threads": 2}
+    given |= {"workers": 4, "device": "cpu", "threads": 2, **ENV}
     (config,), _ = arrived(monkeypatch, "genie_gym.refitting.runner.refit", ["refit", "Toy"], given)
     assert vars(config) == {"game": "Toy"} | given
 
@@ -80,7 +84,7 @@ def test_coverage(monkeypatch):
 
 def test_collect(monkeypatch):
     given = {"steps": 7, "workers": 3, "seed": 9, "policy": "sticky", "epsilon": 0.3}
-    given |= {"max_steps": 11, "high_res": True, "out": Path("o")}
+    given |= {"max_steps": 11, "high_res": True, "out": Path("o"), **ENV}
     (config,), _ = arrived(monkeypatch, "genie_gym.collection.collect.collect", ["collect", "Toy"], given)
     assert vars(config) == {"game": "Toy", "episodes": None} | given
     (config,), _ = arrived(
@@ -129,7 +133,7 @@ def test_map_actions(monkeypatch):
 
 
 def test_demo(monkeypatch):
-    given = {"steps": 20, "seed": 9, "checkpoint": "c", "out": Path("o"), "threads": 2}
+    given = {"steps": 20, "seed": 9, "checkpoint": "c", "out": Path("o"), "threads": 2, **ENV}
     (config,), _ = arrived(monkeypatch, "genie_gym.evaluation.demo.demo", ["demo", "Toy"], given)
     assert vars(config) == {"game": "Toy"} | given
 

@@ -15,28 +15,16 @@ from genie_gym import games
 from genie_gym.cli import main
 from genie_gym.data import EpisodeDataset
 from genie_gym.envs import WorldModelEnv
-from genie_gym.models.dynamics import DynamicsConfig
-from genie_gym.models.lam import LatentActionConfig
-from genie_gym.models.tokenizer import TokenizerConfig
 from genie_gym.models.upscaler import UpscalerConfig
 from genie_gym.registration import register_games
-from genie_gym.training.presets import PRESETS, Preset
+from genie_gym.training.presets import PRESETS
 from genie_gym.training.trainer import TrainerConfig
 from genie_gym.training.upscaler import UPSCALER_PRESETS, UpscalerPreset
 from genie_gym.utils import paths
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.resolve import resolve_checkpoint
 from tests.conftest import untrained
-
-SMALL = {"dim": 16, "heads": 2, "window": 4}
-MINIATURE = Preset(
-    tokenizer=TokenizerConfig(patch=16, encoder_blocks=1, decoder_blocks=1, codes=16, code_dim=4, warmup=1, **SMALL),
-    dynamics=DynamicsConfig(num_actions=0, blocks=1, side=4, codes=16, code_dim=4, **SMALL),
-    lam=LatentActionConfig(patch=16, encoder_blocks=1, decoder_blocks=1, drawing_dim=8, warmup=1, **SMALL),
-    tokenizer_training=TrainerConfig(steps=2, batch_size=2),
-    dynamics_training=TrainerConfig(steps=2, batch_size=2),
-    lam_training=TrainerConfig(steps=2, batch_size=2),
-)
+from tests.miniature import MINIATURE
 
 
 def test_help_names_every_command_without_waiting_for_torch():

@@ -17,6 +17,19 @@ from genie_gym.errors import ConfigError, DataError, GameError, GenieGymError
 
 OPTIONS = {"max_steps": 40, "workers": 1, "progress": False}
 
+OWN = """
+from genie_gym import collect
+from tests.catch import Catch
+
+
+def make(size):
+    return Catch(size)
+
+
+if __name__ == "__main__":
+    print(collect(make, game="Mine", env_kwargs={"size": 64}, episodes=3, workers=2, progress=False))
+"""
+
 COLLECT = """
 import sys
 from genie_gym.collection.collect import collect
@@ -311,3 +324,22 @@ def test_episodes_without_high_res_frames_are_collected_again(tmp_path):
         np.testing.assert_array_equal(old.frames, new.frames)
     assert collect("Toy-Numpy", episodes=2, out=tmp_path, high_res=True, **OPTIONS).episodes == 0
     assert collect("Toy-Numpy", episodes=3, out=tmp_path, **OPTIONS).episodes == 0
+
+
+def test_a_script_collects_its_own_environment(tmp_path, home):
+    (tmp_path / "script.py").write_text(OWN)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, str(tmp_path / "script.py")], env=environment, check=True, capture_output=True)
+    dataset = data.EpisodeDataset(home / "data" / "Mine-Own")
+    assert dataset.header["game"]["env"]["env"] == "script:make" and len(dataset) == 3
+    assert collect("tests.catch:Catch", game="Again", env_kwargs={"size": 64}, episodes=3, **OPTIONS).episodes == 3
+    again = data.EpisodeDataset(home / "data" / "Again-Own")
+    for one, other in zip(dataset.episodes(), again.episodes(), strict=True):
+        np.testing.assert_array_equal(one.frames, other.frames)
+
+
+def test_what_a_worker_cannot_import_is_refused_before_any_starts():
+    with pytest.raises(ConfigError, match="put a function"):
+        collect(lambda: None, game="Mine", **OPTIONS)
+    with pytest.raises(ConfigError, match="game='Mine'"):
+        collect(start, **OPTIONS)

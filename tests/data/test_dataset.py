@@ -79,7 +79,7 @@ def test_missing_folder_says_what_to_type(tmp_path):
     for folder, command in (
         (tmp_path / "a folder", f"genie-gym collect GAME --out '{tmp_path / 'a folder'}'"),
         (paths.data_dir("Airstriker-Genesis"), "genie-gym collect Airstriker-Genesis"),
-        (paths.data_dir("Clip-Own"), "genie-gym convert VIDEO --game Clip"),
+        (paths.data_dir("Clip-Own"), "genie-gym convert VIDEO --game Clip, or genie-gym collect Clip --env ENV"),
     ):
         with pytest.raises(DataError, match=f"make one with: {re.escape(command)}$"):
             data.EpisodeDataset(folder)

@@ -132,6 +132,14 @@ GAME = {"name": "Toy-Numpy"}
         {"game": {**GAME, "fps": float("nan")}},
         {"game": {**GAME, "fps": 10**400}},
         {"game": [1]},
+        *({"game": {**GAME, "env": env}} for env in (7, {}, {"env": ""}, {"env": STEERING}, {"env": "x" * 999})),
+        *(
+            {"game": {**GAME, "env": {"env": "x", "kwargs": kwargs}}}
+            for kwargs in ([], {"a": "b" * 99_999}, {STEERING: 1})
+        ),
+        *({"game": {**GAME, "env": {"env": "x", "actions": table}}} for table in ([], 3, [0] * 5000)),
+        {"game": {**GAME, "env": {"env": "x", "picture": 3}}},
+        {"game": {**GAME, "env": {"env": "x", "named": True}}},
         {"frame_skip": 0},
         {"frame_skip": True},
         {"runs": {}},

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ NEEDED = {  # what a block names, and the package it then needs
     'games.make("Airstriker")': "stable_retro",
     "make_game_vec_env": "stable_retro",
     "genie_gym.train(": "lightning_fabric",
+    "genie_gym.collect(": "h5py",
     "EpisodeWriter": "h5py",
     "TorchRLWorldModelEnv": "torchrl",
 }
@@ -33,8 +35,12 @@ def cases(pages: list[Path]) -> list[Any]:
 def test_python_runs_in_order(page, tmp_path, monkeypatch):
     text = page.read_text()
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     names: dict[str, Any] = {"__name__": "__main__"}
     for number, block in enumerate(blocks(text, "python")):
+        if file := re.match(r"# (\w+\.py)\n", block):  # a file that later blocks import
+            (tmp_path / file[1]).write_text(block)
+            monkeypatch.delitem(sys.modules, file[1].removesuffix(".py"), raising=False)
         for sign, package in NEEDED.items():
             if sign in block:
                 pytest.importorskip(package, reason=f"needs {package}")
