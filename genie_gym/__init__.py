@@ -7,7 +7,7 @@ neither torch nor an emulator is loaded before it is needed.
 from typing import TYPE_CHECKING
 
 import genie_gym.start_up  # noqa: F401  # isort: split  (before what takes a second to import)
-from genie_gym.registration import register_games
+from genie_gym.registration import register_games, register_own_games
 from genie_gym.utils.lazy import lazy_attributes
 from genie_gym.utils.version import package_version
 
@@ -63,6 +63,7 @@ __all__ = [
     "finetune",
     "games",
     "refit",
+    "register_own_games",
     "train",
 ]
 

@@ -5,21 +5,30 @@ from gymnasium.envs.registration import EnvSpec, registry
 from genie_gym.games import names, short_titles
 from genie_gym.utils import paths
 
-__all__ = ["NAMESPACE", "register_games"]
+__all__ = ["NAMESPACE", "register_games", "register_own_games"]
 
 NAMESPACE = "GenieRedux"
 
 
 def register_games() -> None:
-    """Register every game, and the user's own games that have weights, without importing an environment.
+    """Register every game, and the user's own games that have weights, without importing an environment."""
+    _register({name: name for name in names()} | short_titles())
+    register_own_games()
+
+
+def register_own_games() -> None:
+    """Register the user's own games that have weights, which `train` does; call it where another process trains."""
+    folders = sorted(config.parent.name for config in paths.weights_dir("").glob("*-Own/config.json"))
+    _register({name: name for name in folders if paths.OWN_NAMES.fullmatch(name)})  # others would be invalid ids
+
+
+def _register(ids: dict[str, str]) -> None:
+    """Register games by the names of their environments.
 
     The specs are written into the registry directly, as `gymnasium.register` compares each of the two thousand ids
     with all others. Gymnasium's passive checker is left out: it takes a reset that was refused for one that was made,
     and fails at the step after it. The environments check what they are given themselves.
     """
-    folders = sorted(config.parent.name for config in paths.weights_dir("").glob("*-Own/config.json"))
-    own = [name for name in folders if paths.OWN_NAMES.fullmatch(name)]  # other names would be invalid ids
-    ids = {name: name for name in [*names(), *own]} | short_titles()
     for title, game in ids.items():
         spec = EnvSpec(
             id=f"{NAMESPACE}/{title}-v0",

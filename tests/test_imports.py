@@ -104,6 +104,7 @@ def test_package_itself_only_registers():
     names = set(imported(at_load(ast.parse((PACKAGE / "__init__.py").read_text()))))
     assert {name for name in names if name.startswith("genie_gym")} == {
         "genie_gym.registration.register_games",
+        "genie_gym.registration.register_own_games",
         "genie_gym.start_up",
         "genie_gym.utils.lazy.lazy_attributes",
         "genie_gym.utils.version.package_version",

@@ -12,6 +12,7 @@ from genie_gym.data import EpisodeDataset, SequenceDataset
 from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.models.architectures import AnyDynamics, AnyTokenizer
 from genie_gym.models.lam import LatentActionModel
+from genie_gym.registration import register_own_games
 from genie_gym.training.config import TrainConfig, as_config
 from genie_gym.training.joint import train_jointly
 from genie_gym.training.presets import Preset, get_preset
@@ -100,6 +101,7 @@ def train(game: str | TrainConfig, *, preset_overrides: dict[str, Any] | None = 
         return TrainReport(name, None, training.reports)
     mark_finished(run / "data.json", used)
     training.checkpoint(config, used).save(out)
+    register_own_games()
     return TrainReport(name, out, training.reports)
 
 

@@ -232,6 +232,14 @@ def test_default_folders_are_the_users(home):
     assert gym.make("GenieRedux/Toy-v0").reset(seed=0)[0].shape == (64, 64, 3)
 
 
+def test_a_world_of_ones_own_has_an_id_as_soon_as_it_is_trained(home):
+    record(paths.data_dir("Mine-Own"), episodes=2, steps=20)
+    assert "GenieRedux/Mine-Own-v0" not in gym.registry
+    train("Mine-Own", preset_overrides=OVERRIDES)
+    assert gym.make("GenieRedux/Mine-Own-v0").reset(seed=0)[0].shape == (64, 64, 3)
+    del gym.registry["GenieRedux/Mine-Own-v0"]
+
+
 def without_actions(recording: Path, folder: Path) -> Path:
     """A copy that is told to hold no actions."""
     shutil.copytree(recording, folder)
