@@ -1,5 +1,6 @@
 """Playing in a world model by hand, in a window."""
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.resolve import load_checkpoint
 
 __all__ = ["play"]
+
+UNSEEN = ("dummy", "offscreen")  # drivers of SDL that show nothing
+NO_SCREEN = "play on a machine with a screen, or make a picture with genie-gym demo"
 
 
 def play(checkpoint: str | Path | PlayConfig, **options: Any) -> None:
@@ -40,6 +44,7 @@ def play(checkpoint: str | Path | PlayConfig, **options: Any) -> None:
             from gymnasium.utils.play import play as open_window
     except ImportError as error:
         raise MissingExtraError("playing needs a window: pip install 'genie_gym[play]'") from error
+    _require_screen(pygame)
     loaded = load_checkpoint(config.checkpoint, config.device)
     real_actions = loaded.action_map is not None and not config.latent
     options = {"device": config.device, "upscale": config.upscale, "real_actions": real_actions}
@@ -48,7 +53,18 @@ def play(checkpoint: str | Path | PlayConfig, **options: Any) -> None:
     try:
         open_window(env, zoom=config.zoom, seed=config.seed, noop=_idle_action(env, loaded, real_actions))
     except pygame.error as error:
-        raise ConfigError(f"cannot open a window ({error}); play on a machine with a screen") from error
+        raise ConfigError(f"cannot open a window ({error}); {NO_SCREEN}") from error
+
+
+def _require_screen(pygame: Any) -> None:
+    """Raise ConfigError where windows would be drawn that nobody sees, unless that was asked for."""
+    try:
+        pygame.display.init()
+    except pygame.error as error:
+        raise ConfigError(f"cannot open a window ({error}); {NO_SCREEN}") from error
+    driver = pygame.display.get_driver()
+    if driver in UNSEEN and "SDL_VIDEODRIVER" not in os.environ:
+        raise ConfigError(f"there is no screen here (SDL chose {driver!r}); {NO_SCREEN}")
 
 
 def _describe_keys(loaded: Checkpoint, real_actions: bool) -> str:

@@ -39,6 +39,15 @@ def test_no_screen(toy_checkpoint, monkeypatch):
         play(toy_checkpoint)
 
 
+def test_a_window_that_nobody_would_see_is_not_opened(toy_checkpoint, monkeypatch):
+    """SDL draws off the screen where there is none, and would play for ever."""
+    for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    pygame.display.quit()
+    with pytest.raises(ConfigError, match=r"no screen|cannot open a window"):
+        play(toy_checkpoint)
+
+
 def test_zoom(toy_checkpoint):
     with pytest.raises(ConfigError, match="zoom must be more than 0, got -1"):
         play(toy_checkpoint, zoom=-1)
