@@ -1,9 +1,10 @@
 """Options of an intrinsic reward."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from genie_gym.errors import ConfigError
-from genie_gym.utils.validation import at_least, check_seed, check_types, check_unit_interval
+from genie_gym.utils.validation import at_least, check_seed, check_types, check_unit_interval, short
 
 __all__ = ["MODES", "REWARDS", "RewardConfig"]
 
@@ -30,6 +31,10 @@ class RewardConfig:
         horizon: Number of frames that AutoExplore predicts. The reward belongs to the last.
         quantile: AutoExplore averages the entropy of the tokens at or above this quantile.
         sampling_steps: MaskGIT passes over the frame that AutoExplore scores.
+        resize: Side in pixels, such as 64, to which frames of any size are padded and resized for the reward, as those
+            of recordings are; the agent sees them as they are. None: they have the world model's size.
+        action_map: The world model's action for each of the environment's, such as (0, 3, 1, 2), for environments with
+            other actions than the model; None where they are the same.
         device: Device: auto (CUDA if there is one), cpu, cuda, cuda:1 ...
         precision: Number format of the world model: auto, float32 or bfloat16.
         compile: Compile AutoExplore's scoring. The first score takes a minute or two, later ones half the time.
@@ -50,6 +55,8 @@ class RewardConfig:
     horizon: int = 3
     quantile: float = 0.75
     sampling_steps: int = 1
+    resize: int | None = None
+    action_map: tuple[int, ...] | None = None
     device: str = "auto"
     precision: str = "auto"
     compile: bool = False
@@ -63,5 +70,17 @@ class RewardConfig:
             raise ConfigError(f"mode must be one of {', '.join(MODES)}; got {self.mode!r}")
         at_least(1, score_interval=self.score_interval, context=self.context, horizon=self.horizon)
         at_least(1, sampling_steps=self.sampling_steps)
+        at_least(1, resize=self.resize)
+        if self.action_map is not None:
+            _check_action_map(self.action_map)
         check_unit_interval(gamma=self.gamma, quantile=self.quantile)
         check_seed(self.seed)
+
+
+def _check_action_map(action_map: Any) -> None:
+    whole = isinstance(action_map, tuple | list) and all(type(action) is int and action >= 0 for action in action_map)
+    if not whole or not action_map:
+        raise ConfigError(
+            "action_map must list the model's action for each of the environment's, such as (0, 3, 1, 2); "
+            f"got {short(action_map)}"
+        )

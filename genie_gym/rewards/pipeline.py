@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from genie_gym.errors import ConfigError, InvalidActionError
+from genie_gym.rewards.adapter import EnvAdapter
 from genie_gym.rewards.base import IntrinsicReward, Score
 from genie_gym.rewards.config import RewardConfig
 from genie_gym.rewards.processor import RewardProcessor
@@ -51,8 +52,7 @@ class RewardPipeline:
     Args:
         reward: The intrinsic reward.
         num_envs: Number of environments N.
-        size: Side s of a frame in pixels.
-        num_actions: Number of actions.
+        adapter: How the reward sees the environments' frames and actions.
         config: Options of the reward.
 
     Attributes:
@@ -62,8 +62,8 @@ class RewardPipeline:
         processor: The RewardProcessor, which holds the running statistics.
     """
 
-    def __init__(self, reward: IntrinsicReward, num_envs: int, size: int, num_actions: int, config: RewardConfig):
-        self.reward, self.config, self.num_actions = reward, config, num_actions
+    def __init__(self, reward: IntrinsicReward, num_envs: int, adapter: EnvAdapter, config: RewardConfig):
+        self.reward, self.config, self.adapter, size = reward, config, adapter, adapter.size
         self.window = FrameWindow(num_envs, reward.window, (size, size, 3))
         self.processor = RewardProcessor(num_envs, config)
         self.training = True
@@ -84,10 +84,10 @@ class RewardPipeline:
         """Forget the past of some rows, in which new episodes begin.
 
         Args:
-            frames: First frames, uint8 (rows, s, s, 3).
+            frames: First frames, uint8 (rows, s, s, 3), or of any size where they are resized.
             rows: Bool (N,); None for all.
         """
-        self.window.reset(frames, rows)
+        self.window.reset(self.adapter.frames(frames), rows)
 
     def reset_step_count(self) -> None:
         """Count steps from 0 again, of which one in `score_interval` is scored.
@@ -98,7 +98,7 @@ class RewardPipeline:
         self._step_count = 0
 
     def check_actions(self, actions: np.ndarray) -> None:
-        """Raise InvalidActionError unless actions are N whole numbers from 0 to `num_actions` - 1."""
+        """Raise InvalidActionError unless actions are N whole numbers that the environments have."""
         count = len(self._stepped)
         try:
             given = np.asarray(actions)
@@ -106,8 +106,8 @@ class RewardPipeline:
             given = np.empty(0)
         if given.shape != (count,) or not np.issubdtype(given.dtype, np.integer):
             raise InvalidActionError(f"expected {count} integer action(s) as an array; got {short(actions)}")
-        if given.min() < 0 or given.max() >= self.num_actions:
-            raise InvalidActionError(f"an action must lie in 0 .. {self.num_actions - 1}; got {short(actions)}")
+        if given.min() < 0 or given.max() >= self.adapter.num_actions:
+            raise InvalidActionError(f"an action must lie in 0 .. {self.adapter.num_actions - 1}; got {short(actions)}")
 
     def on_action(self, actions: np.ndarray, stepped: np.ndarray | None = None) -> None:
         """Begin a step.
@@ -116,7 +116,7 @@ class RewardPipeline:
             actions: Int (N,).
             stepped: Bool (N,). Rows that are only reset in this step are False; all are stepped by default.
         """
-        self.window.on_action(np.asarray(actions))
+        self.window.on_action(self.adapter.actions(np.asarray(actions)))
         self._step_count += 1
         self._stepped = np.ones(len(self._stepped), bool) if stepped is None else stepped
         if not self._needs_next_frame:
@@ -126,10 +126,10 @@ class RewardPipeline:
         """End a step and return its rewards.
 
         Args:
-            frames: Uint8 (N, s, s, 3). Where an episode ended, its last frame.
+            frames: Uint8 (N, s, s, 3), or of any size where they are resized. Where an episode ended, its last frame.
             game_rewards: Float (N,), the game's own rewards.
         """
-        self.window.observe(frames)
+        self.window.observe(self.adapter.frames(frames))
         if self._needs_next_frame:
             self._score()
         intrinsic = np.zeros(len(self._stepped), np.float32)

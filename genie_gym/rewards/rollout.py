@@ -16,8 +16,9 @@ from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from genie_gym.errors import ConfigError, InvalidActionError
+from genie_gym.rewards.adapter import EnvAdapter
 from genie_gym.rewards.config import RewardConfig
-from genie_gym.rewards.make import frame_size, make_reward, num_actions
+from genie_gym.rewards.make import make_reward
 from genie_gym.rewards.processor import RewardProcessor
 from genie_gym.utils.device import with_gradients
 from genie_gym.utils.options import make_config
@@ -78,8 +79,8 @@ class RolloutReward:
         n_envs, beta, kappa = typed("n_envs", n_envs, int), typed("beta", beta, float), typed("kappa", kappa, float)
         at_least(1, num_envs=n_envs)
         check_unit_interval(kappa=kappa)
+        self.adapter = EnvAdapter.of(observation_space, action_space, self.config)
         self.reward = make_reward(observation_space, action_space, game, checkpoint, config=self.config)
-        self.size, self.num_actions = frame_size(observation_space), num_actions(action_space)
         self.n_envs, self.beta, self.kappa, self.calls = n_envs, beta, kappa, 0
         self.autoreset_mode = check_autoreset_mode(autoreset_mode)
         # RLeXplore's weight takes the place of the coefficient.
@@ -144,22 +145,29 @@ class RolloutReward:
         if missing := [key for key in KEYS if key not in samples and key != "rewards"]:
             raise ConfigError(f"samples lack {', '.join(missing)}; give all of {', '.join(KEYS)}")
         numbers = {key: _numbers(samples[key]) for key in ("actions", "terminateds", "truncateds")}
-        frames = {key: _frames(samples[key]) for key in ("observations", "next_observations")}
+        frames = {key: self._seen(samples[key]) for key in ("observations", "next_observations")}
         count = len(numbers["actions"])
         for key, given in (numbers | frames).items():
-            expected = (count, self.n_envs) if key in numbers else (count, self.n_envs, self.size, self.size, 3)
+            expected = (count, self.n_envs) if key in numbers else (count, self.n_envs, *2 * (self.adapter.size,), 3)
             if given.shape != expected or not len(given):
                 raise ConfigError(f"{key} of {count} steps must have shape {expected}; got {tuple(given.shape)}")
         actions, ends = numbers["actions"].long(), numbers["terminateds"].bool() | numbers["truncateds"].bool()
         self._check_actions(actions)
         starts = np.zeros((count, self.n_envs), bool)
         starts[0] = True
-        return _Steps(frames["observations"], frames["next_observations"], actions, ends.numpy(), starts)
+        known = torch.from_numpy(self.adapter.actions(actions.numpy()))
+        return _Steps(frames["observations"], frames["next_observations"], known, ends.numpy(), starts)
+
+    def _seen(self, given: Any) -> Tensor:
+        """Return frames as the reward sees them."""
+        return torch.from_numpy(self.adapter.frames(_frames(given).numpy()))
 
     def _check_actions(self, actions: Tensor) -> None:
-        if actions.min() < 0 or actions.max() >= self.num_actions:
+        if actions.min() < 0 or actions.max() >= self.adapter.num_actions:
             found = f"{actions.min()} to {actions.max()}"
-            raise InvalidActionError(f"actions must lie in 0 .. {self.num_actions - 1}; the samples hold {found}")
+            raise InvalidActionError(
+                f"actions must lie in 0 .. {self.adapter.num_actions - 1}; the samples hold {found}"
+            )
 
     def _with_past(self, steps: "_Steps") -> tuple["_Steps", int]:
         """Return the steps preceded by the last ones of the previous rollout, and the number of those."""

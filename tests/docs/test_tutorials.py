@@ -24,6 +24,7 @@ NEEDED = {  # what a block names, and the package it then needs
     "genie_gym.collect(": "h5py",
     "EpisodeWriter": "h5py",
     "TorchRLWorldModelEnv": "torchrl",
+    "import ale_py": "ale_py",
 }
 
 

@@ -68,6 +68,19 @@ def test_frames_too_small_for_a_baseline(reward):
             make_reward(observations, Discrete(4), config=config)
 
 
+def test_a_model_of_other_actions_and_sizes(exploring_checkpoint):
+    atari, options = Box(0, 255, (210, 160, 3), np.uint8), {"resize": 64, "action_map": (0, 3, 1, 2, 3, 3)}
+    names = ["NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE"]
+    make_reward(atari, Discrete(6), None, exploring_checkpoint, config=RewardConfig(**options), action_meanings=names)
+    for changed, space, words in (
+        ({"action_map": (0, 1)}, Discrete(6), "for each of the environment's 6; got 2"),
+        ({"action_map": (0, 1, 2, 3, 4, 0)}, Discrete(6), r"has the actions 0 to 3 \(NOOP, .*; action_map holds 4"),
+        ({"resize": 32}, Discrete(6), "sees frames of 64x64, the environment gives 32x32"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            make_reward(atari, space, None, exploring_checkpoint, config=RewardConfig(**options | changed))
+
+
 def test_actions_of_other_names(exploring_checkpoint):
     with pytest.raises(ConfigError, match="the environment has the actions A, B, C, D"):
         make_reward(FRAMES, Discrete(4), None, exploring_checkpoint, action_meanings=["A", "B", "C", "D"])
@@ -82,6 +95,10 @@ def test_actions_of_other_names(exploring_checkpoint):
         ({"score_interval": 2.5}, "score interval must be a whole number; got 2.5"),
         ({"coefficient": "x"}, "coefficient must be a number; got 'x'"),
         ({"coefficient": float("nan")}, "coefficient must be a number; got nan"),
+        ({"resize": 0}, "resize must be 1 or more, got 0"),
+        ({"action_map": ()}, r"action_map must list .*; got \(\)"),
+        ({"action_map": (0, -1)}, "action_map must list"),
+        ({"action_map": "NOOP"}, "action_map must list .*; got 'NOOP'"),
         ({"gamma": 2.0}, r"gamma must lie in \[0, 1\]; got 2.0"),
     ],
 )

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from genie_gym.errors import InvalidActionError
+from genie_gym.rewards.adapter import EnvAdapter
 from genie_gym.rewards.base import NoReward, Score
 from genie_gym.rewards.baselines import FeaturePredictionError
 from genie_gym.rewards.config import RewardConfig
 from genie_gym.rewards.pipeline import RewardPipeline
+from genie_gym.utils.images import letterbox
 
 
 class IdentifyingReward:
@@ -41,7 +44,7 @@ def frame(colour: int) -> np.ndarray:
 @pytest.mark.parametrize(("window", "context"), [(5, 2), (5, 5), (2, 2), (1, 1), (4, 1)])
 def test_a_step_is_rewarded_for_the_window_that_it_completes(window, context):
     """Frame t has colour t and the action at frame t is t % 4. The step from t to t + 1 completes a window at t + 1."""
-    pipeline = RewardPipeline(IdentifyingReward(window, context), 1, 4, 4, RewardConfig())
+    pipeline = RewardPipeline(IdentifyingReward(window, context), 1, EnvAdapter(4, 4), RewardConfig())
     pipeline.reset(frame(0))
     for t in range(9):
         pipeline.on_action(np.array([t % 4]))
@@ -56,7 +59,9 @@ def test_a_step_is_rewarded_for_the_window_that_it_completes(window, context):
 
 
 def test_a_new_episode_forgets_the_last_and_leaves_other_rows_alone():
-    pipeline, undisturbed = (RewardPipeline(IdentifyingReward(3, 2), 2, 4, 4, RewardConfig()) for _ in range(2))
+    pipeline, undisturbed = (
+        RewardPipeline(IdentifyingReward(3, 2), 2, EnvAdapter(4, 4), RewardConfig()) for _ in range(2)
+    )
     start = np.concatenate([frame(0), frame(50)])
     pipeline.reset(start)
     undisturbed.reset(start)
@@ -76,7 +81,7 @@ def test_a_new_episode_forgets_the_last_and_leaves_other_rows_alone():
 
 def test_rows_that_only_reset_are_neither_scored_nor_rewarded():
     reward = IdentifyingReward(2, 1)
-    pipeline = RewardPipeline(reward, 3, 4, 4, RewardConfig())
+    pipeline = RewardPipeline(reward, 3, EnvAdapter(4, 4), RewardConfig())
     pipeline.reset(np.concatenate([frame(1)] * 3))
     pipeline.on_action(np.zeros(3), stepped=np.array([True, False, True]))
     rewards = pipeline.observe(np.concatenate([frame(2)] * 3), np.zeros(3))
@@ -86,7 +91,7 @@ def test_rows_that_only_reset_are_neither_scored_nor_rewarded():
 
 def test_score_interval_applies_to_all_environments_together():
     reward = IdentifyingReward(2, 1)
-    pipeline = RewardPipeline(reward, 4, 4, 4, RewardConfig(score_interval=2))
+    pipeline = RewardPipeline(reward, 4, EnvAdapter(4, 4), RewardConfig(score_interval=2))
     pipeline.reset(np.concatenate([frame(1)] * 4))
     scored = []
     for step in range(6):
@@ -101,7 +106,7 @@ def test_score_interval_applies_to_all_environments_together():
 
 
 def test_score_interval_is_counted_from_the_reset_of_the_step_count():
-    pipeline = RewardPipeline(IdentifyingReward(2, 1), 2, 4, 4, RewardConfig(score_interval=3))
+    pipeline = RewardPipeline(IdentifyingReward(2, 1), 2, EnvAdapter(4, 4), RewardConfig(score_interval=3))
     for steps in (4, 5):
         pipeline.reset(np.concatenate([frame(1)] * 2))
         pipeline.reset_step_count()
@@ -114,7 +119,7 @@ def test_score_interval_is_counted_from_the_reset_of_the_step_count():
 
 
 def test_episodes_shorter_than_score_interval_are_scored_too():
-    pipeline, scored = RewardPipeline(IdentifyingReward(1, 1), 2, 4, 4, RewardConfig(score_interval=4)), []
+    pipeline, scored = RewardPipeline(IdentifyingReward(1, 1), 2, EnvAdapter(4, 4), RewardConfig(score_interval=4)), []
     pipeline.reset(np.concatenate([frame(1)] * 2))
     for step in range(12):
         pipeline.on_action(np.ones(2))
@@ -127,7 +132,7 @@ def test_episodes_shorter_than_score_interval_are_scored_too():
 
 def test_nothing_changes_while_an_agent_is_evaluated():
     config = RewardConfig(normalize=True, center=True)
-    pipeline, updates = RewardPipeline(IdentifyingReward(1, 1), 1, 4, 4, config), []
+    pipeline, updates = RewardPipeline(IdentifyingReward(1, 1), 1, EnvAdapter(4, 4), config), []
     pipeline.reward.learns, pipeline.reward.update = True, lambda *windows: updates.append(windows)
 
     def rewards_of(colours: range) -> list[float]:
@@ -159,7 +164,7 @@ def test_nothing_changes_while_an_agent_is_evaluated():
     ],
 )
 def test_modes_and_coefficient(options, expected):
-    pipeline = RewardPipeline(IdentifyingReward(1, 1), 2, 4, 4, RewardConfig(**options))
+    pipeline = RewardPipeline(IdentifyingReward(1, 1), 2, EnvAdapter(4, 4), RewardConfig(**options))
     pipeline.reset(np.zeros((2, 4, 4, 3), np.uint8))
     pipeline.on_action(np.zeros(2))
     rewards = pipeline.observe(np.full((2, 4, 4, 3), 8, np.uint8), np.array([1.0, -3.0]))
@@ -167,7 +172,7 @@ def test_modes_and_coefficient(options, expected):
 
 
 def test_normalised_rewards_are_divided_by_the_deviation_of_the_discounted_sum():
-    pipeline = RewardPipeline(IdentifyingReward(1, 1), 1, 4, 4, RewardConfig(normalize=True, gamma=0.5))
+    pipeline = RewardPipeline(IdentifyingReward(1, 1), 1, EnvAdapter(4, 4), RewardConfig(normalize=True, gamma=0.5))
     pipeline.reset(frame(0))
     total, returns = 0.0, []
     for colour in np.random.default_rng(0).integers(1, 200, 40):
@@ -180,7 +185,7 @@ def test_normalised_rewards_are_divided_by_the_deviation_of_the_discounted_sum()
 
 
 def test_centred_rewards_have_mean_zero_and_unscored_steps_are_zero():
-    pipeline = RewardPipeline(IdentifyingReward(1, 1), 1, 4, 4, RewardConfig(center=True, score_interval=2))
+    pipeline = RewardPipeline(IdentifyingReward(1, 1), 1, EnvAdapter(4, 4), RewardConfig(center=True, score_interval=2))
     pipeline.reset(frame(0))
     rewards, scored = [], []
     for colour in np.random.default_rng(0).integers(100, 110, 400):
@@ -193,7 +198,7 @@ def test_centred_rewards_have_mean_zero_and_unscored_steps_are_zero():
 
 
 def test_no_reward_adds_nothing():
-    pipeline = RewardPipeline(NoReward(), 2, 4, 4, RewardConfig(reward="none", mode="add"))
+    pipeline = RewardPipeline(NoReward(), 2, EnvAdapter(4, 4), RewardConfig(reward="none", mode="add"))
     pipeline.reset(np.zeros((2, 4, 4, 3), np.uint8))
     pipeline.on_action(np.zeros(2))
     assert pipeline.observe(np.zeros((2, 4, 4, 3), np.uint8), np.array([1.0, 2.0])).total.tolist() == [1, 2]
@@ -201,7 +206,7 @@ def test_no_reward_adds_nothing():
 
 def test_a_baseline_learns_what_it_sees_repeatedly():
     pipeline = RewardPipeline(
-        FeaturePredictionError("random", 64, 4, lr=1e-3), 8, 64, 4, RewardConfig(reward="random_features")
+        FeaturePredictionError("random", 64, 4, lr=1e-3), 8, EnvAdapter(64, 4), RewardConfig(reward="random_features")
     )
     frames = np.random.default_rng(0).integers(0, 256, (2, 8, 64, 64, 3), np.uint8)
     pipeline.reset(frames[0])
@@ -210,3 +215,23 @@ def test_a_baseline_learns_what_it_sees_repeatedly():
         pipeline.on_action(np.full(8, t % 2))
         intrinsic.append(pipeline.observe(frames[t % 2], np.zeros(8)).intrinsic.mean())
     assert np.mean(intrinsic[-8:]) < 0.7 * np.mean(intrinsic[:8])
+
+
+def test_frames_of_any_size_and_other_actions_are_scored_as_those_of_the_model():
+    """As if the environment had shown letterboxed frames and taken the model's actions."""
+    rng = np.random.default_rng(0)
+    frames, taken = rng.integers(0, 256, (9, 2, 30, 20, 3), np.uint8), rng.integers(0, 3, (8, 2))
+    own = RewardPipeline(IdentifyingReward(), 2, EnvAdapter(8, 3, True, np.array([2, 0, 5])), RewardConfig())
+    models = RewardPipeline(IdentifyingReward(), 2, EnvAdapter(8, 6), RewardConfig())
+    small = np.stack([[letterbox(frame, 8) for frame in pair] for pair in frames])
+    own.reset(frames[0])
+    models.reset(small[0])
+    for t, actions in enumerate(taken):
+        own.check_actions(actions)
+        own.on_action(actions)
+        models.on_action(np.array([2, 0, 5])[actions])
+        found, expected = own.observe(frames[t + 1], np.zeros(2)), models.observe(small[t + 1], np.zeros(2))
+        np.testing.assert_array_equal(found.intrinsic, expected.intrinsic)
+    assert found.intrinsic.any()
+    with pytest.raises(InvalidActionError, match=r"0 \.\. 2"):  # the environment's, not the model's
+        own.check_actions(np.array([0, 5]))
