@@ -32,6 +32,7 @@ from genie_gym.utils import paths
 from genie_gym.utils.atomic import atomic_write
 from genie_gym.utils.device import find_device
 from genie_gym.utils.jsonable import parse_json
+from genie_gym.world_model.checksum import checksum
 
 __all__ = ["AgentFile", "load_agent", "save_agent"]
 
@@ -56,7 +57,8 @@ def save_agent(agent: BaseAlgorithm, path: str | Path, about: dict[str, Any] | N
     tensors = {f"policy/{name}": value for name, value in named_weights(agent.policy).items()}
     tensors |= {f"optimizer/{name}": value for name, value in optimizer_tensors(agent.policy.optimizer).items()}
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    atomic_write(Path(path), save(plain, {"agent": json.dumps(asdict(description))}))
+    text = json.dumps(asdict(description))
+    atomic_write(Path(path), save(plain, {"agent": text, "sha256": checksum(plain, text)}))
 
 
 def load_agent(path: str | Path, env: GymEnv | None = None, *, device: str = "auto", **settings: Any) -> BaseAlgorithm:
@@ -191,8 +193,12 @@ def _refuse_others(path: Path) -> None:
 
 def _read(path: Path) -> tuple[AgentDescription, dict[str, Tensor]]:
     with safe_open(path, "pt") as file:
-        text = (file.metadata() or {})["agent"]
+        metadata = file.metadata() or {}
+        text = metadata["agent"]
         if len(text) > LARGEST_TEXT:
             raise ValueError(f"its description has {len(text):,} characters")
         description = check_description(parse_json(text))
-        return description, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    if checksum(tensors, text) != metadata["sha256"]:
+        raise ValueError("its checksum is that of other values")
+    return description, tensors

@@ -19,6 +19,7 @@ from genie_gym.errors import CheckpointError
 from genie_gym.utils.atomic import atomic_write
 from genie_gym.utils.jsonable import from_jsonable, parse_json
 from genie_gym.utils.paths import open_regular
+from genie_gym.world_model.checksum import checksum
 
 __all__ = ["SavedProgress", "load_state", "numpy_stream", "save_state"]
 
@@ -79,7 +80,8 @@ def save_state(
     tensors["random/torch"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random/cuda"] = torch.cuda.get_rng_state()
-    metadata = {"progress": json.dumps(asdict(progress))}
+    text = json.dumps(asdict(progress))
+    metadata = {"progress": text, "sha256": checksum(tensors, text)}
     atomic_write(path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata))
 
 
@@ -95,7 +97,10 @@ def load_state(path: Path, model: nn.Module, average: nn.Module, optimizer: torc
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
             _check_shapes(shapes, model, average, optimizer)
             tensors = {name: file.get_tensor(name) for name in shapes}
-            progress = from_jsonable(SavedProgress, parse_json((file.metadata() or {})["progress"]), "progress")
+            metadata = file.metadata() or {}
+        if checksum(tensors, metadata["progress"]) != metadata["sha256"]:
+            raise ValueError("its checksum is that of other values")
+        progress = from_jsonable(SavedProgress, parse_json(metadata["progress"]), "progress")
         _check_values(tensors, progress.step)
         numpy_stream(progress.numpy, 0)
         model.load_state_dict(_under("model/", tensors))

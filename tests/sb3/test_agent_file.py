@@ -30,6 +30,7 @@ from genie_gym.sb3 import (
     save_agent,
     train,
 )
+from genie_gym.world_model.checksum import checksum
 from tests.conftest import LONG
 from tests.fuzz import Bomb, mutate_bytes, mutate_value
 
@@ -62,7 +63,8 @@ def content(trained, tmp_path_factory) -> tuple[dict, dict]:
 
 def write(path, description, tensors):
     text = description if isinstance(description, str) else json.dumps(description)
-    save_file({name: value.clone() for name, value in tensors.items()}, path, {"agent": text})
+    tensors = {name: value.clone() for name, value in tensors.items()}
+    save_file(tensors, path, {"agent": text, "sha256": checksum(tensors, text)})  # whoever damages it can count, too
     return path
 
 
@@ -284,6 +286,18 @@ def test_tensors_of_other_networks_are_refused(content, env, tmp_path):
         path = write(tmp_path / f"{count}.safetensors", description, wrong)
         with pytest.raises(CheckpointError):
             load_agent(path, env, device="cpu")
+
+
+def test_no_flipped_bit_of_a_weight_goes_unnoticed(content, tmp_path):
+    path = write(tmp_path / "agent.safetensors", *content)
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    weights = 8 + int.from_bytes(whole[:8], "little")
+    for _ in range(20):
+        damaged = bytearray(whole)
+        damaged[int(rng.integers(weights, len(whole)))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="checksum"):
+            load_agent(path)
 
 
 @pytest.mark.parametrize("count", [40, pytest.param(1000, marks=LONG)])

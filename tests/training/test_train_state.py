@@ -16,6 +16,7 @@ from torch import nn
 
 from genie_gym.errors import CheckpointError
 from genie_gym.training.train_state import SavedProgress, load_state, numpy_stream, save_state
+from genie_gym.world_model.checksum import checksum
 from tests.fuzz import damage_json, mutate_bytes
 
 PROGRESS = SavedProgress(3, 1.5, {"psnr": 30.0}, validated=2, numpy=np.random.default_rng(1).bit_generator.state)
@@ -79,10 +80,17 @@ def noise(path: Path) -> None:
     path.write_bytes(os.urandom(500))
 
 
+def sealed(path: Path, tensors: dict, metadata: dict | None) -> None:
+    """Whoever damages a file can count its checksum, too."""
+    if metadata is not None:
+        metadata = metadata | {"sha256": checksum(tensors, metadata["progress"])}
+    save_file(tensors, path, metadata)
+
+
 def without(name: str, metadata: dict | None):
     def damage(path: Path) -> None:
         tensors = load_file(path)
-        save_file({key: value for key, value in tensors.items() if key != name}, path, metadata)
+        sealed(path, {key: value for key, value in tensors.items() if key != name}, metadata)
 
     return damage
 
@@ -104,6 +112,17 @@ def test_damage_is_said_with_what_to_do(saved, damage):
     with pytest.raises(CheckpointError, match=f"remove {saved.parent} to start this training again") as error:
         load_state(saved, *parts())
     assert "\n" not in str(error.value)
+
+
+def test_no_flipped_bit_of_a_value_goes_unnoticed(saved):
+    whole, rng = saved.read_bytes(), np.random.default_rng(0)
+    values = 8 + int.from_bytes(whole[:8], "little")
+    for _ in range(50):
+        damaged = bytearray(whole)
+        damaged[int(rng.integers(values, len(whole)))] ^= 1 << int(rng.integers(8))
+        saved.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="checksum"):
+            load_state(saved, *parts())
 
 
 def test_a_model_of_other_sizes_is_refused(saved):
@@ -158,7 +177,7 @@ def test_any_file_loads_or_is_refused(saved, inputs):
         elif number % 3 == 1:
             saved.write_bytes(mutate_bytes(rng, content[:header]) + content[header:])
         else:
-            save_file(tensors, saved, {"progress": damage_json(rng, asdict(PROGRESS)).decode(errors="replace")})
+            sealed(saved, tensors, {"progress": damage_json(rng, asdict(PROGRESS)).decode(errors="replace")})
         model, average, optimizer = parts()
         try:
             progress = load_state(saved, model, average, optimizer)
