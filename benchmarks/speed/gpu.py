@@ -74,7 +74,7 @@ def main() -> None:
 
 def run_tests(log: Path, deadline: float) -> str:
     """Run the tests marked gpu; returns pytest's last line."""
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "tests"]
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-p", "no:cacheprovider", "tests"]
     with log.open("w", encoding="utf-8") as file:
         _run_until(deadline, command, file)
     lines = log.read_text(encoding="utf-8").strip().splitlines()
