@@ -9,7 +9,7 @@ no part of what it must find out: it is told how well shifts of the frame before
 each place (a cost volume, as in networks for optical flow).
 
 Shapes: b clips, t frames, h frames and l actions of history that a prediction sees, n = side * side tokens a frame,
-k codes, c width of a code, p pixels of a patch, w width of the features, s side of a frame in pixels.
+k codes, c width of a code, p pixels of a patch, w width of the features, r of the memory, s side of a frame in pixels.
 """
 
 from dataclasses import dataclass, replace
@@ -30,6 +30,7 @@ from genie_gym.utils.precision import full_precision
 __all__ = ["ConvDynamics", "ConvDynamicsConfig", "FrameCache"]
 
 ATTENTION_HEADS, ACTION_DIM = 4, 128
+READ_ACTIONS = ("act.weight", "memory.act.weight")
 MATCH_REACH, MATCHED_PAIRS = 4, 2  # furthest shift in pixels that is matched; pairs of frames matched as wholes
 SHIFTS = (MATCH_REACH + 1) * (2 * MATCH_REACH + 1)  # every other one down, all to the right
 MISMATCH, WHOLE_MISMATCH = 0.05, 0.02  # difference in brightness at which a match is a third of a perfect one
@@ -45,6 +46,7 @@ class ConvDynamicsConfig(MaskedPredictionConfig):
         window: Frames of history that a prediction sees.
         action_window: Actions of history that a prediction knows, at least `window`: how fast a character runs depends
             on buttons pressed long before the frames that show it.
+        memory_dim: Channels of the memory at the tokens' resolution.
         dim: Channels at the tokens' resolution.
         coarse_dim: Channels at half that resolution, where distant parts of the picture meet.
         fine_blocks: Residual blocks at the tokens' resolution, before and again after the coarse ones.
@@ -65,6 +67,7 @@ class ConvDynamicsConfig(MaskedPredictionConfig):
     patch: int = 4
     window: int = 4
     action_window: int = 16
+    memory_dim: int = 32
     dim: int = 80
     coarse_dim: int = 128
     fine_blocks: int = 1
@@ -100,6 +103,7 @@ class FrameCache:
         hidden: bool (b, h), frames that are masked or before the first; their tokens are those of the frame before.
         actions: int64 (b, l), the last actions, oldest first; the last h led to those frames.
         count: int64 (b,), frames appended so far.
+        memory: float (b, r, side, side), after the newest frame.
         context: float (b, w, side, side), of the newest action.
         guess: float (b, n, c), the encoding of the guessed next frame.
     """
@@ -108,6 +112,7 @@ class FrameCache:
     hidden: Tensor
     actions: Tensor
     count: Tensor
+    memory: Tensor
     context: Tensor
     guess: Tensor
 
@@ -143,6 +148,8 @@ class ConvDynamics(MaskedPrediction):
         self.act = nn.Linear(c.action_window * c.num_actions, ACTION_DIM)
         self.moved = nn.Linear(MATCHED_PAIRS * SHIFTS, ACTION_DIM)
         self.stem = Conv(c.window * (pixels + 1) + SHIFTS, c.dim)
+        self.memory = _Memory(c.dim, c.memory_dim, c.num_actions)
+        self.recall = Conv(c.memory_dim, c.dim, zero=True)
         self.position = nn.Parameter(torch.randn(c.dim, c.side, c.side) * 0.02)
         self.before = nn.ModuleList(Residual(c.dim, ACTION_DIM) for _ in range(c.fine_blocks))
         self.down = Conv(c.dim, c.coarse_dim, 2, stride=2)
@@ -175,9 +182,9 @@ class ConvDynamics(MaskedPrediction):
         self.code_offset.copy_(solution[-1])
 
     def with_new_actions(self, num_actions: int) -> "ConvDynamics":
-        """Return a copy for other actions: the layer that reads them is initialised anew, everything else is kept."""
+        """Return a copy for other actions: the layers that read them are initialised anew, everything else is kept."""
         other = ConvDynamics(replace(self.config, num_actions=num_actions))
-        kept = {name: value for name, value in self.state_dict().items() if name != "act.weight"}
+        kept = {name: value for name, value in self.state_dict().items() if name not in READ_ACTIONS}
         other.load_state_dict(other.state_dict() | kept)
         return other.to(self.codebook.device)
 
@@ -190,6 +197,7 @@ class ConvDynamics(MaskedPrediction):
             hidden=torch.ones(batch, c.window, dtype=torch.bool, device=device),
             actions=torch.full((batch, c.action_window), -1, device=device),
             count=torch.zeros(batch, dtype=torch.int64, device=device),
+            memory=torch.zeros(batch, c.memory_dim, c.side, c.side, device=device),
             context=torch.zeros(batch, c.dim, c.side, c.side, device=device),
             guess=torch.zeros(batch, n, c.code_dim, device=device),
         )
@@ -199,23 +207,39 @@ class ConvDynamics(MaskedPrediction):
         return self.training_features(past, drafts, actions)[0]
 
     def training_features(self, past: Tensor, drafts: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features of drafts, and logits float (b, m, 2, offsets) of the camera's motion down and right."""
+        """Return features of drafts, and logits float (b, m, 2, offsets) of the camera's motion down and right.
+
+        Arguments are those of `MaskedPrediction.draft_features`; further actions at the front lie before the past.
+        """
         (b, t, _), m = past.shape, drafts.shape[1]
         hidden = (past == self.mask_token).all(-1)
         steps = torch.arange(t, device=past.device)
         shown = torch.where(hidden, 0, steps).cummax(1).values  # the newest frame that is not masked
-        newest = steps[t - m :, None]
-        places, earlier = _before(newest, self.config.window)  # (m, h)
-        led, unknown = _before(newest, self.config.action_window)  # (m, l)
-        rows = torch.arange(b, device=past.device)[:, None, None]
-        tokens = past[rows, shown[:, places]]
+        places, earlier = _before(steps[:, None], self.config.window)  # (t, h)
+        tokens = past[torch.arange(b, device=past.device)[:, None, None], shown[:, places]]
+        sights = self.look(
+            rearrange(tokens, "b t h n -> (b t) h n"), rearrange(hidden[:, places] | earlier, "b t h -> (b t) h")
+        )
+        seen, wholes, frames = (rearrange(x, "(b t) ... -> b t ...", b=b) for x in sights)
+        memories = self._memories(seen, actions[:, -t - 1 : -1])
+        led, unknown = _before(torch.arange(actions.shape[1], device=past.device)[-m:, None], self.config.action_window)
+        sight = tuple(rearrange(x[:, -m:], "b m ... -> (b m) ...") for x in (seen, wholes, frames))
         context, guess, camera = self.context(
-            rearrange(tokens, "b m h n -> (b m) h n"),
-            rearrange(hidden[:, places] | earlier, "b m h -> (b m) h"),
-            rearrange(actions[:, 1:][:, led].masked_fill(unknown, -1), "b m l -> (b m) l"),
+            sight,
+            rearrange(memories[:, -m:], "b m ... -> (b m) ..."),
+            rearrange(actions[:, led].masked_fill(unknown, -1), "b m l -> (b m) l"),
         )
         features = self.refine(context, guess, rearrange(drafts, "b m n -> (b m) n"))
         return rearrange(features, "(b m) n d -> b m n d", b=b), rearrange(camera, "(b m) i o -> b m i o", b=b)
+
+    def _memories(self, seen: Tensor, actions: Tensor) -> Tensor:
+        """Memories (b, t, r, side, side) after each of the frames (b, t, w, side, side) that actions (b, t) led to."""
+        memory = seen.new_zeros(len(seen), self.config.memory_dim, *seen.shape[-2:])
+        memories = []
+        for i in range(seen.shape[1]):
+            memory = self.memory(memory, seen[:, i], self.one_hot(actions[:, i]))
+            memories.append(memory)
+        return torch.stack(memories, 1)
 
     def features(self, past: Tensor, drafts: Tensor, actions: Tensor, cache: FrameCache | None = None) -> Tensor:
         """Return features of the draft.
@@ -224,46 +248,66 @@ class ConvDynamics(MaskedPrediction):
             past: History, int64 (b, t, n), which is appended to the cache; t may be 0, for a further pass over the same
                 draft with the same action.
             drafts: int64 (b, m, n): m = 1, the frame after the history, or m = 0.
-            actions: int64 (b, t + m), the action that led to each frame, -1 for none.
+            actions: int64 (b, t + m), the action that led to each frame, -1 for none. Further ones at the front lie
+                before the history, which must be the first.
             cache: Cache of the frames before these.
 
         Returns:
             float (b, m, n, w + c).
         """
-        cache = cache or self.new_cache(len(past))
+        cache, c, t = cache or self.new_cache(len(past)), self.config, past.shape[1]
         hidden = (past == self.mask_token).all(-1)
-        for i in range(past.shape[1]):
-            cache.append(past[:, i], hidden[:, i], actions[:, i])
+        further = actions.shape[1] - t - drafts.shape[1]
+        if further:
+            cache.actions.copy_(torch.cat([cache.actions, actions[:, :further]], 1)[:, further:])
+        sight: tuple[Tensor, ...] = ()
+        for i in range(t):
+            cache.append(past[:, i], hidden[:, i], actions[:, further + i])
+            sight = self.look(cache.tokens, cache.hidden)
+            cache.memory.copy_(self.memory(cache.memory, sight[0], self.one_hot(cache.actions[:, -1])))
         if not drafts.shape[1]:
-            c = self.config
             return self.codebook.new_zeros(len(past), 0, c.side**2, c.dim + c.code_dim)
-        if past.shape[1]:
+        if t:
             recent = torch.cat([cache.actions[:, 1:], actions[:, -1:]], 1)
-            context, guess, _ = self.context(cache.tokens, cache.hidden, recent)
+            context, guess, _ = self.context(sight, cache.memory, recent)
             cache.context.copy_(context)
             cache.guess.copy_(guess)
         return self.refine(cache.context, cache.guess, drafts[:, 0])[:, None]
 
-    def context(self, tokens: Tensor, hidden: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what is known of a frame before any of its tokens.
+    def look(self, tokens: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what is seen in the last frames.
 
         Args:
-            tokens: int64 (b, h, n), the frames before it.
+            tokens: int64 (b, h, n).
             hidden: bool (b, h), which of them are masked.
-            actions: int64 (b, l), the last actions; the last of all leads to the frame.
 
         Returns:
-            Features (b, w, side, side), the encoding of the guessed frame (b, n, c), and logits of the camera's motion
-            (b, 2, offsets).
+            Features (b, w, side, side), how well shifts match whole frames (b, pairs * shifts), and the newest frame
+            (b, 3, s, s).
         """
         c = self.config
         patches = rearrange(self.patches[tokens], "b h (y x) p -> b h p y x", y=c.side)
         flags = repeat(hidden.to(patches.dtype), "b h -> b h y x", y=c.side, x=c.side)
         frames = pixels_of(patches, c.patch)
         wholes, places = _matches(frames, c.patch)
-        action = F.silu(self.act(rearrange(self.one_hot(actions), "b l a -> b (l a)")) + self.moved(wholes))
         seen = [rearrange(patches - 0.5, "b h p y x -> b (h p) y x"), flags, places]
-        x = self.stem(torch.cat(seen, 1)) + self.position
+        return self.stem(torch.cat(seen, 1)) + self.position, wholes, frames[:, -1]
+
+    def context(self, sight: tuple[Tensor, ...], memory: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what is known of a frame before any of its tokens.
+
+        Args:
+            sight: What `look` returned.
+            memory: float (b, r, side, side).
+            actions: int64 (b, l), the last actions; the last of all leads to the frame.
+
+        Returns:
+            Features (b, w, side, side), the encoding of the guessed frame (b, n, c), and logits of the camera's motion
+            (b, 2, offsets).
+        """
+        seen, wholes, last = sight
+        action = F.silu(self.act(rearrange(self.one_hot(actions), "b l a -> b (l a)")) + self.moved(wholes))
+        x = seen + self.recall(memory)
         for block in self.before:
             x = block(x, action)
         coarse = self.attention(self.down(x))
@@ -272,9 +316,9 @@ class ConvDynamics(MaskedPrediction):
         x = x + F.interpolate(self.up(coarse), scale_factor=2.0)
         for block in self.after:
             x = block(x, action)
-        frame, camera = self.motion(frames[:, -1], action, coarse, x)
-        guess = rearrange(patches_of(frame, c.patch), "b p y x -> b (y x) p") @ self.to_code + self.code_offset
-        return x, guess, camera
+        frame, camera = self.motion(last, action, coarse, x)
+        guess = rearrange(patches_of(frame, self.config.patch), "b p y x -> b (y x) p") @ self.to_code
+        return x, guess + self.code_offset, camera
 
     def refine(self, context: Tensor, guess: Tensor, drafts: Tensor) -> Tensor:
         """Return features (b, n, w + c) of drafts (b, n), given `context`; the last c are the guess's encoding."""
@@ -308,6 +352,30 @@ class ConvDynamics(MaskedPrediction):
         if motion is None or camera is None:
             return loss
         return loss + self.config.camera_weight * _camera_loss(motion, camera, self.config.reach)
+
+
+class _Memory(nn.Module):
+    """What is known of the past beyond the last frames, such as a speed too low to move a token: a gated convolution.
+
+    Args:
+        channels: Channels of what is seen.
+        memory: Channels of the memory.
+        num_actions: Number of actions.
+    """
+
+    def __init__(self, channels: int, memory: int, num_actions: int):
+        super().__init__()
+        self.inputs = Conv(channels + memory, 2 * memory)
+        self.act = nn.Linear(num_actions, 2 * memory, bias=False)
+
+    def forward(self, memory: Tensor, seen: Tensor, action: Tensor) -> Tensor:
+        """Return the memory float (b, r, y, x) after a frame, seen as float (b, c, y, x), that an action led to.
+
+        The action is one-hot, float (b, a).
+        """
+        both = self.inputs(torch.cat([F.silu(seen), memory], 1)) + self.act(action)[:, :, None, None]
+        new, gate = both.chunk(2, 1)
+        return torch.lerp(memory, new.tanh(), gate.sigmoid())
 
 
 def _camera_loss(logits: Tensor, camera: Tensor, reach: int) -> Tensor:

@@ -188,7 +188,8 @@ class MaskedPrediction(nn.Module):
         """Return the loss on masked tokens of every frame but the first, and on rewards and terminations.
 
         Args:
-            batch: "tokens" int64 (b, t, n); "actions" int64 (b, t), the action that led to each frame, -1 for none;
+            batch: "tokens" int64 (b, t, n); "actions" int64 (b, t), the action that led to each frame, -1 for none, or
+                more of them at the front where the model can know those before the first frame;
                 "rewards" float (b, t); "terminated" bool (b, t); "changed" bool (b, t, n), tokens over changed pixels;
                 and, both of which may be left out, "camera" float (b, t, 2), its motion down and right in pixels, and
                 "independent" bool (b, t, n), changed tokens that it does not explain.
@@ -260,14 +261,14 @@ class MaskedPrediction(nn.Module):
     def _with_own_predictions(self, past: Tensor, actions: Tensor, count: int) -> Tensor:
         """The past (b, t, n), its last `count` frames but the very last as a rollout predicts them, or masked still."""
         cache, frames = self.new_cache(len(past)), list(past.split(1, 1))
-        start = past.shape[1] - count
-        known, led = torch.cat(frames[:start], 1), actions[:, : start + 1]
+        start, further = past.shape[1] - count, actions.shape[1] - past.shape[1]
+        known, led = torch.cat(frames[:start], 1), actions[:, : further + start + 1]
         for i in range(start, past.shape[1] - 1):
             draft = torch.full_like(frames[i], self.mask_token)
             logits = self.to_logits(self.features(known, draft, led, cache))
             sampled = sample_tokens(logits, torch.rand(draft.shape, device=draft.device), 1.0, 0.02)
             frames[i] = torch.where(past[:, i : i + 1] == self.mask_token, draft, sampled)
-            known, led = frames[i], actions[:, i : i + 2]
+            known, led = frames[i], actions[:, further + i :][:, :2]
         return torch.cat(frames, 1)
 
     def _with_dropout(self, actions: Tensor) -> Tensor:

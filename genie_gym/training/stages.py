@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from einops import rearrange, reduce
 from torch import Tensor, nn
 
@@ -277,33 +276,30 @@ def token_batch(
         start: First frame of the clip.
         stop: Frame after its last one.
         precision: "auto", "float32" or "bfloat16".
-        seen: How many of the last frames the dynamics sees, where it knows only the actions of earlier ones, whose
-            tokens are then left out (0); with it the batch also has "independent" and "camera".
+        seen: How many of the last frames the dynamics sees, where it knows only the actions of earlier ones; the batch
+            then has more actions than frames, and "independent" and "camera".
     """
     device = tokenizer.codebook.codes.device
     pixels = torch.from_numpy(batch["frames"][:, :stop]).to(device)  # causal: later frames change nothing
-    skipped, patch = stop - (seen or stop), tokenizer.config.patch
+    if seen is not None:
+        pixels = pixels[:, -seen:]
     with autocast(resolve_precision(precision, device), device):
-        tokens = tokenizer.encode(to_model(pixels[:, skipped:]))
-    changed = changed_tokens(pixels[:, skipped:], patch)
+        tokens = tokenizer.encode(to_model(pixels))
     whole = {
-        "tokens": _after(skipped, tokens),
-        "changed": _after(skipped, changed),
+        "tokens": tokens,
+        "changed": changed_tokens(pixels, tokenizer.config.patch),
         "actions": _aligned(torch.from_numpy(batch["actions"]), -1),
         "rewards": _aligned(torch.from_numpy(batch["rewards"]), 0),
         "terminated": _aligned(torch.from_numpy(batch["terminated"]), 0),
     }
-    if seen is not None:
-        camera, independent = camera_and_independent_tokens(pixels[:, skipped:], patch)
-        whole |= {"camera": _after(skipped, camera), "independent": _after(skipped, independent)}
     whole["actions"][:, start] = -1  # the action before a clip's first frame is unknown
+    actions = whole["actions"][:, start:stop]
+    clip = {name: value[:, start:stop] for name, value in whole.items()}
+    if seen is not None:
+        clip = {name: value[:, :stop][:, -seen:] for name, value in whole.items()} | {"actions": actions}
+        clip["camera"], clip["independent"] = camera_and_independent_tokens(pixels, tokenizer.config.patch)
     # Contiguous: torch compiles anew for each memory layout that it has not seen.
-    return {name: value[:, start:stop].contiguous().to(device) for name, value in whole.items()}
-
-
-def _after(skipped: int, values: Tensor) -> Tensor:
-    """Values (b, t, n) with zeros in front of them, (b, skipped + t, n)."""
-    return F.pad(values, (0, 0, skipped, 0))
+    return {name: value.contiguous().to(device) for name, value in clip.items()}
 
 
 def _aligned(steps: Tensor, first: float) -> Tensor:

@@ -13,7 +13,17 @@ from tests.conftest import excited
 
 SIZES = ConvTokenizerConfig(size=32, codes=32, encoder_width=8, width=8, fine_width=8, blocks=1)
 SMALL = ConvDynamicsConfig(
-    3, codes=32, side=8, window=3, action_window=5, dim=16, coarse_dim=16, coarse_blocks=1, shifts=2, action_dropout=0.0
+    3,
+    codes=32,
+    side=8,
+    window=3,
+    action_window=5,
+    memory_dim=8,
+    dim=16,
+    coarse_dim=16,
+    coarse_blocks=1,
+    shifts=2,
+    action_dropout=0.0,
 )
 
 
@@ -93,16 +103,32 @@ def test_rows_of_a_cache_are_replaced(model):
 
 @torch.no_grad()
 def test_actions_matter_for_longer_than_frames(model):
+    """Those before the first frame are known for a while, all others are remembered."""
     tokens, actions = clips()
     draft = torch.full_like(tokens[:, :1], model.mask_token)
 
-    def features(changed: int) -> torch.Tensor:
+    def features(past: int, changed: int | None = None) -> torch.Tensor:
         others = actions.clone()
-        others[:, changed] = (others[:, changed] + 1) % 3
-        return model.draft_features(tokens[:, :-1], draft, others)
+        if changed is not None:
+            others[:, changed] = (others[:, changed] + 1) % 3
+        return model.draft_features(tokens[:, -1 - past : -1], draft, others)
 
-    as_it_was = model.draft_features(tokens[:, :-1], draft, actions)
-    assert [bool((features(i) != as_it_was).any()) for i in range(1, 7)] == [False, True, True, True, True, True]
+    for past, first in ((6, 1), (2, 2)):
+        alike = [bool((features(past, i) == features(past)).all()) for i in range(1, 7)]
+        assert alike == [i < first for i in range(1, 7)]
+    cached = model.features(tokens[:, 4:-1], draft, actions, model.new_cache(2))
+    assert torch.allclose(cached, features(2), atol=1e-3)
+
+
+@torch.no_grad()
+def test_the_memory_outlasts_the_frames_that_are_seen(model):
+    torch.nn.init.normal_(model.recall.weight)
+    tokens, actions = clips()
+    draft = torch.full_like(tokens[:, :1], model.mask_token)
+    other = tokens.clone()
+    other[:, 1] = tokens[:, 2]  # long out of the window of three
+    one, two = (model.draft_features(x[:, :-1], draft, actions) for x in (tokens, other))
+    assert (one != two).any()
 
 
 @torch.no_grad()
@@ -143,7 +169,8 @@ def test_the_shift_between_frames_matches_best():
         assert np.unravel_index(int(wholes[pair].argmax()), (5, 9)) == ((down + 4) // 2, right + 4)
     newest = local[0].reshape(5, 9, 8, 8)[:, :, 2:-2, 2:-2]
     assert (newest[4, 2] > 0.99).all() and newest.mean() < 0.1
-    expected = np.exp(-np.abs(frames[0, 1:].mean(1) - frames[0, :-1].mean(1)).numpy()[:, ::2].mean((1, 2)) / 0.02)
+    grey = frames[0].mean(1).numpy()
+    expected = np.exp(-np.abs(np.diff(grey, axis=0))[:, ::2].mean((1, 2)) / 0.02)
     np.testing.assert_allclose(wholes[:, 2, 4], expected, rtol=1e-3)
     alone, _ = _matches(frames[:, :1], 4)
     assert (alone.reshape(2, 5, 9)[:, 2, 4] == 1).all()  # as if nothing had moved
@@ -153,7 +180,10 @@ def test_other_actions_keep_all_but_the_layer_that_reads_them(model):
     other = model.with_new_actions(7)
     assert other.config == replace(SMALL, num_actions=7)
     before, after = model.state_dict(), other.state_dict()
-    assert {name for name in before if not torch.equal(before[name], after[name])} == {"act.weight"}
+    assert {name for name in before if not torch.equal(before[name], after[name])} == {
+        "act.weight",
+        "memory.act.weight",
+    }
 
 
 def test_a_level_that_scrolls_is_learned_from_few_frames(tokenizer):
