@@ -14,6 +14,9 @@ from genie_gym.errors import ConfigError
 
 __all__ = ["ResumableTraining", "TrainingObserver", "train"]
 
+# What torch says of probabilities that are NaN, where they are made and where they are drawn from.
+NO_PROBABILITIES = ("found invalid values", "probability tensor contains")
+
 
 class TrainingObserver(Protocol):
     """The interface of an object that follows a training and saves the agent."""
@@ -117,8 +120,8 @@ def train(
     agent.set_logger(configure(str(tensorboard_dir), ["tensorboard"]))
     try:
         agent.learn(steps - agent.num_timesteps, callback, log_interval=1, reset_num_timesteps=False)
-    except ValueError as error:
-        if "found invalid values" not in str(error):  # as torch says of probabilities that are NaN
+    except (ValueError, RuntimeError) as error:
+        if not any(words in str(error) for words in NO_PROBABILITIES):
             raise
         raise ConfigError(
             f"the agent's weights are no longer finite after {agent.num_timesteps:,} steps; what was saved last is "

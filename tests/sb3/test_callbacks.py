@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from genie_gym.errors import ConfigError
 from genie_gym.sb3 import ExplorerConfig, make_explorer, make_game_vec_env, train, wrap_reward
 
 TINY = ExplorerConfig(n_steps=8, batch_size=16, n_epochs=1, lstm_hidden_size=8)
@@ -90,3 +92,22 @@ def test_scores_of_zero_are_reported_too(tmp_path):
     observer = RecordingObserver()
     train(agent("none"), 32, observer, tmp_path)
     np.testing.assert_array_equal(observer.rewards, np.zeros((16, 2)))
+
+
+def test_weights_that_are_not_finite_are_said_where_actions_are_drawn(tmp_path, monkeypatch):
+    """Torch notices it when probabilities are made, or, where it does not look, when one draws from them."""
+    spoilt = agent()
+    with torch.no_grad():
+        for weights in spoilt.policy.action_net.parameters():
+            weights.fill_(float("nan"))
+    for looks in (True, False):
+        monkeypatch.setattr(torch.distributions.Distribution, "_validate_args", looks)
+        with pytest.raises(ConfigError, match="lower learning_rate"):
+            train(spoilt, 32, RecordingObserver(), tmp_path)
+
+
+def test_other_errors_of_torch_are_not_taken_for_that(tmp_path, monkeypatch):
+    broken = agent()
+    monkeypatch.setattr(broken, "learn", lambda *_, **__: torch.zeros(2) @ torch.zeros(3))
+    with pytest.raises(RuntimeError, match="size"):
+        train(broken, 32, RecordingObserver(), tmp_path)
