@@ -131,7 +131,8 @@ def public_table() -> str:
         value = getattr(genie_gym, name)
         if callable(value):
             about = " ".join((value.__doc__ or "").strip().split("\n\n")[0].split()).replace("|", r"\|")
-            room = value.__module__.split(".")[1]
+            parts = value.__module__.split(".")
+            room = parts[1] if len(parts) > 2 else "genie_gym"
             lines.append(f"| [`{name}`](_generated/api/{room}.md) | {about} |")
     return "\n".join(lines) + "\n" if len(lines) > 2 else "\n"
 
