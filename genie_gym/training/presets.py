@@ -148,22 +148,22 @@ PRESETS = {
             num_actions=0,
             changed_weight=2.0,
             independent_weight=6.0,
-            predicted_frames=3,
+            predicted_frames=8,  # what a button does shows after some steps
             still_share=0.25,
             max_corruption=0.02,
             history_dropout=0.3,
-            rollout_share=0.8,
+            rollout_share=1.0,
         ),
         lam=LatentActionConfig(patch=16, dim=64, encoder_blocks=1, decoder_blocks=1),
         tokenizer_training=TrainerConfig(
             steps=2400, batch_size=16, lr=2e-3, muon_lr=0.02, warmup=20, validate_every=2000
         ),
         dynamics_training=TrainerConfig(
-            steps=8000, batch_size=10, lr=2e-3, muon_lr=0.02, warmup=50, validate_every=2000
+            steps=8000, batch_size=4, lr=2e-3, muon_lr=0.02, warmup=50, validate_every=2000
         ),
         lam_training=TrainerConfig(steps=4000, batch_size=8, lr=3e-3, validate_every=1000),
         tokenizer_clip_length=2,  # frames are encoded one by one
-        dynamics_clip_lengths=(8, 21, 21, 21),
+        dynamics_clip_lengths=(12, 24, 24, 24),
         dynamics_max_offset=0,
         dynamics_moving_choices=4,
         tokenizer_share=0.12,
