@@ -6,7 +6,8 @@ transformer with positions needs millions. The network first guesses the next fr
 that guess are its first prediction of the tokens, which a second, smaller network corrects, given those tokens that are
 already unmasked. So it starts out by repeating the last frame, and has only to learn what changes. How things moved is
 no part of what it must find out: it is told how well shifts of the frame before match the last one, everywhere and in
-each place (a cost volume, as in networks for optical flow).
+each place (a cost volume, as in networks for optical flow), and how the camera moved in the last steps. Speeds below a
+pixel a step do not show in tokens, so of frames that it predicted itself it remembers the motion that it meant.
 
 Shapes: b clips, t frames, h frames and l actions of history that a prediction sees, n = side * side tokens a frame,
 k codes, c width of a code, p pixels of a patch, w width of the features, r of the memory, s side of a frame in pixels.
@@ -33,7 +34,9 @@ ATTENTION_HEADS, ACTION_DIM = 4, 128
 READ_ACTIONS = ("act.weight", "memory.act.weight")
 MATCH_REACH, MATCHED_PAIRS = 4, 2  # furthest shift in pixels that is matched; pairs of frames matched as wholes
 SHIFTS = (MATCH_REACH + 1) * (2 * MATCH_REACH + 1)  # every other one down, all to the right
+CAMERA_STEPS = 8  # of the camera's motion that a prediction knows
 MISMATCH, WHOLE_MISMATCH = 0.05, 0.02  # difference in brightness at which a match is a third of a perfect one
+SHARPNESS, NO_MATCH = 0.05, 0.05  # likewise, as a share of the mean, to tell a motion; and beyond which there is none
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ class FrameCache:
         actions: int64 (b, l), the last actions, oldest first; the last h led to those frames.
         count: int64 (b,), frames appended so far.
         memory: float (b, r, side, side), after the newest frame.
+        camera: float (b, j, 3), the camera's motion in the last steps, oldest first, see `_motion_between`.
+        meant: float (b, 3), that of the frame last predicted, which is not appended yet.
         context: float (b, w, side, side), of the newest action.
         guess: float (b, n, c), the encoding of the guessed next frame.
     """
@@ -113,6 +118,8 @@ class FrameCache:
     actions: Tensor
     count: Tensor
     memory: Tensor
+    camera: Tensor
+    meant: Tensor
     context: Tensor
     guess: Tensor
 
@@ -146,7 +153,7 @@ class ConvDynamics(MaskedPrediction):
         super().__init__(config)
         c, pixels = config, 3 * config.patch**2
         self.act = nn.Linear(c.action_window * c.num_actions, ACTION_DIM)
-        self.moved = nn.Linear(MATCHED_PAIRS * SHIFTS, ACTION_DIM)
+        self.moved = nn.Linear(MATCHED_PAIRS * SHIFTS + 3 * CAMERA_STEPS, ACTION_DIM)
         self.stem = Conv(c.window * (pixels + 1) + SHIFTS, c.dim)
         self.memory = _Memory(c.dim, c.memory_dim, c.num_actions)
         self.recall = Conv(c.memory_dim, c.dim, zero=True)
@@ -198,6 +205,8 @@ class ConvDynamics(MaskedPrediction):
             actions=torch.full((batch, c.action_window), -1, device=device),
             count=torch.zeros(batch, dtype=torch.int64, device=device),
             memory=torch.zeros(batch, c.memory_dim, c.side, c.side, device=device),
+            camera=torch.zeros(batch, CAMERA_STEPS, 3, device=device),
+            meant=torch.zeros(batch, 3, device=device),
             context=torch.zeros(batch, c.dim, c.side, c.side, device=device),
             guess=torch.zeros(batch, n, c.code_dim, device=device),
         )
@@ -206,10 +215,13 @@ class ConvDynamics(MaskedPrediction):
         """Return features of drafts, see `MaskedPrediction`."""
         return self.training_features(past, drafts, actions)[0]
 
-    def training_features(self, past: Tensor, drafts: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+    def training_features(
+        self, past: Tensor, drafts: Tensor, actions: Tensor, cache: FrameCache | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return features of drafts, and logits float (b, m, 2, offsets) of the camera's motion down and right.
 
-        Arguments are those of `MaskedPrediction.draft_features`; further actions at the front lie before the past.
+        Arguments are those of `MaskedPrediction.draft_features`; further actions at the front lie before the past. A
+        cache is of the same past but for its last frame, which its last prediction is: how the camera was meant to move.
         """
         (b, t, _), m = past.shape, drafts.shape[1]
         hidden = (past == self.mask_token).all(-1)
@@ -220,17 +232,26 @@ class ConvDynamics(MaskedPrediction):
         sights = self.look(
             rearrange(tokens, "b t h n -> (b t) h n"), rearrange(hidden[:, places] | earlier, "b t h -> (b t) h")
         )
-        seen, wholes, frames = (rearrange(x, "(b t) ... -> b t ...", b=b) for x in sights)
+        seen, wholes, measured, frames = (rearrange(x, "(b t) ... -> b t ...", b=b) for x in sights)
+        camera = measured if cache is None else _agreed(measured, _recent(cache, t))
         memories = self._memories(seen, actions[:, -t - 1 : -1])
         led, unknown = _before(torch.arange(actions.shape[1], device=past.device)[-m:, None], self.config.action_window)
-        sight = tuple(rearrange(x[:, -m:], "b m ... -> (b m) ...") for x in (seen, wholes, frames))
-        context, guess, camera = self.context(
+        sight = tuple(rearrange(x[:, -m:], "b m ... -> (b m) ...") for x in (seen, wholes, measured, frames))
+        lately, unseen = _before(steps[-m:, None], CAMERA_STEPS)
+        context, guess, motion = self.context(
             sight,
             rearrange(memories[:, -m:], "b m ... -> (b m) ..."),
+            rearrange(camera[:, lately].masked_fill(unseen[..., None], 0), "b m j i -> (b m) j i"),
             rearrange(actions[:, led].masked_fill(unknown, -1), "b m l -> (b m) l"),
         )
         features = self.refine(context, guess, rearrange(drafts, "b m n -> (b m) n"))
-        return rearrange(features, "(b m) n d -> b m n d", b=b), rearrange(camera, "(b m) i o -> b m i o", b=b)
+        return rearrange(features, "(b m) n d -> b m n d", b=b), rearrange(motion, "(b m) i o -> b m i o", b=b)
+
+    def expected_motion(self, logits: Tensor) -> Tensor:
+        """Return the motion float (b, 3) that logits (b, 2, offsets) mean, which is known."""
+        offsets = torch.arange(-self.config.reach, self.config.reach + 1, device=logits.device)
+        expected = (logits.float().softmax(-1) * offsets).sum(-1)
+        return torch.cat([expected, torch.ones_like(expected[:, :1])], 1)
 
     def _memories(self, seen: Tensor, actions: Tensor) -> Tensor:
         """Memories (b, t, r, side, side) after each of the frames (b, t, w, side, side) that actions (b, t) led to."""
@@ -264,17 +285,21 @@ class ConvDynamics(MaskedPrediction):
         for i in range(t):
             cache.append(past[:, i], hidden[:, i], actions[:, further + i])
             sight = self.look(cache.tokens, cache.hidden)
+            newest = _agreed(sight[2], cache.meant).masked_fill(hidden[:, i, None], 0)
+            cache.camera.copy_(torch.cat([cache.camera[:, 1:], newest[:, None]], 1))
+            cache.meant.zero_()
             cache.memory.copy_(self.memory(cache.memory, sight[0], self.one_hot(cache.actions[:, -1])))
         if not drafts.shape[1]:
             return self.codebook.new_zeros(len(past), 0, c.side**2, c.dim + c.code_dim)
         if t:
             recent = torch.cat([cache.actions[:, 1:], actions[:, -1:]], 1)
-            context, guess, _ = self.context(sight, cache.memory, recent)
+            context, guess, motion = self.context(sight, cache.memory, cache.camera, recent)
+            cache.meant.copy_(self.expected_motion(motion))
             cache.context.copy_(context)
             cache.guess.copy_(guess)
         return self.refine(cache.context, cache.guess, drafts[:, 0])[:, None]
 
-    def look(self, tokens: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def look(self, tokens: Tensor, hidden: Tensor) -> tuple[Tensor, ...]:
         """Return what is seen in the last frames.
 
         Args:
@@ -282,31 +307,36 @@ class ConvDynamics(MaskedPrediction):
             hidden: bool (b, h), which of them are masked.
 
         Returns:
-            Features (b, w, side, side), how well shifts match whole frames (b, pairs * shifts), and the newest frame
-            (b, 3, s, s).
+            Features (b, w, side, side), how well shifts match whole frames (b, pairs * shifts), the camera's motion
+            between the last two (b, 3), and the newest frame (b, 3, s, s).
         """
         c = self.config
         patches = rearrange(self.patches[tokens], "b h (y x) p -> b h p y x", y=c.side)
         flags = repeat(hidden.to(patches.dtype), "b h -> b h y x", y=c.side, x=c.side)
         frames = pixels_of(patches, c.patch)
-        wholes, places = _matches(frames, c.patch)
+        wholes, places, camera = _matches(frames, c.patch)
+        camera = camera.masked_fill(hidden[:, -2:].any(1, keepdim=True), 0)
         seen = [rearrange(patches - 0.5, "b h p y x -> b (h p) y x"), flags, places]
-        return self.stem(torch.cat(seen, 1)) + self.position, wholes, frames[:, -1]
+        return self.stem(torch.cat(seen, 1)) + self.position, wholes, camera, frames[:, -1]
 
-    def context(self, sight: tuple[Tensor, ...], memory: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def context(
+        self, sight: tuple[Tensor, ...], memory: Tensor, camera: Tensor, actions: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return what is known of a frame before any of its tokens.
 
         Args:
             sight: What `look` returned.
             memory: float (b, r, side, side).
+            camera: float (b, j, 3), its motion in the last steps.
             actions: int64 (b, l), the last actions; the last of all leads to the frame.
 
         Returns:
             Features (b, w, side, side), the encoding of the guessed frame (b, n, c), and logits of the camera's motion
             (b, 2, offsets).
         """
-        seen, wholes, last = sight
-        action = F.silu(self.act(rearrange(self.one_hot(actions), "b l a -> b (l a)")) + self.moved(wholes))
+        seen, wholes, _, last = sight
+        moved = torch.cat([wholes, rearrange(camera, "b j i -> b (j i)")], 1)
+        action = F.silu(self.act(rearrange(self.one_hot(actions), "b l a -> b (l a)")) + self.moved(moved))
         x = seen + self.recall(memory)
         for block in self.before:
             x = block(x, action)
@@ -316,9 +346,9 @@ class ConvDynamics(MaskedPrediction):
         x = x + F.interpolate(self.up(coarse), scale_factor=2.0)
         for block in self.after:
             x = block(x, action)
-        frame, camera = self.motion(last, action, coarse, x)
+        frame, motion = self.motion(last, action, coarse, x)
         guess = rearrange(patches_of(frame, self.config.patch), "b p y x -> b (y x) p") @ self.to_code
-        return x, guess + self.code_offset, camera
+        return x, guess + self.code_offset, motion
 
     def refine(self, context: Tensor, guess: Tensor, drafts: Tensor) -> Tensor:
         """Return features (b, n, w + c) of drafts (b, n), given `context`; the last c are the guess's encoding."""
@@ -389,15 +419,16 @@ def _camera_loss(logits: Tensor, camera: Tensor, reach: int) -> Tensor:
 
 
 @torch.no_grad()
-def _matches(frames: Tensor, patch: int) -> tuple[Tensor, Tensor]:
-    """How well shifts of a frame match the one after it, from 0 to 1.
+def _matches(frames: Tensor, patch: int) -> tuple[Tensor, Tensor, Tensor]:
+    """How well shifts of a frame match the one after it, from 0 to 1, and how the camera moved by the best ones.
 
     Args:
         frames: float (b, h, 3, s, s), oldest first. With too few of them, the first counts as standing still.
         patch: Side of a place in pixels.
 
     Returns:
-        float (b, pairs * shifts), of whole frames; and float (b, shifts, side, side), in each place of the newest.
+        float (b, pairs * shifts), of whole frames; float (b, shifts, side, side), in each place of the newest; and the
+        motion between the last two float (b, 3): pixels down and right, and whether it is known.
     """
     grey = frames[:, -MATCHED_PAIRS - 1 :].mean(2)
     missing = MATCHED_PAIRS + 1 - grey.shape[1]
@@ -409,8 +440,29 @@ def _matches(frames: Tensor, patch: int) -> tuple[Tensor, Tensor]:
     columns = rearrange(torch.eye(size // patch, device=grey.device), "q r -> q 1 r").expand(-1, patch, -1) / patch
     places = error @ rearrange(columns, "q p r -> (q p) r").to(error.dtype)
     places = reduce(places, "b i j k (y p) x -> b i (j k) y x", "mean", p=patch // 2)
-    wholes = (-places.mean((-2, -1)) / WHOLE_MISMATCH).exp()
-    return rearrange(wholes, "b i s -> b (i s)"), (-places[:, -1] / MISMATCH).exp()
+    errors = places.mean((-2, -1))
+    wholes = (-errors / WHOLE_MISMATCH).exp()
+    return rearrange(wholes, "b i s -> b (i s)"), (-places[:, -1] / MISMATCH).exp(), _best_shift(errors[:, -1])
+
+
+def _best_shift(errors: Tensor) -> Tensor:
+    """Motion float (b, 3), as `_matches` returns it, from the errors (b, shifts) of shifts of a whole frame."""
+    down, right = torch.arange(-MATCH_REACH, MATCH_REACH + 1, 2), torch.arange(-MATCH_REACH, MATCH_REACH + 1)
+    shifts = torch.cartesian_prod(down, right).to(errors)
+    least, mean = errors.amin(1, keepdim=True), errors.mean(1, keepdim=True)
+    error = errors + 1e-4 * shifts.abs().sum(1)  # of equally good ones the smallest
+    near = (-error / (SHARPNESS * (mean - least) + 2e-4)).softmax(-1)
+    known = (least < NO_MATCH).to(errors.dtype)
+    return torch.cat([near @ shifts, torch.ones_like(known)], 1) * known
+
+
+def _agreed(measured: Tensor, meant: Tensor) -> Tensor:
+    """Of motions (..., 3) those that a prediction meant where the frames do not contradict, and else the measured ones.
+
+    Frames that were predicted tell a slow motion less exactly than the model knew it.
+    """
+    apart = (measured - meant)[..., :2].abs().amax(-1, keepdim=True)
+    return torch.where((meant[..., 2:] > 0) & (measured[..., 2:] > 0) & (apart < 1), meant, measured)
 
 
 class _Motion(nn.Module):
@@ -444,6 +496,12 @@ class _Motion(nn.Module):
         blend = pixels_of(self.to_blend(fine), self.patch).softmax(1)[:, :, None]
         sources = torch.cat([last[:, None], shifted, paint[:, None]], 1)
         return (blend * sources).sum(1), rearrange(logits[:, :, 0], "i b o -> b i o")
+
+
+def _recent(cache: FrameCache, count: int) -> Tensor:
+    """The camera's motion (b, count, 3) that led to the frames in a cache and to the one last predicted."""
+    motions = torch.cat([cache.camera, cache.meant[:, None]], 1)[:, -count:]
+    return F.pad(motions, (0, 0, count - motions.shape[1], 0))
 
 
 def _before(newest: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -143,8 +143,13 @@ class MaskedPrediction(nn.Module):
         """Return an empty cache for `batch` rollouts."""
         raise NotImplementedError
 
-    def training_features(self, past: Tensor, drafts: Tensor, actions: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return `draft_features`, and what the model thinks of the camera's motion, if anything."""
+    def training_features(
+        self, past: Tensor, drafts: Tensor, actions: Tensor, cache: Any = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return `draft_features`, and what the model thinks of the camera's motion, if anything.
+
+        A cache is that of the rollout in which the model predicted the end of the past itself, up to its last frame.
+        """
         return self.draft_features(past, drafts, actions), None
 
     def auxiliary_loss(
@@ -214,10 +219,10 @@ class MaskedPrediction(nn.Module):
         masks = random_masks(tokens.shape[:2], tokens.shape[2], c.fully_masked_share, tokens.device)
         masks = masks | past_masks[:, -m:]  # a frame that is masked as past is masked as draft
         actions = self._with_dropout(batch["actions"])
-        drafts = tokens.masked_fill(masks, self.mask_token)
+        drafts, cache = tokens.masked_fill(masks, self.mask_token), None
         if self.training and torch.rand(()) < c.rollout_share * float(batch.get("progress", 1.0)):
-            past = self._with_own_predictions(past, actions, m)
-        features, motion = self.training_features(past[:, :-1], drafts, actions)
+            past, cache = self._with_own_predictions(past, actions, m)
+        features, motion = self.training_features(past[:, :-1], drafts, actions, cache)
         counts = self._counts(masks, changed)
         importance = 1 + c.changed_weight * changed + c.independent_weight * independent
         reward, termination = self.heads.loss(features, rewards, terminated)
@@ -258,8 +263,11 @@ class MaskedPrediction(nn.Module):
         return past.masked_fill(masks, self.mask_token), masks
 
     @torch.no_grad()
-    def _with_own_predictions(self, past: Tensor, actions: Tensor, count: int) -> Tensor:
-        """The past (b, t, n), its last `count` frames but the very last as a rollout predicts them, or masked still."""
+    def _with_own_predictions(self, past: Tensor, actions: Tensor, count: int) -> tuple[Tensor, Any]:
+        """The past (b, t, n), its last `count` frames but the very last as a rollout predicts them, or masked still.
+
+        Beside it stands the rollout's cache.
+        """
         cache, frames = self.new_cache(len(past)), list(past.split(1, 1))
         start, further = past.shape[1] - count, actions.shape[1] - past.shape[1]
         known, led = torch.cat(frames[:start], 1), actions[:, : further + start + 1]
@@ -269,7 +277,7 @@ class MaskedPrediction(nn.Module):
             sampled = sample_tokens(logits, torch.rand(draft.shape, device=draft.device), 1.0, 0.02)
             frames[i] = torch.where(past[:, i : i + 1] == self.mask_token, draft, sampled)
             known, led = frames[i], actions[:, further + i :][:, :2]
-        return torch.cat(frames, 1)
+        return torch.cat(frames, 1), cache
 
     def _with_dropout(self, actions: Tensor) -> Tensor:
         if not self.training:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from genie_gym.models.conv_dynamics import ConvDynamics, ConvDynamicsConfig, _matches
+from genie_gym.models.conv_dynamics import ConvDynamics, ConvDynamicsConfig, _agreed, _matches
 from genie_gym.models.conv_tokenizer import ConvTokenizer, ConvTokenizerConfig
 from genie_gym.models.maskgit import sample_tokens
 from tests.conftest import excited
@@ -135,7 +135,7 @@ def test_the_memory_outlasts_the_frames_that_are_seen(model):
 def test_its_own_past_is_what_a_rollout_samples(model):
     tokens, actions = clips()
     torch.manual_seed(3)
-    past = model._with_own_predictions(tokens, actions, 3)
+    past, _ = model._with_own_predictions(tokens, actions, 3)
     assert torch.equal(past[:, :4], tokens[:, :4]) and torch.equal(past[:, 6], tokens[:, 6])
     torch.manual_seed(3)
     cache, known = model.new_cache(2), tokens[:, :4]
@@ -147,7 +147,7 @@ def test_its_own_past_is_what_a_rollout_samples(model):
         assert torch.equal(past[:, i : i + 1], known)
     hidden = tokens.clone()
     hidden[:, 5] = model.mask_token
-    assert (model._with_own_predictions(hidden, actions, 3)[:, 5] == model.mask_token).all()
+    assert (model._with_own_predictions(hidden, actions, 3)[0][:, 5] == model.mask_token).all()
 
 
 def test_with_forgotten_actions_a_clip_is_as_at_the_beginning_of_a_rollout(model):
@@ -163,7 +163,7 @@ def test_the_shift_between_frames_matches_best():
     level = torch.from_numpy(rng.random((3, 48, 60), np.float32))
     places = [(8, 10), (6, 13), (10, 11)]  # rows and columns of the camera in three frames
     frames = torch.stack([level[:, y : y + 32, x : x + 32] for y, x in places])[None]
-    wholes, local = _matches(frames, 4)
+    wholes, local, camera = _matches(frames, 4)
     wholes = wholes.reshape(2, 5, 9)  # every other shift down, all to the right
     for pair, (down, right) in enumerate([(-2, 3), (4, -2)]):
         assert np.unravel_index(int(wholes[pair].argmax()), (5, 9)) == ((down + 4) // 2, right + 4)
@@ -172,7 +172,7 @@ def test_the_shift_between_frames_matches_best():
     grey = frames[0].mean(1).numpy()
     expected = np.exp(-np.abs(np.diff(grey, axis=0))[:, ::2].mean((1, 2)) / 0.02)
     np.testing.assert_allclose(wholes[:, 2, 4], expected, rtol=1e-3)
-    alone, _ = _matches(frames[:, :1], 4)
+    alone, _, _ = _matches(frames[:, :1], 4)
     assert (alone.reshape(2, 5, 9)[:, 2, 4] == 1).all()  # as if nothing had moved
 
 
@@ -211,7 +211,7 @@ def test_a_level_that_scrolls_is_learned_from_few_frames(tokenizer):
             "tokens": tokens, "actions": actions, "changed": changed, "rewards": outcomes, "terminated": outcomes > 0
         }  # fmt: skip
 
-    for _ in range(120):
+    for _ in range(200):
         loss, _ = model.train()(batch(8))
         optimizer.zero_grad()
         loss.backward()
@@ -224,3 +224,41 @@ def test_a_level_that_scrolls_is_learned_from_few_frames(tokenizer):
     error = (codes[logits.argmax(-1)] - codes[truth]).square().sum(-1)[moved].mean()
     repeated = (codes[fresh["tokens"][:, :-1]] - codes[truth]).square().sum(-1)[moved].mean()
     assert error < 0.6 * repeated
+
+
+@torch.no_grad()
+def test_a_past_it_predicted_counts_in_training_as_in_a_rollout(model):
+    """With the motion that the predictions meant, not only what their tokens show."""
+    torch.nn.init.normal_(model.moved.weight)
+    torch.nn.init.normal_(model.motion.to_shifts[-1].weight, std=1e-3)
+    torch.nn.init.zeros_(model.motion.to_shifts[-1].bias)
+    tokens, actions = clips()
+    still = tokens[:, :1].expand(-1, 6, -1)
+    draft = torch.full_like(tokens[:, :1], model.mask_token)
+    cache = model.new_cache(2)
+    model.features(still[:, :5], draft, actions[:, :6], cache)
+    assert 0 < cache.meant[:, :2].abs().max() < 1  # moves a little, which the tokens of the next frame do not show
+    trained, without = (model.training_features(still, draft, actions, x)[0] for x in (cache, None))
+    stepped = model.features(still[:, 5:], draft, actions[:, 5:], cache)
+    assert torch.allclose(trained, stepped, atol=1e-3) and not torch.allclose(without, stepped, atol=1e-2)
+
+
+def test_a_slow_motion_is_what_was_meant_and_a_contradicted_one_what_is_seen():
+    measured = torch.tensor([[0.0, 0.0, 1], [0, 3, 1], [0, 0, 0], [0, 2, 1]])
+    meant = torch.tensor([[0.0, 0.2, 1], [0, 0.2, 1], [0, 0.2, 1], [0, 0, 0]])
+    assert torch.equal(_agreed(measured, meant), torch.stack([meant[0], measured[1], measured[2], measured[3]]))
+
+
+def test_the_motion_between_frames_is_told_to_a_part_of_a_pixel():
+    """Against a picture of waves that is drawn where the camera stands, not shifted."""
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+
+    def drawn(down: float, right: float) -> torch.Tensor:
+        waves = [((y + down) / 5 + (x + right) / 3).sin(), ((y + down) / 7 - (x + right) / 4).sin()]
+        return 0.5 + 0.2 * torch.stack([sum(waves)] * 3)
+
+    for down, right in ((0, 0), (0, 1), (0, 0.5), (0, -2.5), (2, 3), (-4, 1.5)):
+        *_, motion = _matches(torch.stack([drawn(0, 0), drawn(down, right)])[None], 4)
+        assert motion[0].tolist() == pytest.approx([down, right, 1], abs=0.3)
+    *_, cut = _matches(torch.stack([drawn(0, 0), torch.zeros(3, 64, 64)])[None], 4)
+    assert not cut.any()
