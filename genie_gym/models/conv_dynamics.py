@@ -221,7 +221,8 @@ class ConvDynamics(MaskedPrediction):
         """Return features of drafts, and logits float (b, m, 2, offsets) of the camera's motion down and right.
 
         Arguments are those of `MaskedPrediction.draft_features`; further actions at the front lie before the past. A
-        cache is of the same past but for its last frame, which its last prediction is: how the camera was meant to move.
+        cache is of the rollout that predicted the end of the past, up to its last frame: how the camera was meant to
+        move.
         """
         (b, t, _), m = past.shape, drafts.shape[1]
         hidden = (past == self.mask_token).all(-1)
