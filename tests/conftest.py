@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from genie_gym import games
-from genie_gym.models.conv_dynamics import ConvDynamicsConfig
-from genie_gym.models.conv_tokenizer import ConvTokenizerConfig
+from genie_gym.models.conv.dynamics import ConvDynamicsConfig
+from genie_gym.models.conv.tokenizer import ConvTokenizerConfig
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.lam import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig

@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from genie_gym.models.conv_dynamics import ConvDynamics, ConvDynamicsConfig
-from genie_gym.models.conv_tokenizer import ConvTokenizer, ConvTokenizerConfig
+from genie_gym.models.conv.dynamics import ConvDynamics, ConvDynamicsConfig
+from genie_gym.models.conv.tokenizer import ConvTokenizer, ConvTokenizerConfig
 from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
 from genie_gym.utils.jsonable import from_jsonable

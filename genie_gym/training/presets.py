@@ -8,8 +8,8 @@ from typing import Any
 
 from genie_gym.errors import ConfigError
 from genie_gym.models.architectures import AnyDynamicsConfig, AnyTokenizerConfig
-from genie_gym.models.conv_dynamics import ConvDynamicsConfig
-from genie_gym.models.conv_tokenizer import ConvTokenizerConfig
+from genie_gym.models.conv.dynamics import ConvDynamicsConfig
+from genie_gym.models.conv.tokenizer import ConvTokenizerConfig
 from genie_gym.models.dynamics import DynamicsConfig
 from genie_gym.models.lam import LatentActionConfig
 from genie_gym.models.tokenizer import TokenizerConfig

@@ -6,7 +6,7 @@ import torch
 from einops import rearrange
 from scipy.cluster.vq import kmeans2, vq
 
-from genie_gym.models.conv_tokenizer import ConvTokenizer, ConvTokenizerConfig
+from genie_gym.models.conv.tokenizer import ConvTokenizer, ConvTokenizerConfig
 
 SMALL = ConvTokenizerConfig(size=16, codes=24, encoder_width=8, width=8, fine_width=8, blocks=1)
 

@@ -1,6 +1,6 @@
 """Convolutional building blocks whose kernels are matrices, so that Muon can train them.
 
-Shapes: b frames, c channels, h rows, w columns, e width of a condition.
+Shapes: b frames, c channels, h rows, w columns, e width of a condition, a actions, r channels of a memory.
 """
 
 import torch
@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-__all__ = ["Conv", "Residual", "patches_of", "pixels_of"]
+__all__ = ["Attention", "Conv", "GatedMemory", "Residual", "patches_of", "pixels_of"]
+
+ATTENTION_HEADS = 4
 
 
 class Conv(nn.Module):
@@ -66,6 +68,52 @@ class Residual(nn.Module):
             scale, shift = rearrange(self.modulation(condition), "b (k c) -> k b c 1 1", k=2)
             inner = self.norm(x) * (1 + scale) + shift
         return x + self.second(F.silu(self.first(F.silu(inner))))
+
+
+class Attention(nn.Module):
+    """Self-attention over all places of a picture, added to it; at first nothing.
+
+    Args:
+        channels: Channels, a multiple of `ATTENTION_HEADS`.
+        side: Rows and columns of the picture.
+    """
+
+    def __init__(self, channels: int, side: int):
+        super().__init__()
+        self.position = nn.Parameter(torch.randn(channels, side, side) * 0.02)
+        self.norm = nn.GroupNorm(1, channels)
+        self.inputs, self.output = Conv(channels, 3 * channels, 1), Conv(channels, channels, 1, zero=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x, float (b, c, h, w), with what each place attended to."""
+        inputs = self.inputs(self.norm(x + self.position))
+        q, k, v = rearrange(inputs, "b (i m c) y x -> i b m (y x) c", i=3, m=ATTENTION_HEADS)
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return x + self.output(rearrange(attended, "b m (y x) c -> b (m c) y x", y=x.shape[2]))
+
+
+class GatedMemory(nn.Module):
+    """What is known of the past beyond the last frames, such as a speed too low to move a token: a gated convolution.
+
+    Args:
+        channels: Channels of what is seen.
+        memory: Channels of the memory.
+        num_actions: Number of actions.
+    """
+
+    def __init__(self, channels: int, memory: int, num_actions: int):
+        super().__init__()
+        self.inputs = Conv(channels + memory, 2 * memory)
+        self.act = nn.Linear(num_actions, 2 * memory, bias=False)
+
+    def forward(self, memory: Tensor, seen: Tensor, action: Tensor) -> Tensor:
+        """Return the memory float (b, r, h, w) after a frame, seen as float (b, c, h, w), that an action led to.
+
+        The action is one-hot, float (b, a).
+        """
+        both = self.inputs(torch.cat([F.silu(seen), memory], 1)) + self.act(action)[:, :, None, None]
+        new, gate = both.chunk(2, 1)
+        return torch.lerp(memory, new.tanh(), gate.sigmoid())
 
 
 def patches_of(frames: Tensor, patch: int) -> Tensor:

@@ -17,26 +17,25 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from einops import einsum, rearrange, reduce, repeat
+from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from genie_gym.errors import ConfigError
-from genie_gym.models.conv import Conv, Residual, patches_of, pixels_of
-from genie_gym.models.conv_tokenizer import ConvTokenizer
+from genie_gym.models.conv.cache import FrameCache
+from genie_gym.models.conv.guess import FrameGuess, camera_loss, expected_motion
+from genie_gym.models.conv.layers import ATTENTION_HEADS, Attention, Conv, GatedMemory, Residual, patches_of, pixels_of
+from genie_gym.models.conv.matching import MATCHED_PAIRS, SHIFTS, agreed, matches
+from genie_gym.models.conv.tokenizer import ConvTokenizer
 from genie_gym.models.heads import OutcomeHeads
 from genie_gym.models.limits import check_sizes, check_weights
 from genie_gym.models.masked_prediction import MaskedPrediction, MaskedPredictionConfig
 from genie_gym.utils.precision import full_precision
 
-__all__ = ["ConvDynamics", "ConvDynamicsConfig", "FrameCache"]
+__all__ = ["ConvDynamics", "ConvDynamicsConfig"]
 
-ATTENTION_HEADS, ACTION_DIM = 4, 128
+ACTION_DIM = 128
 READ_ACTIONS = ("act.weight", "memory.act.weight")
-MATCH_REACH, MATCHED_PAIRS = 4, 2  # furthest shift in pixels that is matched; pairs of frames matched as wholes
-SHIFTS = (MATCH_REACH + 1) * (2 * MATCH_REACH + 1)  # every other one down, all to the right
 CAMERA_STEPS = 8  # of the camera's motion that a prediction knows
-MISMATCH, WHOLE_MISMATCH = 0.05, 0.02  # difference in brightness at which a match is a third of a perfect one
-SHARPNESS, NO_MATCH = 0.05, 0.05  # likewise, as a share of the mean, to tell a motion; and beyond which there is none
 
 
 @dataclass(frozen=True)
@@ -97,51 +96,6 @@ class ConvDynamicsConfig(MaskedPredictionConfig):
         return ConvDynamics(self)
 
 
-@dataclass
-class FrameCache:
-    """The last frames of b rollouts, and what the network made of them. Tensors are written into, never replaced.
-
-    Attributes:
-        tokens: int64 (b, h, n), oldest first.
-        hidden: bool (b, h), frames that are masked or before the first; their tokens are those of the frame before.
-        actions: int64 (b, l), the last actions, oldest first; the last h led to those frames.
-        count: int64 (b,), frames appended so far.
-        memory: float (b, r, side, side), after the newest frame.
-        camera: float (b, j, 3), the camera's motion in the last steps, oldest first, see `_motion_between`.
-        meant: float (b, 3), that of the frame last predicted, which is not appended yet.
-        context: float (b, w, side, side), of the newest action.
-        guess: float (b, n, c), the encoding of the guessed next frame.
-    """
-
-    tokens: Tensor
-    hidden: Tensor
-    actions: Tensor
-    count: Tensor
-    memory: Tensor
-    camera: Tensor
-    meant: Tensor
-    context: Tensor
-    guess: Tensor
-
-    def append(self, tokens: Tensor, hidden: Tensor, actions: Tensor) -> None:
-        """Append a frame: tokens int64 (b, n), hidden bool (b,), actions int64 (b,)."""
-        kept = torch.where(hidden[:, None], self.tokens[:, -1], tokens)
-        first = (self.count == 0)[:, None, None]  # before the first frame there is only itself
-        self.tokens.copy_(torch.cat([torch.where(first, kept[:, None], self.tokens[:, 1:]), kept[:, None]], 1))
-        self.hidden.copy_(torch.cat([self.hidden[:, 1:], hidden[:, None]], 1))
-        self.actions.copy_(torch.cat([self.actions[:, 1:], actions[:, None]], 1))
-        self.count += 1
-
-    def put(self, rows: Tensor, other: "FrameCache") -> None:
-        """Overwrite the given rows, int64 (k,), with another cache of k rollouts."""
-        for name, mine in vars(self).items():
-            mine[rows] = getattr(other, name)
-
-    def take(self, rows: Tensor) -> "FrameCache":
-        """Return a cache of the given rows, int64 (k,), each as often as it is named; it shares no memory with this."""
-        return FrameCache(**{name: mine.index_select(0, rows) for name, mine in vars(self).items()})
-
-
 class ConvDynamics(MaskedPrediction):
     """Masked prediction by convolutions over the last few frames."""
 
@@ -155,16 +109,24 @@ class ConvDynamics(MaskedPrediction):
         self.act = nn.Linear(c.action_window * c.num_actions, ACTION_DIM)
         self.moved = nn.Linear(MATCHED_PAIRS * SHIFTS + 3 * CAMERA_STEPS, ACTION_DIM)
         self.stem = Conv(c.window * (pixels + 1) + SHIFTS, c.dim)
-        self.memory = _Memory(c.dim, c.memory_dim, c.num_actions)
+        self.memory = GatedMemory(c.dim, c.memory_dim, c.num_actions)
         self.recall = Conv(c.memory_dim, c.dim, zero=True)
         self.position = nn.Parameter(torch.randn(c.dim, c.side, c.side) * 0.02)
         self.before = nn.ModuleList(Residual(c.dim, ACTION_DIM) for _ in range(c.fine_blocks))
         self.down = Conv(c.dim, c.coarse_dim, 2, stride=2)
         self.coarse = nn.ModuleList(Residual(c.coarse_dim, ACTION_DIM) for _ in range(c.coarse_blocks))
-        self.attention = _Attention(c.coarse_dim, c.side // 2)
+        self.attention = Attention(c.coarse_dim, c.side // 2)
         self.up = Conv(c.coarse_dim, c.dim, 1)
         self.after = nn.ModuleList(Residual(c.dim, ACTION_DIM) for _ in range(c.fine_blocks))
-        self.motion = _Motion(c)
+        self.motion = FrameGuess(
+            size=c.side * c.patch,
+            patch=c.patch,
+            fine=c.dim,
+            coarse=c.coarse_dim,
+            action=ACTION_DIM,
+            shifts=c.shifts,
+            reach=c.reach,
+        )
         self.mask_code = nn.Parameter(torch.randn(c.code_dim) * 0.5)
         self.join = Conv(c.dim + 2 * c.code_dim + 1, c.dim, 1)
         self.draft = nn.ModuleList(Residual(c.dim) for _ in range(c.draft_blocks))
@@ -234,7 +196,7 @@ class ConvDynamics(MaskedPrediction):
             rearrange(tokens, "b t h n -> (b t) h n"), rearrange(hidden[:, places] | earlier, "b t h -> (b t) h")
         )
         seen, wholes, measured, frames = (rearrange(x, "(b t) ... -> b t ...", b=b) for x in sights)
-        camera = measured if cache is None else _agreed(measured, _recent(cache, t))
+        camera = measured if cache is None else agreed(measured, cache.recent_motion(t))
         memories = self._memories(seen, actions[:, -t - 1 : -1])
         led, unknown = _before(torch.arange(actions.shape[1], device=past.device)[-m:, None], self.config.action_window)
         sight = tuple(rearrange(x[:, -m:], "b m ... -> (b m) ...") for x in (seen, wholes, measured, frames))
@@ -247,12 +209,6 @@ class ConvDynamics(MaskedPrediction):
         )
         features = self.refine(context, guess, rearrange(drafts, "b m n -> (b m) n"))
         return rearrange(features, "(b m) n d -> b m n d", b=b), rearrange(motion, "(b m) i o -> b m i o", b=b)
-
-    def expected_motion(self, logits: Tensor) -> Tensor:
-        """Return the motion float (b, 3) that logits (b, 2, offsets) mean, which is known."""
-        offsets = torch.arange(-self.config.reach, self.config.reach + 1, device=logits.device)
-        expected = (logits.float().softmax(-1) * offsets).sum(-1)
-        return torch.cat([expected, torch.ones_like(expected[:, :1])], 1)
 
     def _memories(self, seen: Tensor, actions: Tensor) -> Tensor:
         """Memories (b, t, r, side, side) after each of the frames (b, t, w, side, side) that actions (b, t) led to."""
@@ -286,7 +242,7 @@ class ConvDynamics(MaskedPrediction):
         for i in range(t):
             cache.append(past[:, i], hidden[:, i], actions[:, further + i])
             sight = self.look(cache.tokens, cache.hidden)
-            newest = _agreed(sight[2], cache.meant).masked_fill(hidden[:, i, None], 0)
+            newest = agreed(sight[2], cache.meant).masked_fill(hidden[:, i, None], 0)
             cache.camera.copy_(torch.cat([cache.camera[:, 1:], newest[:, None]], 1))
             cache.meant.zero_()
             cache.memory.copy_(self.memory(cache.memory, sight[0], self.one_hot(cache.actions[:, -1])))
@@ -295,7 +251,7 @@ class ConvDynamics(MaskedPrediction):
         if t:
             recent = torch.cat([cache.actions[:, 1:], actions[:, -1:]], 1)
             context, guess, motion = self.context(sight, cache.memory, cache.camera, recent)
-            cache.meant.copy_(self.expected_motion(motion))
+            cache.meant.copy_(expected_motion(motion))
             cache.context.copy_(context)
             cache.guess.copy_(guess)
         return self.refine(cache.context, cache.guess, drafts[:, 0])[:, None]
@@ -315,7 +271,7 @@ class ConvDynamics(MaskedPrediction):
         patches = rearrange(self.patches[tokens], "b h (y x) p -> b h p y x", y=c.side)
         flags = repeat(hidden.to(patches.dtype), "b h -> b h y x", y=c.side, x=c.side)
         frames = pixels_of(patches, c.patch)
-        wholes, places, camera = _matches(frames, c.patch)
+        wholes, places, camera = matches(frames, c.patch)
         camera = camera.masked_fill(hidden[:, -2:].any(1, keepdim=True), 0)
         seen = [rearrange(patches - 0.5, "b h p y x -> b (h p) y x"), flags, places]
         return self.stem(torch.cat(seen, 1)) + self.position, wholes, camera, frames[:, -1]
@@ -382,159 +338,10 @@ class ConvDynamics(MaskedPrediction):
         loss = self.config.guess_weight * (weight * error).mean()
         if motion is None or camera is None:
             return loss
-        return loss + self.config.camera_weight * _camera_loss(motion, camera, self.config.reach)
-
-
-class _Memory(nn.Module):
-    """What is known of the past beyond the last frames, such as a speed too low to move a token: a gated convolution.
-
-    Args:
-        channels: Channels of what is seen.
-        memory: Channels of the memory.
-        num_actions: Number of actions.
-    """
-
-    def __init__(self, channels: int, memory: int, num_actions: int):
-        super().__init__()
-        self.inputs = Conv(channels + memory, 2 * memory)
-        self.act = nn.Linear(num_actions, 2 * memory, bias=False)
-
-    def forward(self, memory: Tensor, seen: Tensor, action: Tensor) -> Tensor:
-        """Return the memory float (b, r, y, x) after a frame, seen as float (b, c, y, x), that an action led to.
-
-        The action is one-hot, float (b, a).
-        """
-        both = self.inputs(torch.cat([F.silu(seen), memory], 1)) + self.act(action)[:, :, None, None]
-        new, gate = both.chunk(2, 1)
-        return torch.lerp(memory, new.tanh(), gate.sigmoid())
-
-
-def _camera_loss(logits: Tensor, camera: Tensor, reach: int) -> Tensor:
-    """Cross-entropy of logits (..., 2, 2 * reach + 1) of whole pixels to motions (..., 2) between them, where known."""
-    known = camera.isfinite().all(-1)
-    place = (camera[known] + reach).clamp(0, 2 * reach)
-    low = place.long().clamp(max=2 * reach - 1)
-    likely = logits[known].float().log_softmax(-1)
-    below, above = (likely.gather(-1, (low + i)[..., None])[..., 0] for i in (0, 1))
-    return -torch.lerp(below, above, place - low).sum() / max(1, known.numel())
-
-
-@torch.no_grad()
-def _matches(frames: Tensor, patch: int) -> tuple[Tensor, Tensor, Tensor]:
-    """How well shifts of a frame match the one after it, from 0 to 1, and how the camera moved by the best ones.
-
-    Args:
-        frames: float (b, h, 3, s, s), oldest first. With too few of them, the first counts as standing still.
-        patch: Side of a place in pixels.
-
-    Returns:
-        float (b, pairs * shifts), of whole frames; float (b, shifts, side, side), in each place of the newest; and the
-        motion between the last two float (b, 3): pixels down and right, and whether it is known.
-    """
-    grey = frames[:, -MATCHED_PAIRS - 1 :].mean(2)
-    missing = MATCHED_PAIRS + 1 - grey.shape[1]
-    grey = torch.cat([grey[:, :1].expand(-1, missing, -1, -1), grey], 1)
-    size = grey.shape[-1]
-    before = F.pad(grey[:, :-1], (MATCH_REACH,) * 4, mode="replicate").unfold(2, size, 2).unfold(3, size, 1)
-    # Every other row, and columns averaged by a matrix product: a quarter of the time of the obvious way.
-    error = (before[..., ::2, :] - grey[:, 1:, None, None, ::2]).abs()
-    columns = rearrange(torch.eye(size // patch, device=grey.device), "q r -> q 1 r").expand(-1, patch, -1) / patch
-    places = error @ rearrange(columns, "q p r -> (q p) r").to(error.dtype)
-    places = reduce(places, "b i j k (y p) x -> b i (j k) y x", "mean", p=patch // 2)
-    errors = places.mean((-2, -1))
-    wholes = (-errors / WHOLE_MISMATCH).exp()
-    return rearrange(wholes, "b i s -> b (i s)"), (-places[:, -1] / MISMATCH).exp(), _best_shift(errors[:, -1])
-
-
-def _best_shift(errors: Tensor) -> Tensor:
-    """Motion float (b, 3), as `_matches` returns it, from the errors (b, shifts) of shifts of a whole frame."""
-    down, right = torch.arange(-MATCH_REACH, MATCH_REACH + 1, 2), torch.arange(-MATCH_REACH, MATCH_REACH + 1)
-    shifts = torch.cartesian_prod(down, right).to(errors)
-    least, mean = errors.amin(1, keepdim=True), errors.mean(1, keepdim=True)
-    error = errors + 1e-4 * shifts.abs().sum(1)  # of equally good ones the smallest
-    near = (-error / (SHARPNESS * (mean - least) + 2e-4)).softmax(-1)
-    known = (least < NO_MATCH).to(errors.dtype)
-    return torch.cat([near @ shifts, torch.ones_like(known)], 1) * known
-
-
-def _agreed(measured: Tensor, meant: Tensor) -> Tensor:
-    """Of motions (..., 3) those that a prediction meant where the frames do not contradict, and else the measured ones.
-
-    Frames that were predicted tell a slow motion less exactly than the model knew it.
-    """
-    apart = (measured - meant)[..., :2].abs().amax(-1, keepdim=True)
-    return torch.where((meant[..., 2:] > 0) & (measured[..., 2:] > 0) & (apart < 1), meant, measured)
-
-
-class _Motion(nn.Module):
-    """The guess of the next frame: the last one, shifted copies of it and painted pixels, blended pixel by pixel."""
-
-    steps: Tensor
-
-    def __init__(self, config: ConvDynamicsConfig):
-        super().__init__()
-        self.patch, self.shifts = config.patch, config.shifts
-        offsets, size = 2 * config.reach + 1, config.side * config.patch
-        self.to_shifts = nn.Sequential(
-            nn.Linear(16 * config.coarse_dim + ACTION_DIM, 256), nn.SiLU(), nn.Linear(256, 2 * config.shifts * offsets)
-        )
-        self.to_blend = Conv(config.dim, (config.shifts + 2) * config.patch**2, 1)
-        self.to_paint = Conv(config.dim, 3 * config.patch**2, 1)
-        with torch.no_grad():  # at first mostly the last frame
-            self.to_blend.bias[: config.patch**2] += 2.0
-        self.register_buffer("steps", _shift_matrices(config.reach, size), persistent=False)
-
-    def forward(self, last: Tensor, action: Tensor, coarse: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the guess (b, 3, s, s) from the last frame, the actions and features at both resolutions.
-
-        Beside it stand the logits (b, 2, offsets) of the first shift, down and right.
-        """
-        pooled = rearrange(F.adaptive_avg_pool2d(coarse, 4), "b c y x -> b (c y x)")
-        logits = rearrange(self.to_shifts(torch.cat([pooled, action], 1)), "b (i m o) -> i b m o", i=2, m=self.shifts)
-        down, right = einsum(logits.softmax(-1), self.steps, "i b m o, o source target -> i b m source target")
-        shifted = einsum(down, last, right, "b m y to_y, b k y x, b m x to_x -> b m k to_y to_x")
-        paint = pixels_of(self.to_paint(fine), self.patch) + 0.5
-        blend = pixels_of(self.to_blend(fine), self.patch).softmax(1)[:, :, None]
-        sources = torch.cat([last[:, None], shifted, paint[:, None]], 1)
-        return (blend * sources).sum(1), rearrange(logits[:, :, 0], "i b o -> b i o")
-
-
-def _recent(cache: FrameCache, count: int) -> Tensor:
-    """The camera's motion (b, count, 3) that led to the frames in a cache and to the one last predicted."""
-    motions = torch.cat([cache.camera, cache.meant[:, None]], 1)[:, -count:]
-    return F.pad(motions, (0, 0, count - motions.shape[1], 0))
+        return loss + self.config.camera_weight * camera_loss(motion, camera, self.config.reach)
 
 
 def _before(newest: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The `count` places up to and with each newest one (m, 1), int64 (m, count), and which lie before the first."""
     places = newest + torch.arange(1 - count, 1, device=newest.device)
     return places.clamp(min=0), places < 0
-
-
-def _shift_matrices(reach: int, size: int) -> Tensor:
-    """Return matrices float (2 * reach + 1, size, size) that shift a row of pixels, repeating it at its ends."""
-    target = torch.arange(size)
-    source = (target + torch.arange(-reach, reach + 1)[:, None]).clamp(0, size - 1)
-    return rearrange(F.one_hot(source, size).float(), "o target source -> o source target")
-
-
-class _Attention(nn.Module):
-    """Self-attention over all places of a picture, added to it; at first nothing.
-
-    Args:
-        channels: Channels, a multiple of `ATTENTION_HEADS`.
-        side: Rows and columns of the picture.
-    """
-
-    def __init__(self, channels: int, side: int):
-        super().__init__()
-        self.position = nn.Parameter(torch.randn(channels, side, side) * 0.02)
-        self.norm = nn.GroupNorm(1, channels)
-        self.inputs, self.output = Conv(channels, 3 * channels, 1), Conv(channels, channels, 1, zero=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x, float (b, c, h, w), with what each place attended to."""
-        inputs = self.inputs(self.norm(x + self.position))
-        q, k, v = rearrange(inputs, "b (i m c) y x -> i b m (y x) c", i=3, m=ATTENTION_HEADS)
-        attended = F.scaled_dot_product_attention(q, k, v)
-        return x + self.output(rearrange(attended, "b m (y x) c -> b (m c) y x", y=x.shape[2]))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from genie_gym.errors import ConfigError
 from genie_gym.models.codebook import EuclideanCodebook
-from genie_gym.models.conv import Conv, Residual, patches_of, pixels_of
+from genie_gym.models.conv.layers import Conv, Residual, patches_of, pixels_of
 from genie_gym.models.kv_cache import NoCache
 from genie_gym.models.limits import check_patches, check_sizes, check_weights
 

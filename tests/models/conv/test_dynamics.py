@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from genie_gym.models.conv_dynamics import ConvDynamics, ConvDynamicsConfig, _agreed, _matches
-from genie_gym.models.conv_tokenizer import ConvTokenizer, ConvTokenizerConfig
+from genie_gym.models.conv.dynamics import ConvDynamics, ConvDynamicsConfig
+from genie_gym.models.conv.matching import agreed, matches
+from genie_gym.models.conv.tokenizer import ConvTokenizer, ConvTokenizerConfig
 from genie_gym.models.maskgit import sample_tokens
 from tests.conftest import excited
 
@@ -158,12 +159,12 @@ def test_with_forgotten_actions_a_clip_is_as_at_the_beginning_of_a_rollout(model
     assert torch.equal(model.eval()._with_dropout(actions), actions)
 
 
-def test_the_shift_between_frames_matches_best():
+def test_the_shift_between_framesmatches_best():
     rng = np.random.default_rng(0)
     level = torch.from_numpy(rng.random((3, 48, 60), np.float32))
     places = [(8, 10), (6, 13), (10, 11)]  # rows and columns of the camera in three frames
     frames = torch.stack([level[:, y : y + 32, x : x + 32] for y, x in places])[None]
-    wholes, local, camera = _matches(frames, 4)
+    wholes, local, camera = matches(frames, 4)
     wholes = wholes.reshape(2, 5, 9)  # every other shift down, all to the right
     for pair, (down, right) in enumerate([(-2, 3), (4, -2)]):
         assert np.unravel_index(int(wholes[pair].argmax()), (5, 9)) == ((down + 4) // 2, right + 4)
@@ -173,7 +174,7 @@ def test_the_shift_between_frames_matches_best():
     grey = frames[0].mean(1).numpy()
     expected = np.exp(-np.abs(np.diff(grey, axis=0))[:, ::2].mean((1, 2)) / 0.02)
     np.testing.assert_allclose(wholes[:, 2, 4], expected, rtol=1e-3)
-    alone, _, _ = _matches(frames[:, :1], 4)
+    alone, _, _ = matches(frames[:, :1], 4)
     assert (alone.reshape(2, 5, 9)[:, 2, 4] == 1).all()  # as if nothing had moved
 
 
@@ -247,7 +248,7 @@ def test_a_past_it_predicted_counts_in_training_as_in_a_rollout(model):
 def test_a_slow_motion_is_what_was_meant_and_a_contradicted_one_what_is_seen():
     measured = torch.tensor([[0.0, 0.0, 1], [0, 3, 1], [0, 0, 0], [0, 2, 1]])
     meant = torch.tensor([[0.0, 0.2, 1], [0, 0.2, 1], [0, 0.2, 1], [0, 0, 0]])
-    assert torch.equal(_agreed(measured, meant), torch.stack([meant[0], measured[1], measured[2], measured[3]]))
+    assert torch.equal(agreed(measured, meant), torch.stack([meant[0], measured[1], measured[2], measured[3]]))
 
 
 def test_the_motion_between_frames_is_told_to_a_part_of_a_pixel():
@@ -259,7 +260,7 @@ def test_the_motion_between_frames_is_told_to_a_part_of_a_pixel():
         return 0.5 + 0.2 * torch.stack([sum(waves)] * 3)
 
     for down, right in ((0, 0), (0, 1), (0, 0.5), (0, -2.5), (2, 3), (-4, 1.5)):
-        *_, motion = _matches(torch.stack([drawn(0, 0), drawn(down, right)])[None], 4)
+        *_, motion = matches(torch.stack([drawn(0, 0), drawn(down, right)])[None], 4)
         assert motion[0].tolist() == pytest.approx([down, right, 1], abs=0.3)
-    *_, cut = _matches(torch.stack([drawn(0, 0), torch.zeros(3, 64, 64)])[None], 4)
+    *_, cut = matches(torch.stack([drawn(0, 0), torch.zeros(3, 64, 64)])[None], 4)
     assert not cut.any()

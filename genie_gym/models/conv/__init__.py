@@ -1,0 +1,1 @@
+"""Tokenizer and dynamics of convolutions, for rich pictures on small budgets."""

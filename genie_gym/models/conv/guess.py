@@ -1,0 +1,80 @@
+"""The guess of the next frame: the last one, shifted copies of it (as Finn et al. 2016) and painted pixels, blended.
+
+Shapes: b frames, s side of a frame in pixels, m shifts, o offsets of a shift.
+"""
+
+import torch
+import torch.nn.functional as F
+from einops import einsum, rearrange
+from torch import Tensor, nn
+
+from genie_gym.models.conv.layers import Conv, pixels_of
+
+__all__ = ["FrameGuess", "camera_loss", "expected_motion"]
+
+
+class FrameGuess(nn.Module):
+    """The guess of the next frame: the last one, shifted copies of it and painted pixels, blended pixel by pixel.
+
+    Args:
+        size: Side of a frame in pixels.
+        patch: Side of a patch in pixels.
+        fine: Channels of the features, one place a patch.
+        coarse: Channels of the features at half that resolution.
+        action: Width of what is known of the actions.
+        shifts: Shifted copies of the last frame.
+        reach: Furthest shift in pixels.
+    """
+
+    steps: Tensor
+
+    def __init__(self, size: int, patch: int, fine: int, coarse: int, action: int, shifts: int, reach: int):
+        super().__init__()
+        self.patch, self.shifts = patch, shifts
+        self.to_shifts = nn.Sequential(
+            nn.Linear(16 * coarse + action, 256), nn.SiLU(), nn.Linear(256, 2 * shifts * (2 * reach + 1))
+        )
+        self.to_blend = Conv(fine, (shifts + 2) * patch**2, 1)
+        self.to_paint = Conv(fine, 3 * patch**2, 1)
+        with torch.no_grad():  # at first mostly the last frame
+            self.to_blend.bias[: patch**2] += 2.0
+        self.register_buffer("steps", _shift_matrices(reach, size), persistent=False)
+
+    def forward(self, last: Tensor, action: Tensor, coarse: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the guess (b, 3, s, s) from the last frame, the actions and features at both resolutions.
+
+        Beside it stand the logits (b, 2, offsets) of the first shift, down and right.
+        """
+        pooled = rearrange(F.adaptive_avg_pool2d(coarse, 4), "b c y x -> b (c y x)")
+        logits = rearrange(self.to_shifts(torch.cat([pooled, action], 1)), "b (i m o) -> i b m o", i=2, m=self.shifts)
+        down, right = einsum(logits.softmax(-1), self.steps, "i b m o, o source target -> i b m source target")
+        shifted = einsum(down, last, right, "b m y to_y, b k y x, b m x to_x -> b m k to_y to_x")
+        paint = pixels_of(self.to_paint(fine), self.patch) + 0.5
+        blend = pixels_of(self.to_blend(fine), self.patch).softmax(1)[:, :, None]
+        sources = torch.cat([last[:, None], shifted, paint[:, None]], 1)
+        return (blend * sources).sum(1), rearrange(logits[:, :, 0], "i b o -> b i o")
+
+
+def camera_loss(logits: Tensor, camera: Tensor, reach: int) -> Tensor:
+    """Cross-entropy of logits (..., 2, 2 * reach + 1) of whole pixels to motions (..., 2) between them, where known."""
+    known = camera.isfinite().all(-1)
+    place = (camera[known] + reach).clamp(0, 2 * reach)
+    low = place.long().clamp(max=2 * reach - 1)
+    likely = logits[known].float().log_softmax(-1)
+    below, above = (likely.gather(-1, (low + i)[..., None])[..., 0] for i in (0, 1))
+    return -torch.lerp(below, above, place - low).sum() / max(1, known.numel())
+
+
+def expected_motion(logits: Tensor) -> Tensor:
+    """Return the motion float (b, 3) that logits (b, 2, offsets) mean: pixels down and right, and that it is known."""
+    reach = logits.shape[-1] // 2
+    offsets = torch.arange(-reach, reach + 1, device=logits.device)
+    expected = (logits.float().softmax(-1) * offsets).sum(-1)
+    return torch.cat([expected, torch.ones_like(expected[:, :1])], 1)
+
+
+def _shift_matrices(reach: int, size: int) -> Tensor:
+    """Return matrices float (2 * reach + 1, size, size) that shift a row of pixels, repeating it at its ends."""
+    target = torch.arange(size)
+    source = (target + torch.arange(-reach, reach + 1)[:, None]).clamp(0, size - 1)
+    return rearrange(F.one_hot(source, size).float(), "o target source -> o source target")
