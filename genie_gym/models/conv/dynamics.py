@@ -78,7 +78,7 @@ class ConvDynamicsConfig(MaskedPredictionConfig):
     shifts: int = 6
     reach: int = 6
     guess_weight: float = 3.0
-    camera_weight: float = 0.3
+    camera_weight: float = 1.0
 
     def __post_init__(self) -> None:
         check_sizes(self)
@@ -303,7 +303,7 @@ class ConvDynamics(MaskedPrediction):
         x = x + F.interpolate(self.up(coarse), scale_factor=2.0)
         for block in self.after:
             x = block(x, action)
-        frame, motion = self.motion(last, action, coarse, x)
+        frame, motion = self.motion(last, camera[:, -1], action, coarse, x)
         guess = rearrange(patches_of(frame, self.config.patch), "b p y x -> b (y x) p") @ self.to_code
         return x, guess + self.code_offset, motion
 

@@ -26,6 +26,7 @@ class FrameGuess(nn.Module):
         reach: Furthest shift in pixels.
     """
 
+    offsets: Tensor
     steps: Tensor
 
     def __init__(self, size: int, patch: int, fine: int, coarse: int, action: int, shifts: int, reach: int):
@@ -38,21 +39,32 @@ class FrameGuess(nn.Module):
         self.to_paint = Conv(fine, 3 * patch**2, 1)
         with torch.no_grad():  # at first mostly the last frame
             self.to_blend.bias[: patch**2] += 2.0
+        self.inertia = nn.Parameter(torch.ones(2))
+        self.register_buffer("offsets", torch.arange(-reach, reach + 1.0), persistent=False)
         self.register_buffer("steps", _shift_matrices(reach, size), persistent=False)
 
-    def forward(self, last: Tensor, action: Tensor, coarse: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, last: Tensor, camera: Tensor, action: Tensor, coarse: Tensor, fine: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return the guess (b, 3, s, s) from the last frame, the actions and features at both resolutions.
 
-        Beside it stand the logits (b, 2, offsets) of the first shift, down and right.
+        Beside it stand the logits (b, 2, offsets) of the first shift, down and right. It starts from the camera's
+        motion before, (b, 3) as `matches` returns it: what moves goes on moving, and what rests stays at rest.
         """
         pooled = rearrange(F.adaptive_avg_pool2d(coarse, 4), "b c y x -> b (c y x)")
         logits = rearrange(self.to_shifts(torch.cat([pooled, action], 1)), "b (i m o) -> i b m o", i=2, m=self.shifts)
+        logits = torch.cat([logits[:, :, :1] + self._going_on(camera)[:, :, None], logits[:, :, 1:]], 2)
         down, right = einsum(logits.softmax(-1), self.steps, "i b m o, o source target -> i b m source target")
         shifted = einsum(down, last, right, "b m y to_y, b k y x, b m x to_x -> b m k to_y to_x")
         paint = pixels_of(self.to_paint(fine), self.patch) + 0.5
         blend = pixels_of(self.to_blend(fine), self.patch).softmax(1)[:, :, None]
         sources = torch.cat([last[:, None], shifted, paint[:, None]], 1)
         return (blend * sources).sum(1), rearrange(logits[:, :, 0], "i b o -> b i o")
+
+    def _going_on(self, camera: Tensor) -> Tensor:
+        """Logits (2, b, offsets) of the motion before, down and right."""
+        distance = rearrange(camera[:, :2], "b i -> i b 1") - self.offsets
+        return -rearrange(self.inertia.exp(), "i -> i 1 1") * distance.square() * camera[:, 2:]
 
 
 def camera_loss(logits: Tensor, camera: Tensor, reach: int) -> Tensor:
