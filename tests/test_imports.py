@@ -24,7 +24,7 @@ ORDER = [
     {"collection"},
     {"evaluation"},
     {"exploration", "analysis"},
-    {"refitting"},
+    {"refitting", "web_export"},
     {"cli"},
     {"__main__"},
 ]

@@ -35,6 +35,7 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     evaluate.evaluate,
     visualize.demo,
     visualize.play,
+    visualize.export_web,
     visualize.inspect,
     explore.explore,
     explore.coverage,

@@ -8,8 +8,9 @@ from tyro.conf import Positional, arg
 from genie_gym.analysis.config import InspectConfig
 from genie_gym.envs.play_config import PlayConfig
 from genie_gym.evaluation.config import DemoConfig
+from genie_gym.web_export.config import ExportWebConfig
 
-__all__ = ["demo", "inspect", "play"]
+__all__ = ["demo", "export_web", "inspect", "play"]
 
 
 @dataclass(frozen=True)
@@ -53,4 +54,12 @@ def inspect(config: Annotated[InspectConfig, arg(name="")]) -> int:
     report = analysis.inspect(config)
     Console().print(report)
     print(f"{report.page}: the same as images; all figures: {config.out / 'figures.json'}")
+    return 0
+
+
+def export_web(config: Annotated[ExportWebConfig, arg(name="")]) -> int:
+    """Write a folder that dreams a world model in any browser, without a server's help and without Python."""
+    from genie_gym.web_export.folder import export_web as write_page
+
+    print(write_page(config))
     return 0

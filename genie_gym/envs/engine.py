@@ -67,6 +67,7 @@ class ImaginationEngine:
         size: Side in pixels of the model's frames, and of prompts.
         scale: Factor by which the frames that it gives are higher and wider than that.
         zoom: Factor by which `render()` enlarges them further.
+        model_actions: int64 (a,), the model's action for each of the game's.
         closed: Whether `close` has been called.
 
     Raises:
@@ -79,7 +80,7 @@ class ImaginationEngine:
         loaded = load_checkpoint(place, config.device, config.precision, config.compile)
         self.count, self.terminate, self.reward = count, config.terminate, config.reward
         self.model, self.initial_contexts = loaded.model, loaded.initial_contexts
-        self.game, self._model_actions = _actions_of(loaded, config.real_actions)
+        self.game, self.model_actions = _actions_of(loaded, config.real_actions)
         self.size = self.model.tokenizer.config.size
         self._upscaler = _require_upscaler(loaded, config.checkpoint) if config.upscale else None
         self.scale = self._upscaler.config.scale if self._upscaler else 1
@@ -188,7 +189,7 @@ class ImaginationEngine:
         self.check_open()
         if self._state is None:
             raise gym.error.ResetNeeded("call reset() before step()")
-        outcome = self.model.step(self._state, self._model_actions[self._checked(actions)], self.sampling)
+        outcome = self.model.step(self._state, self.model_actions[self._checked(actions)], self.sampling)
         terminated = outcome.terminated if self.terminate else torch.zeros_like(outcome.terminated)
         return replace(outcome, frames=self._upscaled(outcome.frames), terminated=terminated)
 
@@ -205,7 +206,7 @@ class ImaginationEngine:
             sources, taken = pairs.to(self.model.device).T
             if number == 0 or len(pairs) > len(state.seeds):
                 state = state.take(sources)  # else each goes on by itself, as pairs are sorted
-            outcome = self.model.predict(state, self._model_actions[taken], self.sampling)
+            outcome = self.model.predict(state, self.model_actions[taken], self.sampling)
             values = [self.reward_of(outcome), outcome.rewards, outcome.termination_prob, outcome.terminated.float()]
             columns.append(torch.stack(values).cpu()[:, rows])
         rewards, game_rewards, termination_prob, terminated = torch.stack(columns, -1).numpy()
@@ -256,7 +257,7 @@ class ImaginationEngine:
         """Return a user's prompt with its actions as the model knows them."""
         if prompt.actions is None:
             return prompt
-        return replace(prompt, actions=self._model_actions.cpu().numpy()[prompt.actions])
+        return replace(prompt, actions=self.model_actions.cpu().numpy()[prompt.actions])
 
     def _draw_context(self, stream: np.random.Generator) -> Prompt:
         frames, actions = self.initial_contexts["frames"], self.initial_contexts["actions"]

@@ -31,6 +31,8 @@ EXTRAS = {
     "torchrl": "torchrl",
     "tensordict": "torchrl",
     "pyarrow": "lerobot",
+    "onnx": "export",
+    "onnxscript": "export",
 }
 
 

@@ -275,11 +275,39 @@ class WorldModel(nn.Module):
         decode: Callable[..., Tensor] | None = None,
     ) -> Outcome:
         """Return the result of a step, and advance the state; passes and decoding may be compiled functions."""
+        noise = uniform(state.seeds, state.past.count, self.numbers_per_step(sampling))
+        return self.advance(state, actions, noise, sampling, one_pass=one_pass, decode=decode)
+
+    def numbers_per_step(self, sampling: SamplingConfig) -> int:
+        """Random numbers that a step takes."""
+        return 2 * sampling.steps * self.tokens + 1
+
+    def advance(
+        self,
+        state: RolloutState,
+        actions: Tensor,
+        noise: Tensor,
+        sampling: SamplingConfig,
+        given: Tensor | None = None,
+        one_pass: Callable[..., Tensor] | None = None,
+        decode: Callable[..., Tensor] | None = None,
+    ) -> Outcome:
+        """Take a step as a function of its random numbers, which `step` derives from the seeds; for export.
+
+        Args:
+            state: State from `start`; its tensors are overwritten.
+            actions: int64 (b,).
+            noise: float (b, `numbers_per_step`), uniform in [0, 1).
+            sampling: How tokens are sampled.
+            given: Tokens int64 (b, n) that take the place of sampled ones, -1 for none.
+            one_pass: Takes the place of the dynamics' `features`.
+            decode: Takes the place of the tokenizer's `decode`.
+        """
         one_pass, decode = one_pass or self.dynamics.features, decode or self.tokenizer.decode
-        n = state.tokens.shape[1]
-        noise = uniform(state.seeds, state.past.count, 2 * sampling.steps * n + 1)
-        token_noise = rearrange(noise[:, 1:], "b (i k n) -> b i k n", k=2, n=n)
+        token_noise = rearrange(noise[:, 1:], "b (i k n) -> b i k n", k=2, n=self.tokens)
         tokens, logits, features = self._sample(state, actions, token_noise, sampling, one_pass)
+        if given is not None:
+            tokens = torch.where(given >= 0, given, tokens)
         rewards, termination = self.dynamics.heads(features)
         termination_prob = termination.float().sigmoid()
         frames = decode(tokens[:, None], state.decoder_past)[:, 0]
