@@ -36,7 +36,7 @@ def import_roms(paths: Positional[tuple[Path, ...]] = (), ale: bool = False, nes
     Args:
         paths: Files, zip archives, or folders, which are searched recursively.
         ale: Import the Atari ROMs that come with ale-py.
-        nes: Import Super Mario Bros., which comes with gym-super-mario-bros.
+        nes: Import Super Mario Bros. (and 3), which come with gym-super-mario-bros.
     """
     from genie_gym.games import roms
 

@@ -1,11 +1,14 @@
 """Commands to train and finetune world models."""
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
 from genie_gym.training.config import FinetuneRunConfig, MapActionsConfig, TrainConfig, UpscalerTrainConfig
+
+if TYPE_CHECKING:  # loads torch
+    from genie_gym.training.checks.verdict import Verdict
 
 __all__ = ["finetune", "map_actions", "train", "train_upscaler"]
 
@@ -20,6 +23,7 @@ def train(config: Annotated[TrainConfig, arg(name="")]) -> int:
     if report.checkpoint is None:
         return _interrupted()
     name = shlex.quote(str(config.out or report.game))
+    _print_verdict(report.verdict)
     data = f" --data {shlex.quote(str(config.data))}" if config.data else ""
     print(f"world model of {report.game} in {report.checkpoint}; score it with: genie-gym evaluate {name}{data}")
     print(f"play it with: genie-gym play {name}")
@@ -33,6 +37,7 @@ def finetune(config: Annotated[FinetuneRunConfig, arg(name="")]) -> int:
     report = finetuning.finetune(config)
     if report.checkpoint is None:
         return _interrupted()
+    _print_verdict(report.verdict)
     place = shlex.quote(str(report.checkpoint))
     print(f"finetuned world model in {place}; play it with: genie-gym play {place}")
     return 0
@@ -64,6 +69,11 @@ def map_actions(config: Annotated[MapActionsConfig, arg(name="")]) -> int:
     name = shlex.quote(str(config.out or config.checkpoint))
     print(f"action map in {report.checkpoint}; play with the game's own actions: genie-gym play {name}")
     return 0
+
+
+def _print_verdict(verdict: "Verdict | None") -> None:
+    if verdict is not None:
+        print(verdict)
 
 
 def _interrupted() -> int:

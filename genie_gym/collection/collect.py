@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from genie_gym import data
 from genie_gym.collection.config import CollectConfig
@@ -20,6 +18,7 @@ from genie_gym.collection.workers import HIGH_RES_SIZE, Job, WorkerPool
 from genie_gym.errors import ConfigError
 from genie_gym.utils import paths
 from genie_gym.utils.options import make_config
+from genie_gym.utils.progress import ProgressDisplay
 from genie_gym.world_model.real_game import named_options, real_game
 from genie_gym.world_model.resolve import resolve_agent
 
@@ -86,7 +85,7 @@ def collect(
             an importable function that returns it, "module:function" or a Gymnasium id; worker processes make it.
         policy: The option `policy` of CollectConfig, or a policy object (see
             `genie_gym.collection.policies.Policy`), which must be picklable and replaces that of the configuration.
-        progress: Whether to show a progress bar.
+        progress: Whether to show how far it is: a bar on a terminal, else a line each ten seconds.
         **options: Fields of CollectConfig by name, in place of a configuration.
 
     Returns:
@@ -110,8 +109,9 @@ def collect(
     data.EpisodeWriter(job.folder, job.header).close()  # reports problems with the folder before any emulator starts
     data.pack(job.folder)
     target = _Target(job)
-    with _ProgressBar(target, shown=progress) as bar:
-        interrupted = _run(job, target, bar)
+    unit, total, done = target.amounts()
+    with ProgressDisplay(job.game.name, total, done, unit=unit, shown=progress) as display:
+        interrupted = _run(job, target, _Shown(target, display))
     data.pack(job.folder)
     return target.report(interrupted)
 
@@ -148,25 +148,25 @@ def _check_lengths(job: Job) -> None:
             )
 
 
-def _run(job: Job, target: "_Target", bar: "_ProgressBar") -> bool:
+def _run(job: Job, target: "_Target", shown: "_Shown") -> bool:
     """Run the workers until the target is reached; return whether Ctrl-C came first."""
     if target.schedule.complete():
         return False
     try:
         with WorkerPool(job, job.config.workers or os.cpu_count() or 1) as pool:
-            _drive(pool, target, bar)
+            _drive(pool, target, shown)
     except KeyboardInterrupt:
         return True
     return False
 
 
-def _drive(pool: WorkerPool, target: "_Target", bar: "_ProgressBar") -> None:
+def _drive(pool: WorkerPool, target: "_Target", shown: "_Shown") -> None:
     """Give the workers episodes to play, and tell them which of those to store."""
     schedule, playing = target.schedule, dict[Connection, int]()
     waiting: set[Connection] = set()  # workers with an episode of which it is not known yet whether it belongs
     for worker, kind, number in pool.events():
         if kind == "steps":
-            bar.advance(number)
+            shown.advance(number)
         elif kind == "ready":
             playing.pop(worker, None)
             if (index := schedule.begin()) is not None:
@@ -178,7 +178,7 @@ def _drive(pool: WorkerPool, target: "_Target", bar: "_ProgressBar") -> None:
         elif kind == "stored":
             schedule.stored(playing.pop(worker))
             target.add(number)
-            bar.advance(0)
+            shown.advance(0)
         for one in [one for one in waiting if schedule.belongs(playing[one]) is not None]:
             pool.send(one, schedule.belongs(playing[one]))
             waiting.discard(one)
@@ -204,6 +204,12 @@ class _Target:
         """Count an episode of that length that a worker stored."""
         self.episodes, self.steps = self.episodes + 1, self.steps + steps
 
+    def amounts(self) -> tuple[str, int, int]:
+        """The unit of the target, how many are wanted in all, and how many are there."""
+        if self.episodes_wanted:
+            return "episodes", self.episodes_wanted, self.episodes
+        return "steps", self.steps_wanted or 0, self.steps
+
     def report(self, interrupted: bool) -> CollectReport:
         return CollectReport(
             self._job.game.name,
@@ -218,34 +224,16 @@ class _Target:
         )
 
 
-class _FrameRate(ProgressColumn):
-    """Frames per second so far."""
+class _Shown:
+    """Shows steps or episodes, whichever the target is given in, and frames per second."""
 
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.fields['frames'] / task.elapsed:,.0f} frames/s" if task.elapsed else "")
-
-
-class _ProgressBar:
-    """A progress bar that counts steps or episodes, whichever the target is given in."""
-
-    def __init__(self, target: _Target, shown: bool):
-        self._target, self._frames, self._steps = target, 0, target.steps
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}/{task.total:,.0f}"))
-        self._progress = Progress(*columns, _FrameRate(), TimeRemainingColumn(), disable=not shown)
-        unit, total = ("episodes", target.episodes_wanted) if target.episodes_wanted else ("steps", target.steps_wanted)
-        self._task = self._progress.add_task(unit, total=total, completed=self._completed(), frames=0)
-
-    def __enter__(self) -> "_ProgressBar":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
+    def __init__(self, target: _Target, display: ProgressDisplay):
+        self._target, self._display, self._frames, self._steps = target, display, 0, target.steps
+        self._started = time.monotonic()
 
     def advance(self, steps: int) -> None:
         self._frames += steps
         self._steps += steps
-        self._progress.update(self._task, completed=self._completed(), frames=self._frames)
-
-    def _completed(self) -> int:
-        return self._target.episodes if self._target.episodes_wanted else self._steps
+        rate = self._frames / max(time.monotonic() - self._started, 1e-9)
+        done = self._target.episodes if self._target.episodes_wanted else self._steps
+        self._display.update(done, f"{rate:,.0f} frames/s")

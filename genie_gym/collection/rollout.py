@@ -12,7 +12,7 @@ from genie_gym.utils.images import letterbox
 
 __all__ = ["episode_seed", "play_episode"]
 
-REPORT_STEPS = 50  # steps between two calls of `on_steps`; a progress bar needs no more
+REPORT_STEPS = 50  # steps between two calls of `on_steps`; a display needs no more
 
 
 def episode_seed(seed: int, index: int, policy: str = "") -> int:

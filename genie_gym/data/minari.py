@@ -18,6 +18,7 @@ from genie_gym.data.episode import Episode
 from genie_gym.data.writer import EpisodeWriter
 from genie_gym.errors import DataError, MissingExtraError, first_line, printable
 from genie_gym.utils.images import letterbox
+from genie_gym.utils.progress import tracked
 
 __all__ = ["export_minari", "import_minari"]
 
@@ -53,7 +54,9 @@ def export_minari(dataset: EpisodeDataset, dataset_id: str, *, data_format: str 
             jpeg_encoding=False,  # the default changes the pixels (32 dB)
             **metadata,
         )
-        for index in range(1, len(dataset)):  # one by one: the dataset may be larger than the memory
+        for index in tracked(
+            range(1, len(dataset)), "exporting", len(dataset) - 1, unit="episodes"
+        ):  # one by one: the dataset may be larger than the memory
             exported.update_dataset_from_buffer([_buffer(minari, index, dataset[index])])
     except BaseException as error:
         with suppress(Exception):  # an incomplete dataset would look complete
@@ -110,7 +113,7 @@ def import_minari(
     run = {"policy": "minari", "source": printable(dataset_id)}
     name = f"minari-{re.sub(r'[^A-Za-z0-9_.-]', '_', dataset_id)}"
     with EpisodeWriter(out, {**game_header(game, names, fps), **run}) as writer:
-        for one in source.iterate_episodes():
+        for one in tracked(source.iterate_episodes(), "importing", int(source.total_episodes), unit="episodes"):
             writer.append(
                 Episode(
                     np.stack([letterbox(image, size) for image in _images(one.observations)]),

@@ -44,10 +44,16 @@ class MixtureDataset:
         ]
         return {key: np.concatenate([one[key] for one in drawn]) for key in drawn[0]}
 
-    def in_order(self, batch: int) -> Iterator[Batch]:
-        """Iterate as `SequenceDataset.in_order` does, one part after the other; no batch mixes two parts."""
+    def in_order(self, batch: int, at_most: int | None = None) -> Iterator[Batch]:
+        """Iterate as `SequenceDataset.in_order` does, one part after the other; no batch mixes two parts.
+
+        Args:
+            batch: Number of windows in a batch.
+            at_most: Number of windows in all, as many of each part; all by default.
+        """
+        share = None if at_most is None else max(at_most // len(self.parts), 1)
         for part in self.parts:
-            yield from part.in_order(batch)
+            yield from part.in_order(batch, share)
 
 
 def _check_alike(parts: list[SequenceDataset]) -> None:

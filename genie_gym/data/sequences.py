@@ -8,6 +8,7 @@ import numpy as np
 
 from genie_gym.data.dataset import EpisodeDataset
 from genie_gym.errors import DataError
+from genie_gym.utils.progress import tracked
 
 __all__ = ["Batch", "SequenceDataset"]
 
@@ -89,17 +90,23 @@ class SequenceDataset:
         starts = np.minimum(picks - np.append(0, last)[episodes], windows[episodes] - 1)
         return self._batch(list(zip(episodes.tolist(), starts.tolist(), strict=True)), length)
 
-    def in_order(self, batch: int) -> Iterator[Batch]:
+    def in_order(self, batch: int, at_most: int | None = None) -> Iterator[Batch]:
         """Iterate over non-overlapping windows of every episode, in order; the same each time.
 
         The last window ends where the episode ends; frames that do not fill a window are left out at the beginning.
         The last batch may be smaller.
+
+        Args:
+            batch: Number of windows in a batch.
+            at_most: Number of windows in all, evenly spaced among them; all by default.
         """
         places = [
             (episode, start)
             for episode, windows in enumerate(self._windows(self.length).tolist())
             for start in range((windows - 1) % self.length, windows, self.length)
         ]
+        if at_most is not None and at_most < len(places):
+            places = [places[i] for i in np.linspace(0, len(places) - 1, at_most).round().astype(int)]
         for start in range(0, len(places), batch):
             yield self._batch(places[start : start + batch], self.length)
 
@@ -138,7 +145,8 @@ class SequenceDataset:
 
     def _load(self) -> list[np.ndarray]:
         lengths = self.dataset.lengths
-        return [self.dataset.frames(int(index), 0, int(lengths[index])) for index in self._indices]
+        indices = tracked(self._indices.tolist(), "reading", len(self._indices), unit="episodes")
+        return [self.dataset.frames(index, 0, int(lengths[index])) for index in indices]
 
 
 def _free_memory() -> int | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from genie_gym.errors import ConfigError
 from genie_gym.utils.options import SamplingOptions, make_config
-from genie_gym.utils.validation import at_least, check_types
+from genie_gym.utils.validation import at_least, check_action_map, check_types
 from genie_gym.world_model.sampling import SamplingConfig
 
 __all__ = ["REWARDS", "WorldModelEnvConfig", "make_env_config"]
@@ -32,6 +32,8 @@ class WorldModelEnvConfig(SamplingOptions):
             and prompts keep their size.
         real_actions: Take the real game's actions in a world of latent actions; `genie-gym map-actions` must have found
             which latent action stands for each.
+        action_map: The world's action for each of yours, such as (0, 3, 1, 2): the action space is then yours.
+            `genie_gym.games.match_actions` finds it by the names of the actions.
 
     Raises:
         ConfigError: A value has the wrong type or is out of range.
@@ -50,10 +52,12 @@ class WorldModelEnvConfig(SamplingOptions):
     reward: str = "game"
     upscale: bool = False
     real_actions: bool = False
+    action_map: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         check_types(self)
         at_least(1, context=self.context)
+        check_action_map(self.action_map)
         SamplingConfig().with_overrides(self)  # checks their values
         if self.reward not in REWARDS:
             raise ConfigError(f"unknown reward {self.reward!r} of a dream; choose one of: {', '.join(REWARDS)}")

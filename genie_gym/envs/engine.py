@@ -22,7 +22,7 @@ from genie_gym.models.uncertainty import token_entropy, top_mean
 from genie_gym.models.upscaler import Upscaler
 from genie_gym.utils.device import outside_inference_mode
 from genie_gym.utils.precision import autocast
-from genie_gym.utils.validation import short
+from genie_gym.utils.validation import check_action_map, short
 from genie_gym.world_model import Checkpoint, Outcome, RolloutState
 from genie_gym.world_model.resolve import load_checkpoint, resolve_checkpoint
 
@@ -63,7 +63,8 @@ class ImaginationEngine:
         config: Checkpoint, device, sampling and what a step gives.
 
     Attributes:
-        game: The checkpoint's description of the game; its actions are the real ones with `config.real_actions`.
+        game: The checkpoint's description of the game; its actions are the real ones with `config.real_actions`, and
+            one for each of the user's with `config.action_map`.
         size: Side in pixels of the model's frames, and of prompts.
         scale: Factor by which the frames that it gives are higher and wider than that.
         zoom: Factor by which `render()` enlarges them further.
@@ -80,7 +81,7 @@ class ImaginationEngine:
         loaded = load_checkpoint(place, config.device, config.precision, config.compile)
         self.count, self.terminate, self.reward = count, config.terminate, config.reward
         self.model, self.initial_contexts = loaded.model, loaded.initial_contexts
-        self.game, self.model_actions = _actions_of(loaded, config.real_actions)
+        self.game, self.model_actions = _actions_of(loaded, config.real_actions, config.action_map)
         self.size = self.model.tokenizer.config.size
         self._upscaler = _require_upscaler(loaded, config.checkpoint) if config.upscale else None
         self.scale = self._upscaler.config.scale if self._upscaler else 1
@@ -294,14 +295,19 @@ def _require_upscaler(loaded: Checkpoint, checkpoint: str | Path | None) -> Upsc
     return loaded.upscaler
 
 
-def _actions_of(loaded: Checkpoint, real_actions: bool) -> tuple[GameSpec, torch.Tensor]:
+def _actions_of(
+    loaded: Checkpoint, real_actions: bool, action_map: tuple[int, ...] | None
+) -> tuple[GameSpec, torch.Tensor]:
     """Return the game with the actions that the user takes, and the model's action for each of them, int64 (a,)."""
-    if not real_actions or loaded.model.latent_actions is None:
-        spec = GameSpec.from_dict(loaded.game)
-        return spec, torch.arange(len(spec.actions), device=loaded.model.device)
-    known = loaded.require_action_map()
-    spec = GameSpec.from_dict(loaded.game | {"actions": known.actions})
-    return spec, torch.tensor(known.codes, device=loaded.model.device)
+    spec, codes = GameSpec.from_dict(loaded.game), list(range(len(loaded.game["actions"])))
+    if real_actions and loaded.model.latent_actions is not None:
+        known = loaded.require_action_map()
+        spec, codes = GameSpec.from_dict(loaded.game | {"actions": known.actions}), known.codes
+    if action_map is not None:
+        check_action_map(action_map, spec.meanings)
+        spec = replace(spec, actions=tuple(spec.actions[action] for action in action_map))
+        codes = [codes[action] for action in action_map]
+    return spec, torch.tensor(codes, device=loaded.model.device)
 
 
 def _context_length(asked: int | None, kept: int) -> int:

@@ -12,8 +12,9 @@ import numpy as np
 from einops import rearrange
 
 from genie_gym.data import EpisodeDataset, SequenceDataset
+from genie_gym.errors import DataError
 from genie_gym.evaluation import frame_metrics, sprites
-from genie_gym.evaluation.config import EvalConfig
+from genie_gym.evaluation.config import COMPARED_STEP, EvalConfig
 from genie_gym.evaluation.controllability import measure_controllability
 from genie_gym.evaluation.perceptual import PerceptualScore
 from genie_gym.evaluation.report import write_grid
@@ -157,6 +158,7 @@ def predict_clips(
     Raises:
         DataError: No episode is long enough, or the images cannot be written.
     """
+    _check_lengths(dataset, episodes, config)
     windows = SequenceDataset(dataset, config.context + config.horizon, episodes)
     clip = windows.sample(np.random.default_rng(config.seed), config.clips)
     frames, actions = clip["frames"], clip["actions"]
@@ -176,6 +178,18 @@ def predict_clips(
     if config.out is not None:
         clips.write(Path(config.out) / "prediction.png")
     return clips
+
+
+def _check_lengths(dataset: EpisodeDataset, episodes: np.ndarray, config: EvalConfig) -> None:
+    """Raise DataError if no episode is as long as a clip; say which horizon fits, if any does."""
+    longest, context = int(dataset.lengths[episodes].max(initial=0)), config.context
+    if longest < context + config.horizon:
+        fitting = longest - context >= COMPARED_STEP
+        advice = f"give --horizon {longest - context}" if fitting else "record longer episodes"
+        raise DataError(
+            f"clips have {context} + {config.horizon} frames (--context, --horizon), and the longest of "
+            f"{len(episodes)} held-out episode(s) in {dataset.folder} has {longest}; {advice}"
+        )
 
 
 def _timed(predictor: ClipPredictor, actions: np.ndarray) -> tuple[Frames, Speed]:

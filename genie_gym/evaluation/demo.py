@@ -27,11 +27,12 @@ from genie_gym.evaluation.rollouts import rollout
 from genie_gym.games import GameSpec
 from genie_gym.games.own_env.describe import describe
 from genie_gym.metrics.image import psnr
-from genie_gym.utils.atomic import atomic_write
+from genie_gym.utils.atomic import atomic_write, check_writable
 from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.images import enlarge, grid, hstack, to_gif, to_png
 from genie_gym.utils.options import make_config
 from genie_gym.utils.paths import own_name
+from genie_gym.utils.progress import tracked
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.latent_relabel import infer_actions
 from genie_gym.world_model.real_game import named_options, real_game
@@ -118,6 +119,7 @@ def demo(source: DemoConfig | str | Callable[..., gym.Env] | None = None, /, **o
             options = {"game": DemoConfig.game, **options}
         config = make_config(DemoConfig, None, named_options(source, options))
     use_threads(config.threads)
+    check_writable(Path(config.out))
     place, loaded = _load(config)
     name, out, fps = loaded.game["name"], Path(config.out), GameSpec.from_dict(loaded.game).fps
     spec = _real_game(config, loaded)
@@ -211,7 +213,8 @@ def _imagine(place: str, prompt: np.ndarray, actions: np.ndarray, seed: int) -> 
     env, before = WorldModelEnv(checkpoint=place, terminate=False), len(prompt) - 1
     env.reset(seed=seed, options={"prompt": prompt, "prompt_actions": actions[:before]})
     started = time.perf_counter()
-    frames = [env.step(action)[0] for action in actions[before:]]
+    taken = tracked(actions[before:], "imagining", len(actions) - before, unit="steps")
+    frames = [env.step(action)[0] for action in taken]
     return np.stack(frames), len(frames) / (time.perf_counter() - started)
 
 

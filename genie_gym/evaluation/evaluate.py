@@ -16,7 +16,7 @@ from genie_gym.evaluation.results import EvalReport, EvalSettings
 from genie_gym.evaluation.rewards import score_rewards
 from genie_gym.evaluation.sprites import SpriteDetector, cut_sprite
 from genie_gym.training.windows import split_in_two
-from genie_gym.utils.atomic import atomic_write
+from genie_gym.utils.atomic import atomic_write, check_writable
 from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.options import make_config
 from genie_gym.world_model import Checkpoint, SamplingConfig
@@ -54,6 +54,8 @@ def evaluate(
     """
     config = _configuration(checkpoint, options)
     use_threads(config.threads)
+    if config.out is not None:
+        check_writable(Path(config.out))
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(config.checkpoint, config.device)
     dataset = resolve_dataset(loaded.game["name"], config.data) if dataset is None else dataset
     sampling = loaded.sampling.with_overrides(config)

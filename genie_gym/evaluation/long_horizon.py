@@ -3,13 +3,10 @@
 Shapes: b rollouts, k steps, t real frames, s side of a frame in pixels.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from genie_gym.collection.policies import StickyPolicy
 from genie_gym.data import EpisodeDataset, SequenceDataset
@@ -19,7 +16,8 @@ from genie_gym.evaluation.results import FrechetDistances, LongHorizonMetrics, M
 from genie_gym.evaluation.rollouts import rollout_steps
 from genie_gym.evaluation.sprites import SpriteDetector
 from genie_gym.metrics.image import Frames, frechet_distance
-from genie_gym.world_model import Checkpoint, Outcome, SamplingConfig
+from genie_gym.utils.progress import tracked
+from genie_gym.world_model import Checkpoint, SamplingConfig
 
 __all__ = ["long_rollouts", "longest_absence", "random_actions", "real_frames"]
 
@@ -127,18 +125,10 @@ def _imagine(
     frames = np.empty((num_rollouts, steps, *clip["frames"].shape[2:]), np.uint8)
     terminated = np.zeros(num_rollouts, bool)
     outcomes = rollout_steps(checkpoint, clip["frames"], clip["actions"], actions, seeds, sampling)
-    for step, outcome in enumerate(_with_progress(outcomes, steps)):
+    for step, outcome in enumerate(tracked(outcomes, "long rollouts", steps, unit="steps")):
         frames[:, step] = outcome.frames.cpu().numpy()
         terminated |= outcome.terminated.cpu().numpy()
     return _Rollouts(frames, terminated)
-
-
-def _with_progress(outcomes: Iterator[Outcome], steps: int) -> Iterator[Outcome]:
-    """Show a progress bar on a terminal."""
-    console = Console(stderr=True)
-    yield from track(
-        outcomes, "long rollouts", total=steps, console=console, transient=True, disable=not console.is_terminal
-    )
 
 
 def _distances(early: Frames, late: Frames, real: list[Frames], others: list[Frames]) -> FrechetDistances:

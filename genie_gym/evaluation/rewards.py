@@ -5,6 +5,7 @@ import numpy as np
 from genie_gym.data import EpisodeDataset, SequenceDataset
 from genie_gym.evaluation.results import RewardMetrics
 from genie_gym.evaluation.rollouts import BATCH_SIZE, rollout_steps
+from genie_gym.utils.progress import tracked
 from genie_gym.world_model import Checkpoint, SamplingConfig
 
 __all__ = ["score_rewards"]
@@ -56,7 +57,8 @@ def _imagined(checkpoint: Checkpoint, clip: dict[str, np.ndarray], sampling: Sam
     seeds = np.random.default_rng([seed, 1]).integers(2**63, size=len(frames))
     total = np.zeros(len(frames))
     prev_actions, taken = actions[:, : CONTEXT - 1], actions[:, CONTEXT - 1 :]
-    for outcome in rollout_steps(checkpoint, frames, prev_actions, taken, seeds, sampling):
+    outcomes = rollout_steps(checkpoint, frames, prev_actions, taken, seeds, sampling)
+    for outcome in tracked(outcomes, "imagining rewards", taken.shape[1], unit="steps"):
         total += outcome.rewards.float().cpu().numpy()
     return total
 

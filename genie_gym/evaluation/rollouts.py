@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from genie_gym.metrics.image import Frames
+from genie_gym.utils.progress import tracked
 from genie_gym.world_model import Checkpoint, Outcome, SamplingConfig
 
 __all__ = ["BATCH_SIZE", "rollout", "rollout_single_pass", "rollout_steps"]
@@ -49,8 +50,7 @@ def rollout(
 ) -> Frames:
     """Return all predicted frames, uint8 (b, h, s, s, 3), computed in batches; see `rollout_steps` for arguments."""
     parts = []
-    for i in range(0, len(prompts), BATCH_SIZE):
-        rows = slice(i, i + BATCH_SIZE)
+    for rows in _batches(len(prompts)):
         steps = rollout_steps(checkpoint, prompts[rows], prev_actions[rows], actions[rows], seeds[rows], sampling)
         parts.append(np.stack([outcome.frames.cpu().numpy() for outcome in steps], 1))
     return np.concatenate(parts)
@@ -66,8 +66,12 @@ def rollout_single_pass(
 ) -> Frames:
     """Return as many frames predicted in a single pass, see `WorldModel.single_pass`: uint8 (b, h, s, s, 3)."""
     parts = []
-    for i in range(0, len(prompts), BATCH_SIZE):
-        rows = slice(i, i + BATCH_SIZE)
+    for rows in _batches(len(prompts)):
         shown, before, taken, own = (torch.from_numpy(x[rows]) for x in (prompts, prev_actions, actions, seeds))
         parts.append(checkpoint.model.single_pass(shown, before, taken, own, sampling).cpu().numpy())
     return np.concatenate(parts)
+
+
+def _batches(clips: int) -> Iterator[slice]:
+    starts = range(0, clips, BATCH_SIZE)
+    yield from tracked((slice(i, i + BATCH_SIZE) for i in starts), "predicting clips", len(starts), unit="batches")

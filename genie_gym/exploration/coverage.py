@@ -10,11 +10,12 @@ from einops import reduce
 
 from genie_gym import games
 from genie_gym.data import Episode, EpisodeDataset
-from genie_gym.errors import ConfigError, DataError, InvalidActionError
+from genie_gym.errors import ConfigError, DataError, InvalidActionError, printable
 from genie_gym.exploration.config import CoverageConfig
 from genie_gym.games.ram_positions import position
 from genie_gym.utils.options import make_config
 from genie_gym.utils.paths import data_dir, is_folder
+from genie_gym.utils.progress import tracked
 from genie_gym.world_model.resolve import resolve_game
 
 __all__ = ["CoverageReport", "StateCoverage", "cell_keys", "compare_coverage", "replay_positions"]
@@ -146,7 +147,8 @@ class _Run:
     def report(self, count: int) -> CoverageReport:
         coverage, visited, known, left = StateCoverage(), set[Position](), False, count
         needed = self.indices[: int(np.searchsorted(np.cumsum(self.dataset.lengths[self.indices]), count)) + 1]
-        for index, positions in zip(needed, replay_positions(self.dataset, needed), strict=True):
+        found = zip(needed, replay_positions(self.dataset, needed), strict=True)
+        for index, positions in tracked(found, printable(self.name), len(needed), unit="episodes"):
             frames = self.dataset[index].frames[:left]
             coverage.add(frames)
             if positions is not None:

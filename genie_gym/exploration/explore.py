@@ -100,7 +100,7 @@ def explore(
     Args:
         source: Name of the game, whose emulator must be installed; in imagination any game with weights. Or a whole
             configuration. Or, with the option `game`, your own environment, as in `collect`.
-        progress: Whether to show a progress bar with the time left.
+        progress: Whether to show how far it is, and the time left.
         explorer: Hyper-parameters of a new agent.
         options: Fields of `ExploreConfig`, where no configuration is given.
 

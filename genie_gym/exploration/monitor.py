@@ -1,4 +1,4 @@
-"""Monitoring of an agent's training: a progress bar, metrics for TensorBoard, state coverage, and saving."""
+"""Monitoring of an agent's training: how far it is, metrics for TensorBoard, state coverage, and saving."""
 
 import io
 import time
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from genie_gym.collection.agent_policy import AGENT
 from genie_gym.errors import CheckpointError
 from genie_gym.exploration.coverage import StateCoverage
 from genie_gym.utils.atomic import atomic_write
 from genie_gym.utils.jsonable import from_jsonable
+from genie_gym.utils.progress import ProgressDisplay
 from genie_gym.utils.version import code_version
 
 __all__ = ["VISITED_CELLS", "ExploreMetrics", "TrainingMonitor"]
@@ -48,7 +48,7 @@ class TrainingMonitor:
         folder: Folder for agent.safetensors and visited_cells.npy.
         target: Number of steps in total.
         stop: The training stops as soon as this list is not empty.
-        progress: Whether to show a progress bar.
+        progress: Whether to show how far it is.
 
     Attributes:
         latest: Metrics at the last update; None before the first update.
@@ -63,17 +63,17 @@ class TrainingMonitor:
         self._agent, self._about, self._folder, self._stop = agent, about, folder, stop
         self._earlier_seconds, self.latest = _earlier(about, folder)
         self._started = time.monotonic()
+        self._steps = agent.num_timesteps
         self._coverage = _load_coverage(folder / VISITED_CELLS)
         self._reward_sum, self._reward_count = 0.0, 0  # since the last update
-        self._bar = _progress_bar(progress)
-        self._task = self._bar.add_task("steps", total=target, completed=agent.num_timesteps, metrics="")
+        self._display = ProgressDisplay("training", target, agent.num_timesteps, unit="steps", shown=progress)
 
     def __enter__(self) -> "TrainingMonitor":
-        self._bar.start()
+        self._display.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._bar.stop()
+        self._display.__exit__(*exception)
         self._earlier_seconds, self._started = self.seconds, float("inf")
 
     @property
@@ -86,7 +86,8 @@ class TrainingMonitor:
         self._coverage.add(frames)
         self._reward_sum += float(rewards.sum())
         self._reward_count += len(rewards)
-        self._bar.update(self._task, completed=steps)
+        self._steps = steps
+        self._display.update(self._steps)
         return not self._stop
 
     def metrics(self) -> dict[str, float]:
@@ -94,7 +95,7 @@ class TrainingMonitor:
         self.latest = self._measure()
         self._reward_sum, self._reward_count = 0.0, 0
         text = f"reward {self.latest.reward:.3g}, {self.latest.visited_cells:,} visited cells"
-        self._bar.update(self._task, metrics=text)
+        self._display.update(self._steps, text)
         return {f"explore/{name}": value for name, value in asdict(self.latest).items() if value is not None}
 
     def _measure(self) -> ExploreMetrics:
@@ -120,17 +121,6 @@ class TrainingMonitor:
             "software": f"genie_gym {code_version()}",
         }
         save_agent(self._agent, self._folder / AGENT, self._about | state)
-
-
-def _progress_bar(shown: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-        TextColumn("{task.fields[metrics]}"),
-        TimeRemainingColumn(),
-        disable=not shown,
-    )
 
 
 def _earlier(about: dict[str, Any], folder: Path) -> tuple[float, ExploreMetrics | None]:

@@ -34,19 +34,17 @@ _DIRECTIONS = ("RIGHT", "LEFT", "UP", "DOWN")
 _MOVES = (Action("NOOP"), *(Action(side, (side,), (side.lower(),)) for side in _DIRECTIONS))
 _FIRE = Action("PRIMARY", ("D",), ("z",))
 
-# Games whose play needs several buttons at once: Mario jumps to the side with A and runs with B, as in SIMPLE_MOVEMENT
-# of gym-super-mario-bros.
-_COMBINED = {
-    "SuperMarioBros-Nes": (
-        *_MOVES,
-        Action("PRIMARY", ("A",), ("z",)),
-        Action("RIGHT+PRIMARY", ("RIGHT", "A"), ("right", "z")),
-        Action("LEFT+PRIMARY", ("LEFT", "A"), ("left", "z")),
-        Action("SECONDARY", ("B",), ("x",)),
-        Action("RIGHT+SECONDARY", ("RIGHT", "B"), ("right", "x")),
-        Action("RIGHT+PRIMARY+SECONDARY", ("RIGHT", "A", "B"), ("right", "z", "x")),
-    )
-}
+# In platformers of the NES one jumps to the side with A, and runs or attacks with B: as in SIMPLE_MOVEMENT of
+# gym-super-mario-bros.
+_RUN_AND_JUMP = (
+    *_MOVES,
+    Action("PRIMARY", ("A",), ("z",)),
+    Action("RIGHT+PRIMARY", ("RIGHT", "A"), ("right", "z")),
+    Action("LEFT+PRIMARY", ("LEFT", "A"), ("left", "z")),
+    Action("SECONDARY", ("B",), ("x",)),
+    Action("RIGHT+SECONDARY", ("RIGHT", "B"), ("right", "x")),
+    Action("RIGHT+PRIMARY+SECONDARY", ("RIGHT", "A", "B"), ("right", "z", "x")),
+)
 _PLATFORM = (
     *_MOVES,  # UP jumps, so that a jump to the side needs two keys at once
     Action("RIGHT+UP", ("RIGHT", "UP"), ("right", "up")),
@@ -82,6 +80,11 @@ def _names() -> tuple[str, ...]:
     listed = resources.files("genie_gym.games").joinpath("retro_games.txt").read_text().split()
     others = [*(f"{title}-{ale.SYSTEM}" for title in ale.ale_titles()), *(f"{title}-Procgen" for title in _PROCGEN)]
     return tuple(sorted([*listed, *others, TOY.name]))
+
+
+@cache
+def _nes_platformers() -> frozenset[str]:
+    return frozenset(resources.files("genie_gym.games").joinpath("nes_platformers.txt").read_text().split())
 
 
 @cache
@@ -155,8 +158,8 @@ def _spec(name: str) -> GameSpec:
         return ale.ale_spec(title)
     if system == "Procgen":
         return GameSpec(name, title, system, _PROCGEN[title], frame_skip=1, noop_max=0)
-    if name in _COMBINED:
-        return GameSpec(name, title, system, _COMBINED[name])
+    if name in _nes_platformers():
+        return GameSpec(name, title, system, _RUN_AND_JUMP)
     button, directions = _OVERRIDES.get(name, (_PRIMARY[system], _DIRECTIONS))
     moves = (action for action in _MOVES if action.meaning == "NOOP" or action.meaning in directions)
     return GameSpec(name, title, system, (*moves, Action("PRIMARY", (button,), ("z",))))

@@ -51,6 +51,11 @@ def _package_with_rom(game: GameSpec) -> str:
         return f" (or `genie-gym roms import --ale` for those that ale-py brings; {game.title}-Ale needs none)"
     if game.name == "SuperMarioBros-Nes":
         return " (or `pip install --no-deps gym-super-mario-bros && genie-gym roms import --nes`)"
+    if game.name == "SuperMarioBros3-Nes":
+        return (
+            " (or on Python 3.13 `pip install --no-deps 'gym-super-mario-bros>=9.1' && genie-gym roms import --nes`; "
+            "elsewhere `pip download` that wheel and give it as PATH)"
+        )
     return ""
 
 

@@ -26,8 +26,13 @@ _INES = b"NES\x1a"  # first bytes of NES dumps
 _COPIER_HEADER = 512  # bytes of the header that copiers of SNES cartridges add
 
 # Other dumps of games, whose hash stable-retro does not know but whose start, savestates and variables are the same
-# when it runs them (tests/games/test_roms.py): SHA-1 without the iNES header.
-_OTHER_DUMPS = {"0c4992fc08d2278697339d3b48066e7b5f943598": ("SuperMarioBros-Nes", ".nes")}
+# when it runs them (tests/games/test_roms.py): SHA-1 without the iNES header. Of the others that PyPI's packages bring,
+# the savestates of The Lost Levels do not load; Super Mario Bros. 2 (USA) and Tetris are no games of stable-retro, and
+# The Legend of Zelda is one of its experiments only.
+_OTHER_DUMPS = {
+    "0c4992fc08d2278697339d3b48066e7b5f943598": ("SuperMarioBros-Nes", ".nes"),
+    "a611b90b4833b20a364bf06ee3be3b9093ea4df9": ("SuperMarioBros3-Nes", ".nes"),
+}
 
 
 @dataclass
@@ -79,6 +84,8 @@ def import_ale_roms() -> RomReport:
 
 def import_nes_roms() -> RomReport:
     """Import the NES ROMs that come with gym-super-mario-bros, which is not imported: its own emulator is not needed.
+
+    All versions bring Super Mario Bros., and from 9.1 on, which needs Python 3.13, Super Mario Bros. 3 as well.
 
     Raises:
         GameError: The folder cannot be written, or this version of the package brings no ROM that runs here.

@@ -18,6 +18,7 @@ from torch import Tensor
 from genie_gym.errors import ConfigError
 from genie_gym.metrics.image import Frames, frechet_distance
 from genie_gym.metrics.pretrained import Weights
+from genie_gym.utils.progress import tracked
 
 __all__ = ["FID", "INCEPTION"]
 
@@ -80,4 +81,5 @@ class FID:
         """Return the network's features of images uint8 (n, h, w, 3): float64 (n, features)."""
         parts = torch.from_numpy(frames).split(BATCH_SIZE)
         images = (rearrange(part.to(self.device), "n h w c -> n c h w") for part in parts)
-        return torch.cat([self._network(x, return_features=True) for x in images]).double().cpu().numpy()
+        batches = tracked(images, "FID", unit="batches")
+        return torch.cat([self._network(x, return_features=True) for x in batches]).double().cpu().numpy()

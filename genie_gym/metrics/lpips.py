@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from genie_gym.metrics.image import Frames
 from genie_gym.metrics.pretrained import Weights
+from genie_gym.utils.progress import tracked
 
 __all__ = ["ALEXNET", "LPIPS"]
 
@@ -82,8 +83,9 @@ class LPIPS:
         Returns:
             float64 (...).
         """
-        parts = (torch.from_numpy(x.reshape(-1, *x.shape[-3:])).split(BATCH_SIZE) for x in (predicted, real))
-        distances = torch.cat([self._distances(*pair) for pair in zip(*parts, strict=True)])
+        parts = [torch.from_numpy(x.reshape(-1, *x.shape[-3:])).split(BATCH_SIZE) for x in (predicted, real)]
+        pairs = tracked(zip(*parts, strict=True), "LPIPS", len(parts[0]), unit="batches")
+        distances = torch.cat([self._distances(*pair) for pair in pairs])
         return distances.double().cpu().numpy().reshape(predicted.shape[:-3])
 
     def _distances(self, predicted: Tensor, real: Tensor) -> Tensor:

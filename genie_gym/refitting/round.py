@@ -46,7 +46,7 @@ class Round:
         number: Number of the round, from 1.
         old: Dataset that the model was trained on.
         test: Dataset to evaluate on, if any.
-        progress: Whether to show progress bars.
+        progress: Whether to show how far it is.
         explorer: Hyper-parameters of the agent.
 
     Attributes:

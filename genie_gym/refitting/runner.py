@@ -51,7 +51,7 @@ def refit(
     Args:
         source: Name of the game, whose emulator must be installed; or a whole configuration; or, with the option
             `game`, your own environment, as in `collect`.
-        progress: Whether to show progress bars.
+        progress: Whether to show how far it is.
         explorer: Hyper-parameters of the agent.
         options: Fields of `RefitConfig`, where no configuration is given.
 

@@ -1,10 +1,9 @@
 """Options of an intrinsic reward."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from genie_gym.errors import ConfigError
-from genie_gym.utils.validation import at_least, check_seed, check_types, check_unit_interval, short
+from genie_gym.utils.validation import at_least, check_action_map, check_seed, check_types, check_unit_interval
 
 __all__ = ["MODES", "REWARDS", "RewardConfig"]
 
@@ -71,16 +70,6 @@ class RewardConfig:
         at_least(1, score_interval=self.score_interval, context=self.context, horizon=self.horizon)
         at_least(1, sampling_steps=self.sampling_steps)
         at_least(1, resize=self.resize)
-        if self.action_map is not None:
-            _check_action_map(self.action_map)
+        check_action_map(self.action_map)
         check_unit_interval(gamma=self.gamma, quantile=self.quantile)
         check_seed(self.seed)
-
-
-def _check_action_map(action_map: Any) -> None:
-    whole = isinstance(action_map, tuple | list) and all(type(action) is int and action >= 0 for action in action_map)
-    if not whole or not action_map:
-        raise ConfigError(
-            "action_map must list the model's action for each of the environment's, such as (0, 3, 1, 2); "
-            f"got {short(action_map)}"
-        )

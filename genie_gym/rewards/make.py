@@ -17,7 +17,7 @@ from genie_gym.rewards.networks import MIN_SIZE
 from genie_gym.rewards.pipeline import RewardPipeline
 from genie_gym.utils.device import outside_inference_mode
 from genie_gym.utils.options import make_config
-from genie_gym.utils.validation import short, typed
+from genie_gym.utils.validation import check_action_map, short, typed
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.resolve import load_checkpoint, resolve_checkpoint
 
@@ -102,11 +102,7 @@ def _check_fit(checkpoint: Checkpoint, adapter: EnvAdapter, meanings: Sequence[s
             f"size={expected}), or give resize={expected} if these are the game's own pictures"
         )
     if adapter.action_map is not None:
-        if adapter.action_map.max() >= len(spec.actions):
-            raise ConfigError(
-                f"the world model of {spec.name} has the actions 0 to {len(spec.actions) - 1} "
-                f"({', '.join(spec.meanings)}); action_map holds {adapter.action_map.max()}"
-            )
+        check_action_map(adapter.action_map.tolist(), spec.meanings)
         return
     actions = adapter.num_actions
     if actions != len(spec.actions) or (meanings is not None and list(meanings) != spec.meanings):

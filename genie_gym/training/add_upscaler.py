@@ -14,6 +14,7 @@ from genie_gym.training.records import software_used
 from genie_gym.training.trainer import StageReport
 from genie_gym.training.upscaler import UpscalerPreset, get_upscaler_preset, train_upscaler
 from genie_gym.utils import paths
+from genie_gym.utils.atomic import check_writable
 from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.world_model import Checkpoint
@@ -73,6 +74,8 @@ def add_upscaler(
     check_game(game, dataset)
     train, held_out = _sides(dataset)
     run = Path(config.run or paths.home() / "runs" / f"{game}-upscaler-{config.preset}")
+    out = Path(config.out or _writable_place(place, game))
+    check_writable(out)
     settings = {"game": game, "preset": config.preset, "minutes": config.minutes, "seed": config.seed}
     check_run_config(run / "settings.json", settings | _preset_settings(preset))
     torch.manual_seed(config.seed)
@@ -84,7 +87,6 @@ def add_upscaler(
     loaded = Checkpoint.from_pretrained(place)  # anew: the world model may have been trained further in the meantime
     loaded.upscaler = model.cpu().eval().requires_grad_(False)
     loaded.metadata = replace(loaded.metadata, upscaler=_description(config, train, report))
-    out = Path(config.out or _writable_place(place, game))
     loaded.save(out)
     return UpscalerReport(out, report)
 

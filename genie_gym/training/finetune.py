@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from genie_gym.data import EpisodeDataset, MixtureDataset, SequenceDataset, split
-from genie_gym.errors import ConfigError, DataError
+from genie_gym.errors import ConfigError
+from genie_gym.training.checks.beforehand import bytes_needed, check_folders
+from genie_gym.training.checks.verdict import Verdict, judge
 from genie_gym.training.config import FinetuneConfig, FinetuneRunConfig, as_config
-from genie_gym.training.presets import get_preset
+from genie_gym.training.presets import Preset, get_preset
 from genie_gym.training.records import data_used, software_used, stage_record
 from genie_gym.training.stages import train_decoder, train_dynamics
 from genie_gym.training.trainer import StageReport, TrainerConfig, training_device
@@ -21,10 +23,12 @@ from genie_gym.training.windows import (
     check_frame_size,
     check_steps,
     draw_initial_contexts,
+    split_in_two,
     usable_lengths,
 )
 from genie_gym.utils import paths
 from genie_gym.utils.device import kept_global_state, use_threads
+from genie_gym.utils.options import FinetuneOptions
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.world_model import Checkpoint, WorldModel
 from genie_gym.world_model.latent_relabel import relabel_with_latent_actions
@@ -42,11 +46,13 @@ class FinetuneReport:
         checkpoint: Folder of the finetuned checkpoint; None if interrupted before it could be written.
         decoder: How the training of the decoder ended.
         dynamics: How the training of the dynamics ended; None if it was not started.
+        verdict: What the model came to on held-out episodes; None if interrupted.
     """
 
     checkpoint: Path | None
     decoder: StageReport
     dynamics: StageReport | None = None
+    verdict: Verdict | None = None
 
     @property
     def finished(self) -> bool:
@@ -56,11 +62,12 @@ class FinetuneReport:
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """A finetuned checkpoint in memory, None if interrupted before it was complete, and how each stage ended."""
+    """A finetuned checkpoint in memory, how each stage ended, and what the model came to; None if interrupted."""
 
     checkpoint: Checkpoint | None
     decoder: StageReport
     dynamics: StageReport | None = None
+    verdict: Verdict | None = None
 
 
 @kept_global_state()
@@ -89,6 +96,8 @@ def finetune(checkpoint: str | Path | FinetuneRunConfig, **options: Any) -> Fine
         check_description(one)
     game = new[-1].header["game"]["name"]
     run = Path(config.run or paths.home() / "runs" / f"{game}-finetune-{config.seed}")
+    out = Path(config.out or run / "checkpoint")
+    check_folders(run, out, bytes_needed((base.model.tokenizer.config, base.model.dynamics.config)))
     check_run_config(run / "settings.json", _settings(config, new, old))
     kept = run / "base"  # `out` may be the very folder that the checkpoint is in
     if (kept / "config.json").is_file():
@@ -98,9 +107,8 @@ def finetune(checkpoint: str | Path | FinetuneRunConfig, **options: Any) -> Fine
     result = finetune_checkpoint(base, new, config, run, old=old)
     if result.checkpoint is None:
         return FinetuneReport(None, result.decoder, result.dynamics)
-    out = Path(config.out or run / "checkpoint")
     result.checkpoint.save(out)
-    return FinetuneReport(out, result.decoder, result.dynamics)
+    return FinetuneReport(out, result.decoder, result.dynamics, result.verdict)
 
 
 def finetune_checkpoint(
@@ -137,13 +145,13 @@ def finetune_checkpoint(
     preset, model = get_preset(checkpoint.metadata.preset), checkpoint.model
 
     recipe, length = _gentle(preset.tokenizer_training, config, config.decoder_steps), preset.tokenizer_clip_length
+    lengths, window = usable_lengths(preset, clips.longest)
+    sides = clips.train(window), clips.held_out(lengths[0])  # reports episodes that are too short before any training
     decoder = train_decoder(model.tokenizer, clips.train(length), clips.held_out(length), recipe, folder / "decoder")
     if not decoder.finished:
         return FinetuneResult(None, decoder)
 
     recipe = _gentle(preset.dynamics_training, config, config.dynamics_steps)
-    lengths, window = usable_lengths(preset, clips.longest)
-    sides = clips.train(window), clips.held_out(lengths[0])
     model.dynamics.requires_grad_(True)
     dynamics = train_dynamics(model.dynamics, model.tokenizer, *sides, recipe, folder / "dynamics", lengths)
     if not dynamics.finished:
@@ -163,7 +171,20 @@ def finetune_checkpoint(
         initial_contexts=_mixed_contexts(checkpoint.initial_contexts, new[-1], config.seed),
         metadata=replace(checkpoint.metadata, finetuning=(*checkpoint.metadata.finetuning, record)),
     )
-    return FinetuneResult(finetuned, decoder, dynamics)
+    return FinetuneResult(finetuned, decoder, dynamics, _verdict(decoder, dynamics, model, clips, preset))
+
+
+def _verdict(
+    decoder: StageReport, dynamics: StageReport, model: WorldModel, clips: "_Clips", preset: Preset
+) -> Verdict | None:
+    """Judge a finetuned model; a finetuning should have as many steps as it has by default."""
+    stages, usual = {"decoder": decoder, "dynamics": dynamics}, FinetuneOptions()
+    recipes = {
+        "decoder": replace(preset.tokenizer_training, steps=usual.decoder_steps),
+        "dynamics": replace(preset.dynamics_training, steps=usual.dynamics_steps),
+    }
+    again = {name: f"finetune with more --{name}-steps and another --run" for name in stages}
+    return judge(stages, recipes, model.tokenizer.config.codes, again, clips.frames)
 
 
 def _with_model_actions(checkpoint: Checkpoint, dataset: EpisodeDataset) -> EpisodeDataset:
@@ -205,16 +226,15 @@ class _Clips:
 
     Attributes:
         longest: Frames that an episode of every dataset has at least.
+        frames: Frames of all episodes to train on.
         new_share: Share of the training clips that comes from the new datasets.
     """
 
     def __init__(self, new: Sequence[EpisodeDataset], old: Sequence[EpisodeDataset], new_share: float):
         self._datasets = [*new, *old]
-        self._sides = [split(one) for one in self._datasets]
+        self._sides = [split_in_two(one) for one in self._datasets]
         lengths = [one.lengths[train] for one, (train, _) in zip(self._datasets, self._sides, strict=True)]
-        for one, own in zip(self._datasets, lengths, strict=True):
-            if not len(own):
-                raise DataError(f"{one.folder} has no episode to train on, only {len(one)} to hold out; record more")
+        self.frames = sum(int(own.sum()) for own in lengths)
         self.longest = min(int(own.max()) for own in lengths)
         self.new_share = new_share if old else 1.0
         frames = np.array([own.sum() for own in lengths[len(new) :]], float)

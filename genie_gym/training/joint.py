@@ -17,6 +17,7 @@ from genie_gym.training.stages import (
     draw_windows,
     one_step_ahead,
     token_batch,
+    validate_dreams,
     validate_dynamics,
     validate_lam,
 )
@@ -61,8 +62,9 @@ def train_jointly(
         lam = validate_lam(average.latent_actions, held_out, config)
         relabelled = _RelabelledWindows(held_out, average.latent_actions)
         metrics = validate_dynamics(average.dynamics, tokenizer, relabelled, config)
+        dreams = validate_dreams(average.dynamics, tokenizer, relabelled, config)
         clip = one_step_ahead(average.dynamics, tokenizer, relabelled, config)
-        return {f"latent_{name}": value for name, value in lam.items()} | metrics | clip
+        return {f"latent_{name}": value for name, value in lam.items()} | metrics | dreams | clip
 
     model = _JointModel(latent_actions, dynamics)
     return run_training(model, sample, validate, config, folder, name="latent actions and dynamics")
@@ -90,7 +92,7 @@ class _RelabelledWindows:
     def __init__(self, windows: OrderedWindows, model: LatentActionModel):
         self.windows, self.model, self.length = windows, model, windows.length
 
-    def in_order(self, batch: int) -> Iterator[dict[str, np.ndarray]]:
-        for window in self.windows.in_order(batch):
+    def in_order(self, batch: int, at_most: int | None = None) -> Iterator[dict[str, np.ndarray]]:
+        for window in self.windows.in_order(batch, at_most):
             frames = to_model(torch.from_numpy(window["frames"]).to(self.model.codebook.codes.device))
             yield window | {"actions": self.model.codes(frames).cpu().numpy()}

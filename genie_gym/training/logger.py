@@ -25,18 +25,23 @@ class TrainingLogger:
     def __init__(self, folder: Path, name: str, enabled: bool = True):
         self.folder, self.name, self.enabled = folder, name, enabled
         self._writer: Any = None
-        self._printed = 0.0
+        self._printed, self._began = 0.0, time.monotonic()
 
     def __enter__(self) -> "TrainingLogger":
         if self.enabled:
             from torch.utils.tensorboard import SummaryWriter
 
             self._writer = SummaryWriter(str(self.folder / "tensorboard"))
+        self._began = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._writer is not None:
             self._writer.close()
+
+    def waits_for_a_line(self) -> bool:
+        """Whether nothing has been printed for ten seconds, as where steps are slow."""
+        return self.enabled and time.monotonic() - max(self._printed, self._began) >= SECONDS_BETWEEN_LINES
 
     def log(self, step: int, share: float, seconds: float, metrics: dict[str, float]) -> None:
         """Log training metrics of one step; at most one line in ten seconds goes to the terminal.

@@ -6,6 +6,7 @@ from typing import Any
 
 from genie_gym.errors import ConfigError
 from genie_gym.training.config import MapActionsConfig, as_config
+from genie_gym.utils.atomic import check_writable
 from genie_gym.world_model import ActionMap, Checkpoint
 from genie_gym.world_model.fit_action_map import fit_action_map
 from genie_gym.world_model.resolve import resolve_checkpoint, resolve_dataset
@@ -38,8 +39,9 @@ def map_actions(checkpoint: str | Path | MapActionsConfig, **options: Any) -> Ac
     place = resolve_checkpoint(config.checkpoint)
     if config.out is None and not Path(place).is_dir():
         raise ConfigError(f"{place} is on the hub; say where to keep it with its action map, with --out FOLDER")
+    out = Path(config.out or place)
+    check_writable(out)
     loaded = Checkpoint.from_pretrained(place)
     found = fit_action_map(loaded, resolve_dataset(loaded.game["name"], config.data), config.seed)
-    out = Path(config.out or place)
     replace(loaded, action_map=found).save(out)
     return ActionMapReport(found, out)

@@ -20,6 +20,7 @@ from genie_gym.training.trainer import StageReport, TrainerConfig, run_training,
 from genie_gym.utils.images import from_model, hstack, to_model
 from genie_gym.utils.motion import camera_and_independent_tokens, changed_tokens
 from genie_gym.utils.precision import autocast, resolve_precision
+from genie_gym.world_model import SamplingConfig, WorldModel
 
 __all__ = [
     "OrderedWindows",
@@ -31,6 +32,7 @@ __all__ = [
     "train_dynamics",
     "train_lam",
     "train_tokenizer",
+    "validate_dreams",
     "validate_dynamics",
     "validate_lam",
 ]
@@ -38,6 +40,9 @@ __all__ = [
 Windows = SequenceDataset | MixtureDataset
 
 PREPARATION = 512  # frames that a convolutional tokenizer's codes start at
+VALIDATED = 512  # held-out windows in a validation, at most: more would cost minutes and change little
+DREAMT = 64  # of them, from which the dynamics dreams on
+DREAM_CONTEXT, DREAM_STEPS = 2, 4  # real frames before a dream, and t at which Genie and the paper compare
 
 
 class OrderedWindows(Protocol):
@@ -45,7 +50,7 @@ class OrderedWindows(Protocol):
 
     length: int
 
-    def in_order(self, batch: int) -> Iterator[dict[str, np.ndarray]]: ...
+    def in_order(self, batch: int, at_most: int | None = None) -> Iterator[dict[str, np.ndarray]]: ...
 
 
 def train_tokenizer(
@@ -119,11 +124,11 @@ def _frame_sampler(train: Windows) -> Callable[[np.random.Generator, int], dict[
 
 @torch.no_grad()
 def _validate_reconstruction(tokenizer: Any, held_out: Windows, config: TrainerConfig) -> dict[str, Any]:
-    """PSNR over all held-out windows, the number of codes in use, and a clip beside its reconstruction."""
+    """PSNR over held-out windows, the number of codes in use, and a clip beside its reconstruction."""
     device = next(tokenizer.parameters()).device
     errors, used, clip = [], [], None
     with autocast(resolve_precision(config.precision, device), device):
-        for batch in held_out.in_order(16):
+        for batch in held_out.in_order(16, VALIDATED):
             frames = to_model(torch.from_numpy(batch["frames"])).to(device)
             tokens = tokenizer.encode(frames)
             decoded = tokenizer.decode(tokens).clamp(0, 1)
@@ -151,7 +156,7 @@ def train_lam(
 
 @torch.no_grad()
 def validate_lam(model: Any, held_out: Windows, config: TrainerConfig) -> dict[str, Any]:
-    """Measure how well a latent action model predicts the next frames of all held-out windows.
+    """Measure how well a latent action model predicts the next frames of held-out windows.
 
     Returns:
         "psnr": PSNR of the mean error, in dB (a mean of PSNR would be dominated by frames in which nothing moves);
@@ -163,7 +168,7 @@ def validate_lam(model: Any, held_out: Windows, config: TrainerConfig) -> dict[s
     repeated: list[Tensor] = []
     chosen, clip = [], None
     with autocast(resolve_precision(config.precision, device), device):
-        for batch in held_out.in_order(16):
+        for batch in held_out.in_order(16, VALIDATED):
             frames = to_model(torch.from_numpy(batch["frames"])).to(device)
             codes = model.codes(frames)
             predicted = model.predict(frames[:, :-1], codes).clamp(0, 1)
@@ -200,7 +205,7 @@ def train_dynamics(
         tokenizer: A trained tokenizer.
         train: Windows to train on, of up to `train.length` frames, at least the largest of `clip_lengths`. Half of the
             batches use all of a window, the others its last frames, as most of a rollout is long past its context.
-        held_out: Windows to validate with; the metrics are those of `validate_dynamics`.
+        held_out: Windows to validate with; the metrics are those of `validate_dynamics` and `validate_dreams`.
         config: Length and optimiser.
         folder: Folder of the training state; the run is resumable.
         clip_lengths: Frames of a training clip. Each batch draws one of them, and has so many clips that its frames are
@@ -220,7 +225,8 @@ def train_dynamics(
 
     def validate(average: nn.Module) -> dict[str, Any]:
         metrics = validate_dynamics(average, tokenizer, held_out, config)
-        return metrics | one_step_ahead(average, tokenizer, held_out, config)
+        dreams = validate_dreams(average, tokenizer, held_out, config)
+        return metrics | dreams | one_step_ahead(average, tokenizer, held_out, config)
 
     return run_training(model, sample, validate, config, folder, name="dynamics")
 
@@ -311,12 +317,12 @@ def _aligned(steps: Tensor, first: float) -> Tensor:
 def validate_dynamics(
     model: Any, tokenizer: AnyTokenizer, held_out: OrderedWindows, config: TrainerConfig
 ) -> dict[str, Any]:
-    """Return the metrics of `MaskedPrediction.forward` over all held-out windows, with the same masks each time."""
+    """Return the metrics of `MaskedPrediction.forward` over held-out windows, with the same masks each time."""
     device = next(model.parameters()).device
     sums, numbers = defaultdict[str, float](float), defaultdict[str, float](float)
     with torch.random.fork_rng():  # on all devices: training goes on with its own stream of noise
         torch.manual_seed(config.seed)
-        for windows in held_out.in_order(16):
+        for windows in held_out.in_order(16, VALIDATED):
             batch = token_batch(tokenizer, windows, 0, held_out.length, config.precision)
             with autocast(resolve_precision(config.precision, device), device):
                 _, totals = model.loss_and_totals(batch)
@@ -324,6 +330,45 @@ def validate_dynamics(
                 sums[name] += total.item()
                 numbers[name] += number.item()
     return {name: sums[name] / max(numbers[name], 1) for name in sums}
+
+
+@torch.no_grad()
+def validate_dreams(
+    model: Any, tokenizer: AnyTokenizer, held_out: OrderedWindows, config: TrainerConfig
+) -> dict[str, float]:
+    """Dream on from the first frames of held-out windows under their actions, and compare with what came.
+
+    Args:
+        model: The dynamics.
+        tokenizer: The tokenizer of its tokens.
+        held_out: Windows with actions.
+        config: Precision and seed.
+
+    Returns:
+        "psnr": PSNR of the mean error four steps ahead (fewer where the windows are too short), in dB; "repeat_psnr":
+        that of the last frame before the dream.
+    """
+    world = WorldModel(tokenizer, model)
+    world.dtype = resolve_precision(config.precision, world.device)
+    context = min(DREAM_CONTEXT, held_out.length - 1)
+    steps = min(DREAM_STEPS, held_out.length - context)
+    errors, repeated, seeds = list[np.ndarray](), list[np.ndarray](), np.random.default_rng(config.seed)
+    for windows in held_out.in_order(32, DREAMT):
+        frames, actions = (torch.from_numpy(windows[name]) for name in ("frames", "actions"))
+        own = torch.from_numpy(seeds.integers(2**63, size=len(frames)))
+        state, _ = world.start(frames[:, :context], actions[:, : context - 1], own)
+        for step in range(context - 1, context + steps - 1):
+            shown = world.step(state, actions[:, step], SamplingConfig()).frames
+        real = windows["frames"][:, context + steps - 1]
+        errors.append(_squared_errors(shown.cpu().numpy(), real))
+        repeated.append(_squared_errors(windows["frames"][:, context - 1], real))
+    psnr, repeat = (-10 * np.log10(max(np.concatenate(parts).mean(), 1e-6)) for parts in (errors, repeated))
+    return {"psnr": float(psnr), "repeat_psnr": float(repeat)}
+
+
+def _squared_errors(shown: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Mean squared error of each frame, for values in [0, 1]: uint8 (b, s, s, 3) to float (b,)."""
+    return reduce((shown.astype(np.float32) - real) ** 2, "b h w k -> b", "mean") / 255**2
 
 
 @torch.no_grad()

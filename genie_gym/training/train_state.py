@@ -39,6 +39,7 @@ class SavedProgress:
         metrics: Results of the last validation.
         validated: Step at which that was; -1 if there was none.
         numpy: State of the NumPy generator that draws clips, as its `bit_generator.state`.
+        closing: Seconds that the last validation took.
 
     Raises:
         ValueError: A value is out of range.
@@ -49,9 +50,11 @@ class SavedProgress:
     metrics: dict[str, float] = field(default_factory=dict)
     validated: int = -1
     numpy: dict[str, Any] | None = None
+    closing: float = 0.0
 
     def __post_init__(self) -> None:
-        if not -1 <= self.validated <= self.step < 2**53 or self.step < 0 or not 0 <= self.seconds < math.inf:
+        times = all(0 <= seconds < math.inf for seconds in (self.seconds, self.closing))
+        if not -1 <= self.validated <= self.step < 2**53 or self.step < 0 or not times:
             raise ValueError("steps or seconds are out of range")
 
 

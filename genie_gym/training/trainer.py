@@ -44,7 +44,8 @@ class TrainerConfig:
 
     Attributes:
         steps: Optimiser steps in all, or None to go by `minutes`.
-        minutes: Time in all, over all resumed pieces; the learning rate then follows the clock.
+        minutes: Time in all, over all resumed pieces, the last validation included; the learning rate then follows the
+            clock.
         batch_size: Clips per step and device.
         accumulate: Batches whose gradients are summed into one optimiser step.
         lr: Peak learning rate of AdamW.
@@ -108,12 +109,14 @@ class StageReport:
         seconds: Training time in all.
         metrics: Results of the last validation.
         finished: Whether it came to its end; False if it was interrupted and can be resumed.
+        earlier_seconds: Training time of earlier calls.
     """
 
     steps: int
     seconds: float
     metrics: dict[str, float] = field(default_factory=dict)
     finished: bool = True
+    earlier_seconds: float = 0.0
 
 
 @kept_global_state()
@@ -152,7 +155,10 @@ def run_training(
         with TrainingLogger(folder, name, enabled=fabric.is_global_zero) as logger, stop_signal() as stop, compiler:
             finished = run.train(logger, stop)
         run.keep_average()
-        return StageReport(run.progress.step, run.progress.seconds(), run.progress.metrics, finished)
+        progress = run.progress
+        return StageReport(
+            progress.step, progress.seconds(), progress.metrics, finished, earlier_seconds=progress.earlier_seconds
+        )
 
 
 class _Run:
@@ -201,11 +207,12 @@ class _Run:
         """Train to the end or until a signal, then save; returns whether the run is finished."""
         progress = self.progress
         while not self._any(progress.done() or bool(stop)):
-            metrics = self._step()
+            logged = (progress.step + 1) % self.config.log_every == 0 or logger.waits_for_a_line()
+            metrics = self._step(logged)
             self.average.update_parameters(self.bare)
-            if progress.step % self.config.log_every == 0:
+            if logged:
                 logger.log(progress.step, progress.share(), progress.seconds(), metrics)
-            if progress.step % self.config.validate_every == 0:
+            if progress.step % self.config.validate_every == 0 or progress.must_measure_closing():
                 self._validate(logger)
             if progress.save_is_due():
                 self._save()
@@ -215,8 +222,8 @@ class _Run:
         self._save()
         return finished and not self._any(bool(stop))  # stopped while validating: the next stage must not start
 
-    def _step(self) -> dict[str, float]:
-        """One optimiser step over `accumulate` batches; returns the metrics of the last batch."""
+    def _step(self, logged: bool) -> dict[str, float]:
+        """One optimiser step over `accumulate` batches; returns the metrics of the last batch if they are logged."""
         self.model.train()
         lr, count = self.progress.lr(), self.config.accumulate
         for group in self.optimizer.param_groups:
@@ -234,7 +241,7 @@ class _Run:
             self._require_finite()
         self.optimizer.step()
         self.progress.step += 1
-        if self.progress.step % self.config.log_every:
+        if not logged:
             return {}  # reading them would wait for the device
         self._require_finite()
         return {"loss": loss.item(), "lr": lr} | {name: float(value) for name, value in metrics.items()}
@@ -255,8 +262,9 @@ class _Run:
 
     def _validate(self, logger: TrainingLogger) -> None:
         self._require_finite()
+        started = time.monotonic()
         self.progress.metrics = logger.log_validation(self.progress.step, self.validate(self.average.module))
-        self.progress.validated = self.progress.step
+        self.progress.validated, self.progress.closing = self.progress.step, time.monotonic() - started
 
     def _save(self) -> None:
         weights = [*self.bare.state_dict().values(), *self.average.state_dict().values()]
@@ -280,25 +288,35 @@ class _Run:
 
 
 class _Progress:
-    """How much of a run is done, from 0 to 1."""
+    """How much of a run is done, from 0 to 1.
+
+    By the clock, the last steps end so early that the validation at the end still fits in: it is to take as long as the
+    one before, `closing` seconds.
+    """
 
     def __init__(self, config: TrainerConfig, saved: SavedProgress):
         self.config, self.step, self.metrics, self.validated = config, saved.step, saved.metrics, saved.validated
-        self._earlier_seconds, self._started = saved.seconds, time.monotonic()
+        self.closing = saved.closing
+        self.earlier_seconds, self._started = saved.seconds, time.monotonic()
         self._saved = self._started
 
     def seconds(self) -> float:
-        return self._earlier_seconds + time.monotonic() - self._started
+        return self.earlier_seconds + time.monotonic() - self._started
 
     def to_save(self, numpy: Any) -> SavedProgress:
         """What a later call resumes from; `numpy` is the state of the generator that draws clips."""
-        return SavedProgress(self.step, self.seconds(), self.metrics, self.validated, numpy)
+        return SavedProgress(self.step, self.seconds(), self.metrics, self.validated, numpy, self.closing)
 
     def share(self) -> float:
         """Share of the run that is done, from 0 to 1."""
         if self.config.steps is not None:
             return self.step / max(self.config.steps, 1)
-        return self.seconds() / (60 * (self.config.minutes or 0))
+        seconds, training = self.seconds(), 60 * (self.config.minutes or 0) - self.closing
+        return seconds / training if seconds < training else 1.0
+
+    def must_measure_closing(self) -> bool:
+        """Whether it must be found out now how long a validation takes: half of the time is over."""
+        return self.config.minutes is not None and self.validated < 0 and self.share() >= 0.5
 
     def done(self) -> bool:
         return self.share() >= 1

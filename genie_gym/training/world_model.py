@@ -1,5 +1,6 @@
 """Training of a world model: from a dataset of recorded episodes to a checkpoint, through interruptions."""
 
+import time
 from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -13,6 +14,8 @@ from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.models.architectures import AnyDynamics, AnyTokenizer
 from genie_gym.models.lam import LatentActionModel
 from genie_gym.registration import register_own_games
+from genie_gym.training.checks.beforehand import bytes_needed, check_folders, check_windows
+from genie_gym.training.checks.verdict import Verdict, judge, minutes_needed
 from genie_gym.training.config import TrainConfig, as_config
 from genie_gym.training.joint import train_jointly
 from genie_gym.training.presets import Preset, get_preset
@@ -48,11 +51,13 @@ class TrainReport:
         game: Canonical name of the game.
         checkpoint: Folder of the checkpoint; None if interrupted before it could be written.
         stages: How each stage that was started ended: "tokenizer", "latent_actions", "dynamics" or "joint".
+        verdict: What the model came to on held-out episodes; None if interrupted.
     """
 
     game: str
     checkpoint: Path | None
     stages: dict[str, StageReport]
+    verdict: Verdict | None = None
 
     @property
     def finished(self) -> bool:
@@ -71,13 +76,14 @@ def train(game: str | TrainConfig, *, preset_overrides: dict[str, Any] | None = 
 
     Raises:
         DataError: There is no dataset, it is too short, its frames have another size than the model's, an action is
-            none of its game's or a reward is not finite.
+            none of its game's or a reward is not finite; or a folder cannot be written, or the disk has too little
+            room.
         ConfigError: An option is out of range, the dataset is of another game, the run was started with other settings
             or actions, or the game's own weights have latent actions and these would not, or the reverse. More data of
             the same game are no error: a line is printed, and the checkpoint's metadata record it.
         GameError: There is no such game.
     """
-    config = as_config(TrainConfig, game, options)
+    started, config = time.monotonic(), as_config(TrainConfig, game, options)
     use_threads(config.threads)
     preset = replace(get_preset(config.preset), **(preset_overrides or {}))
     name = resolve_game(config.game, config.data)
@@ -93,16 +99,18 @@ def train(game: str | TrainConfig, *, preset_overrides: dict[str, Any] | None = 
     check_steps(dataset)
 
     run = Path(config.run or paths.home() / "runs" / _run_name(name, config, codes))
+    training = _Training(dataset, preset, run, codes, started)
+    training.check_beforehand(out)
     longer = check_run_config(run / "settings.json", _settings(name, config, codes, dataset, preset), "minutes")
-    training = _Training(dataset, preset, run, codes)
     used = note_data(run / "data.json", DataSummary.of(dataset, training.train_episodes), longer)
-    plan = preset.plan(config.minutes, config.seed, latent=bool(codes), joint=config.joint, compile=config.compile)
-    if not training.run_stages(plan):
+    kind = {"latent": bool(codes), "joint": config.joint, "compile": config.compile}
+    if not training.run_stages(preset.plan(config.minutes, config.seed, **kind)):
         return TrainReport(name, None, training.reports)
     mark_finished(run / "data.json", used)
     training.checkpoint(config, used).save(out)
     register_own_games()
-    return TrainReport(name, out, training.reports)
+    verdict = training.verdict(preset.plan(None, config.seed, **kind), config.minutes)
+    return TrainReport(name, out, training.reports, verdict)
 
 
 class _Training:
@@ -114,14 +122,33 @@ class _Training:
         reports: How each stage that was started ended.
     """
 
-    def __init__(self, dataset: EpisodeDataset, preset: Preset, run: Path, num_latent_actions: int):
-        self.dataset, self.run = dataset, run
+    def __init__(self, dataset: EpisodeDataset, preset: Preset, run: Path, num_latent_actions: int, started: float):
+        self.dataset, self.run, self._latent = dataset, run, bool(num_latent_actions)
+        self._started = started
         self.preset = replace(preset, lam=replace(preset.lam, codes=num_latent_actions or preset.lam.codes))
         self.train_episodes, self.held_out_episodes = split_in_two(dataset)
         self.reports: dict[str, StageReport] = {}
         self.tokenizer: AnyTokenizer
         self.dynamics: AnyDynamics
         self.lam: LatentActionModel | None = None
+
+    def check_beforehand(self, out: Path) -> None:
+        """Check what would otherwise stop the run after hours: folders, room on the disk, and lengths of episodes."""
+        preset, actions = self.preset, len(self.dataset.header["game"]["actions"])
+        models = (preset.tokenizer, preset.dynamics_for(actions), *([preset.lam] if self._latent else []))
+        check_folders(self.run, out, bytes_needed(models))
+        lengths, window = self._dynamics_lengths()
+        stages = [preset.tokenizer_clip_length, *([preset.lam_clip_length] if self._latent else [])]
+        windows = [(length, length) for length in stages] + [(window, lengths[0])]
+        check_windows(self.dataset, (self.train_episodes, self.held_out_episodes), windows)
+
+    def verdict(self, recipes: dict[str, TrainerConfig], minutes: float | None) -> Verdict | None:
+        """Judge the models by the last validations; `recipes` have the steps that each stage should have."""
+        needed = minutes_needed(self.reports, recipes, minutes or 0)
+        anew, longer = f"remove {self.run} and train with --minutes {needed}", f"train on with --minutes {needed}"
+        again = {name: longer if name == list(recipes)[-1] else anew for name in recipes}
+        frames = int(self.dataset.lengths[self.train_episodes].sum())
+        return judge(self.reports, recipes, self.preset.tokenizer.codes, again, frames)
 
     def run_stages(self, plan: dict[str, TrainerConfig]) -> bool:
         """Run the stages in order; returns whether all came to their end."""
@@ -145,9 +172,10 @@ class _Training:
         return True
 
     def _minutes_left(self, plan: dict[str, TrainerConfig]) -> float:
-        """What the earlier stages have left of the time of all."""
+        """What the earlier stages, and the work between them, have left of the time of all."""
         total = sum(recipe.minutes or 0 for recipe in plan.values())
-        return max(total - sum(report.seconds for report in self.reports.values()) / 60, NO_TIME)
+        earlier_calls = sum(report.earlier_seconds for report in self.reports.values())
+        return max(total - (earlier_calls + time.monotonic() - self._started) / 60, NO_TIME)
 
     def _train_tokenizer(self, recipe: TrainerConfig, folder: Path) -> StageReport:
         self.tokenizer = self.preset.tokenizer.build()
@@ -183,9 +211,12 @@ class _Training:
 
     def _dynamics_clips(self) -> tuple[SequenceDataset, SequenceDataset, tuple[int, ...]]:
         """Windows for the dynamics to train on and to validate with, and the lengths of its training clips."""
-        lengths, window = usable_lengths(self.preset, int(self.dataset.lengths[self.train_episodes].max()))
+        lengths, window = self._dynamics_lengths()
         train = SequenceDataset(self.dataset, window, self.train_episodes, in_memory=True)
         return train, SequenceDataset(self.dataset, lengths[0], self.held_out_episodes), lengths
+
+    def _dynamics_lengths(self) -> tuple[tuple[int, ...], int]:
+        return usable_lengths(self.preset, int(self.dataset.lengths[self.train_episodes].max()))
 
     def checkpoint(self, config: TrainConfig, used: list[DataSummary]) -> Checkpoint:
         """The checkpoint of the trained models."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from genie_gym.errors import DataError
+from genie_gym.utils.paths import exists
 
 __all__ = ["PARTIAL_FILES", "atomic_write", "atomic_write_all", "check_writable", "remove_partial_files"]
 
@@ -52,16 +53,33 @@ def atomic_write_all(contents: dict[Path, bytes]) -> None:
         raise DataError(_write_error(path, len(contents[path]), error)) from error
 
 
-def check_writable(folder: Path) -> None:
-    """Make a folder and write to it for a moment, so that one that cannot be written is known before long work.
+def check_writable(folder: Path, size: int = 0) -> None:
+    """Write to a folder for a moment, so that one that cannot be written is known before long work; nothing is left.
+
+    Args:
+        folder: The folder, which need not exist yet.
+        size: Bytes that the work is going to write there.
 
     Raises:
-        DataError: It cannot be written.
+        DataError: It cannot be written, or the disk has less room.
     """
     probe = folder / f".{uuid.uuid4().hex[:8]}.partial"
+    missing = [place for place in (folder, *folder.parents) if not exists(place)]
     atomic_write(probe, b"")
+    free = shutil.disk_usage(folder).free
     with suppress(OSError):
         probe.unlink()
+        for place in missing:
+            place.rmdir()
+    if free < size:
+        raise DataError(
+            f"{folder} needs about {_in_units(size)}, and its disk has {_in_units(free)} free; free some space, or set "
+            "GENIE_GYM_HOME to another disk"
+        )
+
+
+def _in_units(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
 def remove_partial_files(folder: Path) -> None:

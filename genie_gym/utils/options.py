@@ -72,7 +72,9 @@ class EnvOptions:
         env_picture: Where its pictures are: observation, render (what it renders), or a key of Dict observations. By
             default the observation if it is uint8, grey or RGB; else what it renders.
         env_actions: Its actions, as JSON: a list of them, such as '[[0, 0], [1, 0]]', or for a Box the number of evenly
-            spaced values that each of its numbers takes, such as 3. By default all, where they can be counted.
+            spaced values that each of its numbers takes, such as 3. Or module:function, a policy that returns the
+            action for an observation: it plays 5,000 steps, and the combinations that occur are taken. By default
+            all, where they can be counted.
     """
 
     env: str | None = None

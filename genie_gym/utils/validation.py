@@ -4,6 +4,7 @@ import math
 import os
 import re
 import types
+from collections.abc import Sequence
 from dataclasses import fields
 from numbers import Integral, Real
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "at_least",
     "at_most",
+    "check_action_map",
     "check_autoreset_mode",
     "check_render_mode",
     "check_reset_seed",
@@ -92,6 +94,27 @@ def check_unit_interval(**values: float) -> None:
     for name, value in values.items():
         if not _is_number(value) or not 0 <= value <= 1:
             raise ConfigError(f"{name.replace('_', ' ')} must lie in [0, 1]; got {value!r}")
+
+
+def check_action_map(action_map: Any, known: Sequence[str] | None = None) -> None:
+    """Raise ConfigError if an action map is no list of a model's actions, one for each of an environment's.
+
+    Args:
+        action_map: The list, or None.
+        known: Names of the model's actions, where they are known.
+    """
+    if action_map is None:
+        return
+    whole = isinstance(action_map, tuple | list) and all(type(action) is int and action >= 0 for action in action_map)
+    if not whole or not action_map:
+        raise ConfigError(
+            "action_map must list the model's action for each of the environment's, such as (0, 3, 1, 2); "
+            f"got {short(action_map)}"
+        )
+    if known is not None and max(action_map) >= len(known):
+        raise ConfigError(
+            f"the model has the actions 0 to {len(known) - 1} ({', '.join(known)}); action_map holds {max(action_map)}"
+        )
 
 
 def check_seed(seed: int) -> None:

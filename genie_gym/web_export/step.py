@@ -104,7 +104,7 @@ def _with_tensors(state: Any, tensors: Iterator[Tensor]) -> Any:
     if is_dataclass(state):
         unused = {key: value for key, value in vars(state).items() if key == UNUSED}
         used = {key: _with_tensors(value, tensors) for key, value in vars(state).items() if key != UNUSED}
-        return type(state)(**used, **unused)  # type: ignore[operator]
+        return type(state)(**used, **unused)  # type: ignore[operator,misc]
     return state
 
 

@@ -9,6 +9,7 @@ import torch
 from genie_gym.metrics.image import Frames
 from genie_gym.utils.images import from_model, to_model
 from genie_gym.utils.precision import autocast
+from genie_gym.utils.progress import tracked
 from genie_gym.world_model import WorldModel
 
 __all__ = ["decode_clips", "encode_clips"]
@@ -28,7 +29,8 @@ def encode_clips(model: WorldModel, frames: Frames) -> np.ndarray:
         int64 (b, t, n).
     """
     with autocast(model.dtype, model.device):
-        parts = [model.tokenizer.encode(to_model(part.to(model.device))) for part in _batches(frames)]
+        batches = tracked(_batches(frames), "encoding clips", -(-len(frames) // BATCH_SIZE), unit="batches")
+        parts = [model.tokenizer.encode(to_model(part.to(model.device))) for part in batches]
     return torch.cat(parts).cpu().numpy()
 
 
@@ -44,7 +46,8 @@ def decode_clips(model: WorldModel, tokens: np.ndarray) -> Frames:
         uint8 (b, t, s, s, 3).
     """
     with autocast(model.dtype, model.device):
-        parts = [from_model(model.tokenizer.decode(part.to(model.device))).cpu() for part in _batches(tokens)]
+        batches = tracked(_batches(tokens), "decoding clips", -(-len(tokens) // BATCH_SIZE), unit="batches")
+        parts = [from_model(model.tokenizer.decode(part.to(model.device))).cpu() for part in batches]
     return torch.cat(parts).numpy()
 
 

@@ -12,6 +12,7 @@ from genie_gym.metrics.image import Frames
 from genie_gym.metrics.latent_actions import count_pairs, mutual_information, one_to_one_accuracy
 from genie_gym.models.lam import LatentActionModel
 from genie_gym.utils.images import to_model
+from genie_gym.utils.progress import tracked
 from genie_gym.world_model.action_map import ActionAgreement
 
 __all__ = [
@@ -53,7 +54,7 @@ def infer_actions(frames: np.ndarray, model: LatentActionModel) -> np.ndarray:
 
 def relabel_with_latent_actions(dataset: EpisodeDataset, model: LatentActionModel) -> EpisodeDataset:
     """Return the dataset with the latent actions that the model infers in each whole episode as its actions."""
-    lengths = enumerate(dataset.lengths.tolist())
+    lengths = tracked(enumerate(dataset.lengths.tolist()), "latent actions", len(dataset), unit="episodes")
     actions = [infer_actions(dataset.frames(index, 0, length), model) for index, length in lengths]
     return dataset.with_actions(latent_game(dataset.header["game"], model.config.codes), actions)
 

@@ -36,8 +36,9 @@ def named_options(source: "str | Callable[..., gym.Env] | None", options: dict[s
     options = dict(options)
     if source is not None:
         options["env" if callable(source) or "game" in options else "game"] = source
-    if callable(options.get("env")):
-        options["env"] = importable_name(options["env"])
+    for name in ("env", "env_actions"):
+        if callable(options.get(name)):
+            options[name] = importable_name(options[name])
     for name in ("env_kwargs", "env_actions"):
         if name in options and not isinstance(options[name], str | None):
             options[name] = json.dumps(as_json(name, options[name]))

@@ -21,6 +21,10 @@ ENVIRONMENTS = {  # and the package each needs
     "CartPole-v1": "pygame",
     "MiniGrid-FourRooms-v0": "minigrid",
 }
+SLOW_ENVIRONMENTS = {  # a few steps a second; and arguments
+    "highway-v0": ("highway_env", '{"config": {"vehicles_count": 3, "duration": 20}}'),
+    "CarRacing-v3": ("Box2D", '{"continuous": false}'),
+}
 FEW = ["--episodes", "4", "--max-steps", "24", "--workers", "1"]
 
 
@@ -52,6 +56,7 @@ def test_from_the_first_picture_to_refit(walk, env):
     dataset = EpisodeDataset(paths.data_dir("Mine-Own"))
     assert len(dataset) == 4 and dataset[0].frames.shape[1:] == (64, 64, 3) and dataset[0].frames.std() > 1
     assert dataset.header["game"]["env"]["env"] == env
+    assert len(set(dataset[0].frames.reshape(len(dataset[0]), -1).sum(1))) > 2  # the picture moves
     assert walk("train", "Mine", "--preset", "miniature")[0] == 0
     assert Checkpoint.load(paths.weights_dir("Mine-Own")).game == dataset.header["game"]
     assert walk("evaluate", "Mine", "--clips", "2", "--long-steps", "0")[0] == 0
@@ -72,6 +77,31 @@ def test_from_the_first_picture_to_refit(walk, env):
     steps = ["--frames", "48", "--decoder-steps", "1", "--dynamics-steps", "1", "--clips", "2", "--workers", "1"]
     assert walk("refit", "Mine", "--policy-source", "random", "--max-steps", "24", *steps, *again)[0] == 0
     assert walk("coverage", "Mine")[0] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("env", SLOW_ENVIRONMENTS)
+def test_slow_environments_are_recorded_fitted_evaluated_dreamt_and_explored(walk, env):
+    pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
+    package, arguments = SLOW_ENVIRONMENTS[env]
+    pytest.importorskip(package, reason=f"needs {package}")
+    few = ["--episodes", "3", "--max-steps", "14", "--workers", "1"]
+    code, said = walk("collect", "Mine", "--env", env, "--env-kwargs", arguments, *few)
+    assert code == 0, said
+    dataset = EpisodeDataset(paths.data_dir("Mine-Own"))
+    assert len(dataset) == 3 and len({frame.tobytes() for frame in dataset[0].frames}) > 3  # something moves
+    assert walk("train", "Mine", "--preset", "miniature")[0] == 0
+    code, said = walk("evaluate", "Mine", "--clips", "2", "--long-steps", "0")
+    if code:  # a car crashes early: the error says which horizon fits
+        horizon = said.partition("give --horizon ")[2].split()[0]
+        assert walk("evaluate", "Mine", "--clips", "2", "--long-steps", "0", "--horizon", horizon)[0] == 0
+    register_games()
+    world = gym.make("GenieRedux/Mine-Own-v0")
+    assert world.reset(seed=0)[0].shape == world.step(1)[0].shape == (64, 64, 3)
+    world.close()
+    explorer = ["--steps", "8", "--num-envs", "1", "--max-steps", "16", "--device", "cpu"]
+    code, said = walk("explore", "Mine", *explorer)  # its environment is known from the recording
+    assert code == 0 and "--policy autoexplore-0" in said, said
 
 
 def test_what_only_files_say_is_not_imported(walk, tmp_path):

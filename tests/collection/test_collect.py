@@ -283,11 +283,14 @@ def test_unknown_game_and_foreign_folder(tmp_path):
         collect("Toy-Numpy", episodes=1, out=tmp_path)
 
 
-def test_bar_shows_progress_and_speed(tmp_path, capsys):
+def test_lines_show_progress_and_speed(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("genie_gym.utils.progress.display.SECONDS_BETWEEN_LINES", -1)  # else there is none before 10 s
     collect("Toy-Numpy", episodes=2, out=tmp_path, workers=1, max_steps=40)
-    shown = capsys.readouterr().out
-    assert "2/2" in shown
+    shown = capsys.readouterr().err
+    assert "2 of 2 episodes" in shown
     assert "frames/s" in shown
+    collect("Toy-Numpy", episodes=4, out=tmp_path, workers=1, max_steps=40, progress=False)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.retro

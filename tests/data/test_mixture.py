@@ -55,6 +55,14 @@ def test_in_order_reads_all_parts(two):
     np.testing.assert_array_equal(np.stack(read), np.stack(expected))
 
 
+def test_a_few_windows_of_each_part(two):
+    parts = [data.SequenceDataset(dataset, LENGTH) for dataset in two]
+    read = [frames for batch in data.MixtureDataset(parts).in_order(4, at_most=4) for frames in batch["frames"]]
+    expected = [frames for part in parts for batch in part.in_order(1, at_most=2) for frames in batch["frames"]]
+    assert len(read) == 4
+    np.testing.assert_array_equal(np.stack(read), np.stack(expected))
+
+
 def test_what_does_not_fit_together_is_refused(two, make_episode, header, tmp_path):
     clips = [data.SequenceDataset(dataset, LENGTH) for dataset in two]
     with pytest.raises(DataError, match="at least one"):

@@ -93,6 +93,15 @@ def test_in_order_covers_all_without_overlap(recorded):
     assert [len(batch["frames"]) for batch in batches[:-1]] == [4] * (len(batches) - 1)
 
 
+def test_a_few_windows_are_evenly_spaced(recorded):
+    clips = data.SequenceDataset(recorded[0], LENGTH)
+    every = [frames for batch in clips.in_order(4) for frames in batch["frames"]]
+    few = [frames for batch in clips.in_order(4, at_most=5) for frames in batch["frames"]]
+    chosen = np.round(np.linspace(0, len(every) - 1, 5)).astype(int)
+    np.testing.assert_array_equal(np.stack(few), np.stack(every)[chosen])
+    assert sum(len(batch["frames"]) for batch in clips.in_order(4, at_most=1000)) == len(every)
+
+
 def test_indices_choose_episodes(recorded):
     dataset, episodes = recorded
     batch = data.SequenceDataset(dataset, LENGTH, [1, 4]).sample(np.random.default_rng(0), 50)

@@ -98,3 +98,21 @@ def test_without_ale_py_the_extra_is_named(monkeypatch):
         monkeypatch.delitem(gym.registry, name)
     with pytest.raises(MissingExtraError, match=r"genie_gym\[atari\]"):
         games.make("Pong-Ale")
+
+
+@pytest.mark.slow
+@pytest.mark.retro
+@pytest.mark.parametrize("title", ATARI_100K)
+def test_the_games_of_atari_100k_start(ale, title):
+    """Pictures of 64x64 that are not one colour, and that change while the game is played."""
+    env = games.make(f"{title}-Ale")
+    frame, _ = env.reset(seed=0)
+    assert frame.shape == (64, 64, 3) and frame.dtype == np.uint8 and frame.std() > 1
+    frames = {frame.tobytes()}
+    for step in range(200):  # Crazy Climber begins after some seconds
+        frame, _, terminated, _, _ = env.step(step % env.action_space.n)
+        frames.add(frame.tobytes())
+        if terminated or len(frames) > 5:
+            break
+    env.close()
+    assert len(frames) > 5

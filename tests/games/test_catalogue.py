@@ -69,3 +69,16 @@ def test_looking_up_a_game_imports_nothing_heavy():
     imported = set(done.stdout.split())
     assert "genie_gym.games" in imported
     assert not imported & {"torch", "stable_retro", "procgen", "gym", "stable_baselines3", "ale_py"}
+
+
+def test_platformers_of_the_nes_jump_to_the_side_and_run():
+    paper = ["NOOP", "RIGHT", "LEFT", "UP", "DOWN", "PRIMARY"]
+    for title in ("SuperMarioBros", "SuperMarioBros3", "KirbysAdventure", "MegaMan2-Nes", "Castlevania-Nes"):
+        actions = {action.meaning: set(action.buttons) for action in games.find(title).actions}
+        assert list(actions)[:6] == paper and len(actions) == 11
+        assert actions["RIGHT+PRIMARY"] == {"RIGHT", "A"} and actions["LEFT+PRIMARY"] == {"LEFT", "A"}
+        assert actions["RIGHT+SECONDARY"] == {"RIGHT", "B"}
+        assert actions["RIGHT+PRIMARY+SECONDARY"] == {"RIGHT", "A", "B"}
+    assert games.find("Gradius-Nes").meanings == paper
+    listed = [name for name in games.names() if name.endswith("-Nes") and len(games.find(name).actions) == 11]
+    assert len(listed) == 48  # each name of the list is a game

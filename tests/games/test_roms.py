@@ -185,6 +185,36 @@ def test_super_mario_bros_comes_with_its_package_and_runs_as_stable_retro_knows_
 
 
 @pytest.mark.retro
+def test_super_mario_bros_3_runs_as_stable_retro_knows_it(make):
+    package = importlib.util.find_spec("gym_super_mario_bros")
+    if package is None or not list(Path(package.submodule_search_locations[0]).rglob("super-mario-bros-3.nes")):
+        pytest.skip(
+            "needs the ROM: pip install --no-deps 'gym-super-mario-bros>=9.1', or its wheel unpacked in PYTHONPATH"
+        )
+    imported = roms.import_nes_roms().imported
+    assert imported == ["SuperMarioBros3-Nes", "SuperMarioBros-Nes"]  # no dump whose savestates do not load
+    env = make("SuperMarioBros3", random_start=False)
+    known = {  # score and lives as the pictures show them
+        "1Player.World1.Castle": (7821, 0),
+        "1Player.World1.Fortress": (2970, 6),
+        "1Player.World1.FortressBoss": (3270, 3),
+        "1Player.World1.Level1": (0, 4),
+        "1Player.World1.Level1.HammerBros": (4910, 3),
+        "1Player.World1.Level3": (3324, 3),
+    }
+    assert set(env.source.states) == known.keys()
+    right, idle = env.game.meanings.index("RIGHT"), env.game.meanings.index("NOOP")
+    for state, (score, lives) in known.items():
+        image, info = env.reset(seed=0, options={"state": state, "noops": 0})
+        assert info["state"] == state and len(np.unique(image.reshape(-1, 3), axis=0)) > 3, state
+        _, _, _, _, info = env.step(idle)
+        assert (info["score"], info["lives"]) == (score, lives), state
+    env.reset(options={"state": "1Player.World1.Level1", "noops": 0})
+    places = [env.step(right)[-1]["hpos"] for _ in range(20)]
+    assert places == sorted(places) and places[-1] > places[0] + 60  # Mario runs to the right
+
+
+@pytest.mark.retro
 def test_kangaroo_comes_with_ale_and_runs(ale_rom, make):
     report = roms.import_ale_roms()
     assert len(report.imported) >= 32

@@ -97,7 +97,7 @@ def test_recipe_and_shares(checkpoint, recordings, tmp_path, monkeypatch):
 
 def test_a_recording_with_nothing_to_train_on(checkpoint, tmp_path):
     alone = EpisodeDataset(record(tmp_path / "alone", 10, 40, first=9))  # one whose id is held out
-    with pytest.raises(DataError, match="has no episode to train on, only 1 to hold out; record more"):
+    with pytest.raises(DataError, match="holds a single episode, of 25 frames, and one must be held out"):
         finetune_checkpoint(checkpoint, [alone], FinetuneConfig(), tmp_path / "fit")
 
 
@@ -141,6 +141,7 @@ def test_other_actions_than_the_checkpoints(meanings, game, checkpoint, tmp_path
     recipe = {"decoder_steps": 1, "dynamics_steps": 1, "lr_scale": 1e-6}
     report = finetune(tmp_path / "before", out=tmp_path / "out", **recipe, **options)
     assert report.finished and report.checkpoint == tmp_path / "out"
+    assert report.verdict.psnr == report.dynamics.metrics["psnr"] and "dB" in str(report.verdict)
     after = Checkpoint.load(report.checkpoint)
     assert [action["meaning"] for action in after.game["actions"]] == meanings and after.game["name"] == game
     assert after.model.dynamics.config.num_actions == len(meanings)

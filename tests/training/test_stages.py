@@ -12,9 +12,17 @@ from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.lam import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
 from genie_gym.training import stages
-from genie_gym.training.stages import token_batch, train_decoder, train_dynamics, train_lam, train_tokenizer
+from genie_gym.training.stages import (
+    token_batch,
+    train_decoder,
+    train_dynamics,
+    train_lam,
+    train_tokenizer,
+    validate_dreams,
+)
 from genie_gym.training.trainer import StageReport, TrainerConfig
 from genie_gym.utils.images import to_model
+from genie_gym.world_model import SamplingConfig, WorldModel
 from tests.conftest import chosen_codes, excited
 
 HEADER = {"game": {"name": "Toy-Numpy"}, "actions": ["A", "B", "C"]}
@@ -286,3 +294,27 @@ def test_the_decoder_learns_and_tokens_keep_their_meaning(tokenizer, recording, 
     assert changed == {"from_code", "decoder", "to_pixels"}
     assert torch.equal(tokenizer.encode(frames), tokens)
     assert report.finished and report.metrics["psnr"] > first.metrics["psnr"] + 1
+
+
+def test_dreams_are_compared_with_what_came_and_with_a_screen_that_stands_still(tokenizer, dynamics, recording):
+    dynamics.adopt_codebook(tokenizer)
+    clips = data.SequenceDataset(recording, 8)
+    figures = validate_dreams(dynamics, tokenizer, clips, CONFIG)
+
+    world, seeds, dreamt, still = WorldModel(tokenizer, dynamics), np.random.default_rng(CONFIG.seed), [], []
+    for window in clips.in_order(1):
+        frames, actions = torch.from_numpy(window["frames"]), torch.from_numpy(window["actions"])
+        state, _ = world.start(frames[:, :2], actions[:, :1], torch.from_numpy(seeds.integers(2**63, size=1)))
+        for step in range(4):
+            outcome = world.step(state, actions[:, 1 + step], SamplingConfig())
+        dreamt.append(np.square(outcome.frames[0].numpy() / 255 - window["frames"][0, 5] / 255).mean())
+        still.append(np.square(window["frames"][0, 1] / 255 - window["frames"][0, 5] / 255).mean())
+    assert figures["psnr"] == pytest.approx(-10 * np.log10(np.mean(dreamt)), rel=1e-4)
+    assert figures["repeat_psnr"] == pytest.approx(-10 * np.log10(np.mean(still)), rel=1e-4)
+
+
+@pytest.mark.parametrize("length", [2, 3])
+def test_dreams_of_short_windows(tokenizer, dynamics, recording, length):
+    dynamics.adopt_codebook(tokenizer)
+    figures = validate_dreams(dynamics, tokenizer, data.SequenceDataset(recording, length), CONFIG)
+    assert np.isfinite(list(figures.values())).all()

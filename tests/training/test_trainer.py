@@ -294,6 +294,39 @@ def test_minutes_end_and_count_over_pieces(tmp_path, monkeypatch):
     assert (second.finished, second.steps, second.seconds) == (True, 64, 1.0)
 
 
+def test_minutes_include_the_validation_at_the_end(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("genie_gym.training.trainer.time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def tick(rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
+        clock[0] += 1
+        return line_batch(rng, size)
+
+    def slow(model: nn.Module) -> dict:
+        clock[0] += 90
+        return {"seconds": clock[0]}
+
+    config = replace(CONFIG, steps=None, minutes=10, validate_every=10_000, save_every=1e9)
+    report = run_training(make(Line), tick, slow, config, tmp_path)
+    assert report.finished and 590 <= report.seconds <= 610
+    assert report.metrics["seconds"] >= 590  # the last weights are validated
+    again = run_training(make(Line), tick, slow, config, tmp_path)  # it is finished, and stays so
+    assert (again.steps, again.seconds) == (report.steps, report.seconds)
+
+
+def test_slow_steps_print_lines_all_the_same(tmp_path, monkeypatch, capsys):
+    clock = [0.0]
+    monkeypatch.setattr("genie_gym.training.logger.time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def slow(rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
+        clock[0] += 11
+        return line_batch(rng, size)
+
+    run_training(make(Line), slow, nothing, replace(CONFIG, steps=4, log_every=100), tmp_path)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "loss" in line]
+    assert [line.split(",")[0].split()[-1] for line in lines] == ["2", "4"]  # it is decided before a step
+
+
 @pytest.mark.parametrize("kind", [Line, Noisy])
 def test_the_seed_decides_clips_and_noise(kind, tmp_path):
     still = {"frames": torch.rand(2, 3, 3, 16, 16)}  # all that is random is the model's own

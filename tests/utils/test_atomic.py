@@ -122,7 +122,10 @@ def test_a_read_only_folder(tmp_path):
 
 def test_a_folder_is_tried_before_the_work(tmp_path):
     check_writable(tmp_path / "new" / "folder")
-    assert list((tmp_path / "new" / "folder").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []  # nothing is left of the trial
+    with pytest.raises(DataError, match="GiB free; free some space"):
+        check_writable(tmp_path / "new" / "folder", size=2**60)
+    assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
     for place in (tmp_path / "file", tmp_path / "file" / "x", tmp_path / (5000 * "x")):
         with pytest.raises(DataError, match="cannot write"):

@@ -24,6 +24,7 @@ from genie_gym.data.convert.video import Scan, Video, keep, scan
 from genie_gym.data.dataset import EpisodeDataset
 from genie_gym.errors import ConfigError, DataError, printable
 from genie_gym.utils import paths
+from genie_gym.utils.atomic import check_writable
 from genie_gym.utils.options import make_config
 
 __all__ = ["convert", "from_frames", "from_video", "from_videos"]
@@ -207,6 +208,7 @@ def from_videos(
     if not videos:
         raise DataError("no videos are given")
     sources, out = [(Path(video), actions) for video, actions in videos], Path(out)
+    check_writable(out)
     existing, workers = Existing(out), workers or os.cpu_count() or 1
     rate = existing.rate(fps)
     existing.check_kind(any(actions is not None for _, actions in sources))

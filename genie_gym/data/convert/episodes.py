@@ -14,8 +14,9 @@ from genie_gym.data.convert.bars import Box
 from genie_gym.data.convert.timing import RATE
 from genie_gym.data.episode import Episode
 from genie_gym.data.writer import EpisodeWriter
-from genie_gym.errors import DataError
+from genie_gym.errors import DataError, printable
 from genie_gym.utils import paths
+from genie_gym.utils.progress import tracked
 
 __all__ = ["Job", "find_cuts", "game_header", "source_id", "split", "store"]
 
@@ -75,7 +76,8 @@ def store(job: Job) -> int:
         found = _CutCounter(None)
     spans = list(split(last))
     _check(job, spans)
-    frames, position = found.watching(job.frames.frames()), 0
+    read = tracked(job.frames.frames(), f"converting {printable(job.source.name)}", len(last), unit="frames")
+    frames, position = found.watching(read), 0
     run = {key: value for key, value in job.header.items() if key not in ("game", "actions", "frame_skip")}
     with EpisodeWriter(job.out, job.header) as writer:
         for start, stop in spans:

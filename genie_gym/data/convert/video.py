@@ -21,6 +21,7 @@ from genie_gym.errors import DataError, printable
 from genie_gym.utils.extras import require
 from genie_gym.utils.images import letterbox
 from genie_gym.utils.paths import open_regular
+from genie_gym.utils.progress import tracked
 
 __all__ = ["MAX_SIDE", "Scan", "Video", "decode", "keep", "scan", "upright"]
 
@@ -109,7 +110,7 @@ def scan(path: str | Path) -> Scan:
     """
     path, times, brightest, looked = Path(path), array("d"), None, 0.0
     pixels: tuple[int, int] | None = None
-    for time, frame in decode(path):
+    for time, frame in tracked(decode(path), f"looking through {printable(path.name)}", unit="frames"):
         if pixels not in (None, (frame.width, frame.height)):
             raise DataError(f"the frames of {path} change their size; {REWRITE}")
         pixels = frame.width, frame.height

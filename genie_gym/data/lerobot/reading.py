@@ -21,6 +21,7 @@ from genie_gym.utils import paths
 from genie_gym.utils.extras import require
 from genie_gym.utils.images import letterbox
 from genie_gym.utils.jsonable import parse_json
+from genie_gym.utils.progress import tracked
 from genie_gym.utils.validation import is_name
 
 __all__ = ["import_lerobot"]
@@ -69,7 +70,8 @@ def import_lerobot(
     run = {"policy": "lerobot", "source": printable(folder.name), "no_actions": not actions}
     source = re.sub(r"[^A-Za-z0-9_.-]", "_", folder.name)[:100]
     with EpisodeWriter(out, {**game_header(game, names, float(info["fps"])), **run}) as writer:
-        for index, images in _images(folder, float(info["fps"]), places, camera, size):
+        found = _images(folder, float(info["fps"]), places, camera, size)
+        for index, images in tracked(found, "importing", len(places), unit="episodes"):
             known = rows[index]
             over = bool(known["done"][-1])
             steps = slice(0, len(images) - 1)

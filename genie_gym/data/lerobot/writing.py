@@ -13,6 +13,7 @@ from genie_gym.data.lerobot.layout import DATA, EPISODES, INFO, TASKS, VERSION, 
 from genie_gym.errors import DataError, first_line
 from genie_gym.utils import paths
 from genie_gym.utils.extras import require
+from genie_gym.utils.progress import tracked
 
 __all__ = ["export_lerobot"]
 
@@ -60,7 +61,7 @@ def _write_episodes(dataset: EpisodeDataset, folder: Path, fps: int) -> list[dic
     """Write the rows and videos of all episodes; return the description of each."""
     described: list[dict[str, Any]] = []
     start, writer = 0, None
-    for index, episode in enumerate(dataset.episodes()):
+    for index, episode in enumerate(tracked(dataset.episodes(), "exporting", len(dataset), unit="episodes")):
         place = {"chunk_index": index // CHUNK, "file_index": index % CHUNK}
         path = folder / VIDEO.format(video_key=CAMERA, **place)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,19 +1,23 @@
-"""A table of the actions of an environment: Discrete as they are, other spaces as combinations of values."""
+"""A table of the actions of an environment: Discrete as they are, others as combinations, all or those that occur."""
 
+import json
+from collections import Counter
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
-from genie_gym.errors import GameError
+from genie_gym.errors import GameError, first_line
 from genie_gym.games.spec import Action, key_names
 from genie_gym.utils.validation import short
 
-__all__ = ["action_table", "describe_actions"]
+__all__ = ["action_table", "describe_actions", "played_actions"]
 
 MOST_COMBINATIONS = 64  # a model learns each action on its own; more are rarely all tried
 MOST_ACTIONS = 1000
+PLAYED_STEPS = 5000  # of a policy, to see which actions occur
 MOST_VALUES = 100  # of one number
 ARROWS = ("up", "down", "left", "right")
 
@@ -52,6 +56,42 @@ def action_table(space: gym.Space, wanted: int | list[Any] | None = None) -> lis
         f"Actions should be Discrete, MultiDiscrete, MultiBinary or Box. Received {short(space)}: make one of these of "
         "them with gymnasium.wrappers.TransformAction."
     )
+
+
+def played_actions(env: gym.Env, policy: Callable[[Any], Any], steps: int = PLAYED_STEPS, seed: int = 0) -> list[Any]:
+    """Return the actions that occur while a policy plays: at most 64, the most frequent first.
+
+    Args:
+        env: An environment with Discrete, MultiDiscrete or MultiBinary actions; it is played, but not closed.
+        policy: Returns the action for an observation, as the environment takes it.
+        steps: Length of the play.
+        seed: Random seed of the first episode.
+
+    Returns:
+        JSON values, as `action_table` takes them.
+
+    Raises:
+        GameError: Actions are numbers of a Box, of which hardly any occurs twice; or the policy fails, or gives what
+            is no action.
+    """
+    space = env.action_space
+    if not isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.MultiBinary):
+        raise GameError(f"Actions of {short(space)} hardly occur twice. Give a list of them, or a number of values.")
+    counts: Counter[str] = Counter()
+    observation, _ = env.reset(seed=seed)
+    for _ in range(steps):
+        try:
+            action = policy(observation)
+        except Exception as error:  # whatever the code of others raises
+            raise GameError(f"The policy failed: {type(error).__name__}: {first_line(error)}") from error
+        value = np.asarray(action).tolist()
+        if not _contains(space, value):
+            raise GameError(f"The policy gave {short(action)}, which is no action of {short(space)}.")
+        counts[json.dumps(value)] += 1
+        observation, _, terminated, truncated, _ = env.step(action)
+        if terminated or truncated:
+            observation, _ = env.reset()
+    return [json.loads(text) for text, _ in counts.most_common(MOST_COMBINATIONS)]
 
 
 def describe_actions(env: gym.Env, table: list[Any]) -> tuple[Action, ...]:
@@ -115,7 +155,8 @@ def _combinations(space: gym.Space, choices: list[list[Any]]) -> list[Any]:
         raise GameError(
             f"Actions are {short(space)}: {count:,.0f} combinations, of which a model can learn some "
             f"{MOST_COMBINATIONS}. Give a list of those that matter, such as --env-actions "
-            f"'{[[one[0] for one in choices], [one[-1] for one in choices]]}'."
+            f"'{[[one[0] for one in choices], [one[-1] for one in choices]]}', or a policy, of whose play those that "
+            "occur are taken: --env-actions module:function."
         )
     return [np.reshape(numbers, space.shape).tolist() for numbers in product(*choices)]
 

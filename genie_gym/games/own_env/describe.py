@@ -10,9 +10,9 @@ from typing import Any
 import gymnasium as gym
 
 from genie_gym.errors import ConfigError, GameError, GenieGymError, first_line
-from genie_gym.games.own_env.actions import action_table, describe_actions
+from genie_gym.games.own_env.actions import action_table, describe_actions, played_actions
 from genie_gym.games.own_env.adapter import OwnGame
-from genie_gym.games.own_env.source import EnvSource
+from genie_gym.games.own_env.source import FUNCTION, EnvSource, find_function
 from genie_gym.games.spec import GameSpec
 from genie_gym.utils.jsonable import parse_json
 from genie_gym.utils.options import EnvOptions
@@ -28,7 +28,7 @@ def own(
     *,
     env_kwargs: dict[str, Any] | None = None,
     env_picture: str | None = None,
-    env_actions: int | list[Any] | None = None,
+    env_actions: int | list[Any] | str | Callable[[Any], Any] | None = None,
 ) -> GameSpec:
     """Return the specification of an environment of your own, which `games.make` and worker processes can make.
 
@@ -37,7 +37,8 @@ def own(
         env: An importable function (or its name, "module:function") that returns the environment; or a Gymnasium id.
         env_kwargs: Keyword arguments of the function or the environment, JSON values.
         env_picture: "observation", "render" or a key of Dict observations, see `EnvOptions`.
-        env_actions: A list of the environment's actions, or a number of values for each number of a Box.
+        env_actions: A list of the environment's actions, or a number of values for each number of a Box; or a policy
+            (or its name, "module:function"), which plays 5,000 steps to see which of many combinations occur.
 
     Raises:
         GameError: The environment does not start, or shows no pictures, or has actions that need a choice.
@@ -48,10 +49,10 @@ def own(
     """
     name = env if isinstance(env, str) else importable_name(env)
     source = EnvSource(name, as_json("env_kwargs", env_kwargs or {}), env_picture, named=True)
-    return describe(game, source, as_json("env_actions", env_actions))
+    return describe(game, source, env_actions if callable(env_actions) else as_json("env_actions", env_actions))
 
 
-def named_source(options: EnvOptions) -> tuple[EnvSource, int | list[Any] | None]:
+def named_source(options: EnvOptions) -> tuple[EnvSource, int | list[Any] | str | None]:
     """Return the environment that options name, and the actions they ask for.
 
     Raises:
@@ -59,19 +60,28 @@ def named_source(options: EnvOptions) -> tuple[EnvSource, int | list[Any] | None
     """
     assert options.env is not None
     kwargs = _parsed("env_kwargs", options.env_kwargs, "{}", dict, "an object, such as '{\"size\": 9}'")
-    actions = _parsed("env_actions", options.env_actions, "null", int | list | None, "a list, or a whole number")
+    actions: Any = options.env_actions
+    if actions is None or not FUNCTION.fullmatch(actions):
+        expected = "a list, or a whole number, or the name of a policy, module:function"
+        actions = _parsed("env_actions", actions, "null", int | list | None, expected)
     return EnvSource(options.env, kwargs, options.env_picture, named=True), actions
 
 
-def describe(title: str, source: EnvSource, actions: int | list[Any] | None = None) -> GameSpec:
+def describe(
+    title: str, source: EnvSource, actions: int | list[Any] | str | Callable[[Any], Any] | None = None
+) -> GameSpec:
     """Open an environment once and return its specification, in which pictures and actions are decided.
+
+    A policy, or its name, plays the environment to see which actions occur.
 
     Raises:
         GameError: See `own`; or a file names the environment, and the user would have to (see `EnvSource.check`).
     """
     env = source.open()
     try:
-        wanted = source.actions if actions is None else actions
+        policy = find_function(*actions.split(":")) if isinstance(actions, str) else actions
+        wanted: Any = played_actions(env, policy) if callable(policy) else policy
+        wanted = source.actions if wanted is None else wanted
         table = action_table(env.action_space, wanted)
         game = OwnGame(env, table, source.picture)
         _try_out(game, source)

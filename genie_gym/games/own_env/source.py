@@ -24,7 +24,7 @@ from genie_gym.utils.extras import require
 from genie_gym.utils.jsonable import from_jsonable
 from genie_gym.utils.validation import short
 
-__all__ = ["EnvSource"]
+__all__ = ["FUNCTION", "EnvSource", "find_function"]
 
 FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", re.ASCII)  # what else has a colon is a Gymnasium id
 LONGEST_NAME, LONGEST_KWARGS, MOST_ACTIONS = 200, 10_000, 1000
@@ -131,7 +131,7 @@ class EnvSource:
 
     def _call(self) -> Any:
         module, _, name = self.env.partition(":")
-        function = _find(module, name)
+        function = find_function(module, name)
         kwargs = dict(self.kwargs)
         with suppress(TypeError, ValueError):  # it has no signature that can be read
             if "render_mode" in inspect.signature(function).parameters:
@@ -163,14 +163,19 @@ def _only_numbers(value: Any) -> bool:
     return all(map(_only_numbers, value)) if isinstance(value, list) else not isinstance(value, str)
 
 
-def _find(module: str, name: str) -> Callable[..., Any]:
+def find_function(module: str, name: str) -> Callable[..., Any]:
+    """Import a function or class that the user named.
+
+    Raises:
+        GameError: There is no such module or function.
+    """
     found: Any = _import(module)
     for part in name.split("."):
         if not hasattr(found, part):
-            raise GameError(f"The module {module} has no {name!r}. Give a function of it that returns an environment.")
+            raise GameError(f"The module {module} has no {name!r}. Give the name of a function in it.")
         found = getattr(found, part)
     if not callable(found):
-        raise GameError(f"{module}:{name} should be a function that returns an environment. Received {short(found)}.")
+        raise GameError(f"{module}:{name} should be a function. Received {short(found)}.")
     return found
 
 

@@ -121,3 +121,11 @@ def test_converted_again_with_other_episodes(folder, tmp_path):
     (folder / "one.csv").write_text("\n".join(lines))
     with pytest.raises(DataError, match=r"holds one\.mp4 already, divided into other episodes; remove"):
         convert.convert(folder, out=tmp_path / "out", workers=1)
+
+
+def test_a_place_that_cannot_be_written_is_known_before_the_videos_are_read(folder, tmp_path):
+    (tmp_path / "file").touch()
+    said: list[str] = []
+    with pytest.raises(DataError, match="cannot write"):
+        convert.convert(folder, out=tmp_path / "file" / "out", game="Bars", on_message=said.append)
+    assert said == []

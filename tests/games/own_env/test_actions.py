@@ -8,7 +8,9 @@ import pytest
 
 from genie_gym import games
 from genie_gym.errors import GameError
-from genie_gym.games.own_env.actions import action_table
+from genie_gym.games.own_env.actions import action_table, played_actions
+from genie_gym.games.own_env.describe import describe, named_source
+from genie_gym.utils.options import EnvOptions
 
 
 class Listening(gym.Env):
@@ -87,3 +89,55 @@ def test_nothing_pressed_is_no_action_and_arrows_are_keys():
     env = Listening(gym.spaces.Discrete(3))
     env.get_action_meanings = lambda: ["NOOP", "LEFT", "JUMP"]
     assert [action.keys for action in games.wrap(env).game.actions] == [(), ("left",), ("2",)]
+
+
+def walker(observation) -> list[int]:
+    """A policy that presses few of the buttons: to the right, and now and then to the right with the first."""
+    walker.calls = getattr(walker, "calls", 0) + 1
+    return [int(walker.calls % 4 == 0), 0, 0, 0, 0, 0, 0, 1]
+
+
+def stranger(observation) -> int:
+    return 7
+
+
+def failing(observation) -> None:
+    raise KeyError("no weights")
+
+
+class Gamepad(Listening):
+    """Eight buttons, of whose 256 combinations few are ever pressed."""
+
+    def __init__(self) -> None:
+        super().__init__(gym.spaces.MultiBinary(8))
+
+
+def test_the_combinations_that_occur_while_a_policy_plays():
+    table = played_actions(Gamepad(), walker, steps=40)
+    assert table == [[0, 0, 0, 0, 0, 0, 0, 1], [1, 0, 0, 0, 0, 0, 0, 1]]  # the most frequent first
+    for given in (walker, f"{__name__}:walker"):
+        spec = games.own("Pad", Gamepad, env_actions=given)
+        assert spec.env.actions == table and len(spec.actions) == 2
+        assert games.make(spec).action_space.n == 2
+    named = named_source(EnvOptions(env=f"{__name__}:Gamepad", env_actions=f"{__name__}:walker"))
+    assert describe("Pad", *named) == games.own("Pad", Gamepad, env_actions=table)
+
+
+def test_a_policy_of_many_combinations_gives_the_most_frequent():
+    rng = np.random.default_rng(0)
+    table = played_actions(Gamepad(), lambda _: rng.integers(0, 2, 8), steps=2000)
+    assert len(table) == 64 and len({tuple(one) for one in table}) == 64
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [(stranger, "is no action of"), (failing, "KeyError"), (f"{__name__}:nobody", "has no 'nobody'")],
+)
+def test_a_policy_that_cannot_play_is_explained(policy, words):
+    with pytest.raises(GameError, match=words):
+        games.own("Pad", Gamepad, env_actions=policy)
+
+
+def test_numbers_of_a_box_hardly_occur_twice():
+    with pytest.raises(GameError, match="hardly occur twice"):
+        played_actions(Listening(STEER), lambda _: STEER.sample())
