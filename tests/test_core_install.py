@@ -62,6 +62,7 @@ def test_command_line_without_extras(words):
         (["collect", "Toy", "--steps", "10", "--workers", "1"], "train"),
         (["train", "Toy", "--minutes", "0.01"], "train"),
         (["play", "Airstriker"], "play"),
+        (["serve", "Airstriker"], "web"),
     ],
     ids=" ".join,
 )

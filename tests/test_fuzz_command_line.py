@@ -102,6 +102,7 @@ WORK = (
     "genie_gym.analysis.inspect.imagined_clips",
     "genie_gym.analysis.inspect.recorded_clips",
     "genie_gym.refitting.round.Round.run",
+    "genie_gym.web.server._listen",
 )
 
 

@@ -24,7 +24,8 @@ ORDER = [
     {"collection"},
     {"evaluation"},
     {"exploration", "analysis"},
-    {"refitting", "web_export"},
+    {"refitting"},
+    {"web", "web_export"},
     {"cli"},
     {"__main__"},
 ]
@@ -43,6 +44,9 @@ OWNED = {
     "sb3_contrib": "sb3",
     "torchrl": "envs",
     "tensordict": "envs",
+    "fastapi": "web",
+    "starlette": "web",
+    "uvicorn": "web",
     "tyro": "cli",
 }
 EMULATORS = ("stable_retro", "ale_py", "procgen")

@@ -36,6 +36,7 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     visualize.demo,
     visualize.play,
     visualize.export_web,
+    visualize.serve,
     visualize.inspect,
     explore.explore,
     explore.coverage,

@@ -8,15 +8,22 @@ from tyro.conf import Positional, arg
 from genie_gym.analysis.config import InspectConfig
 from genie_gym.envs.play_config import PlayConfig
 from genie_gym.evaluation.config import DemoConfig
+from genie_gym.web.config import ServeConfig
 from genie_gym.web_export.config import ExportWebConfig
 
-__all__ = ["demo", "export_web", "inspect", "play"]
+__all__ = ["demo", "export_web", "inspect", "play", "serve"]
 
 
 @dataclass(frozen=True)
 class DemoArguments(DemoConfig):
     __doc__ = DemoConfig.__doc__
     game: Positional[str] = DemoConfig.game
+
+
+@dataclass(frozen=True)
+class ServeArguments(ServeConfig):
+    __doc__ = ServeConfig.__doc__
+    worlds: Annotated[Positional[tuple[str, ...]], arg(metavar="[WORLD ...]")] = ()
 
 
 def demo(config: Annotated[DemoArguments, arg(name="")]) -> int:
@@ -62,4 +69,12 @@ def export_web(config: Annotated[ExportWebConfig, arg(name="")]) -> int:
     from genie_gym.web_export.folder import export_web as write_page
 
     print(write_page(config))
+    return 0
+
+
+def serve(config: Annotated[ServeArguments, arg(name="")]) -> int:
+    """Serve a page on which people play worlds in the browser, until Ctrl-C."""
+    from genie_gym.web.server import serve as serve_page
+
+    serve_page(config)
     return 0

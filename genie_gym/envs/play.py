@@ -14,7 +14,7 @@ from genie_gym.utils.options import make_config
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.resolve import load_checkpoint
 
-__all__ = ["play"]
+__all__ = ["idle_action", "play"]
 
 UNSEEN = ("dummy", "offscreen")  # drivers of SDL that show nothing
 NO_SCREEN = "play on a machine with a screen, or make a picture with genie-gym demo"
@@ -50,8 +50,9 @@ def play(checkpoint: str | Path | PlayConfig, **options: Any) -> None:
     options = {"device": config.device, "upscale": config.upscale, "real_actions": real_actions}
     env = WorldModelEnv(checkpoint=config.checkpoint, render_mode="rgb_array", **options)
     print(f"keys: {_describe_keys(loaded, real_actions)}; Escape ends")
+    idle = idle_action(env.get_action_meanings(), loaded, real_actions)
     try:
-        open_window(env, zoom=config.zoom, seed=config.seed, noop=_idle_action(env, loaded, real_actions))
+        open_window(env, zoom=config.zoom, seed=config.seed, noop=idle)
     except pygame.error as error:
         raise ConfigError(f"cannot open a window ({error}); {NO_SCREEN}") from error
 
@@ -73,10 +74,16 @@ def _describe_keys(loaded: Checkpoint, real_actions: bool) -> str:
     return ", ".join(f"{'+'.join(one['keys'])} {one['meaning']}" for one in actions if one.get("keys")) or "none"
 
 
-def _idle_action(env: WorldModelEnv, loaded: Checkpoint, real_actions: bool) -> int:
-    """Return the action while no key is held: NOOP, or the most frequent latent action of the initial contexts."""
-    if "NOOP" in env.get_action_meanings():
-        return env.get_action_meanings().index("NOOP")
+def idle_action(meanings: list[str], loaded: Checkpoint, real_actions: bool) -> int:
+    """Return the action while no key is held: NOOP, or the most frequent latent action of the initial contexts.
+
+    Args:
+        meanings: Names of the actions that the player takes.
+        loaded: Its checkpoint.
+        real_actions: Whether those are the real game's, in a world of latent actions.
+    """
+    if "NOOP" in meanings:
+        return meanings.index("NOOP")
     if real_actions:
         return 0
     return int(np.bincount(loaded.initial_contexts["actions"].flatten().numpy(), minlength=1).argmax())

@@ -23,7 +23,7 @@ from genie_gym.utils.validation import at_least, check_reset_seed, short, typed
 from genie_gym.world_model import RolloutState, WorldModel
 from genie_gym.world_model.checksum import checksum
 
-__all__ = ["FORMAT", "VERSION", "DreamState", "branches_of", "from_bytes", "to_bytes"]
+__all__ = ["FORMAT", "VERSION", "DreamState", "branches_of", "from_bytes", "tensors_of", "to_bytes"]
 
 FORMAT = "genie_gym dream"
 VERSION = 1
@@ -154,7 +154,7 @@ def to_bytes(state: DreamState, model: WorldModel) -> bytes:
     """
     streams = tuple(_Stream.of(stream) for stream in state.streams)
     text = json.dumps(asdict(_About(model.fingerprint, str(model.dtype), streams, tuple(state.seeds))))
-    tensors = {name: value.detach().cpu().contiguous() for name, value in _tensors(state)}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors_of(state)}
     about = {"format": FORMAT, "version": str(VERSION), "about": text, "sha256": checksum(tensors, text)}
     return save(tensors, about)
 
@@ -175,7 +175,7 @@ def from_bytes(content: Any, model: WorldModel, count: int, size: int) -> DreamS
         raise StateError(f"a state is bytes, as get_state() returns them; got {short(content)}")
     content, state = bytes(content), DreamState.empty(model, count, size)
     try:
-        header = _header(content, MOST_HEADER + MORE_HEADER * (count + len(list(_tensors(state)))))
+        header = _header(content, MOST_HEADER + MORE_HEADER * (count + len(list(tensors_of(state)))))
         _check_version(header)
         about: _About = from_jsonable(_About, parse_json(header["about"]), "about")
         _check_origin(about, model, count)
@@ -226,7 +226,7 @@ def _check_origin(about: _About, model: WorldModel, count: int) -> None:
 
 def _fill(state: DreamState, content: bytes, header: dict[str, str], model: WorldModel) -> None:
     """Write the tensors of a safetensors file into those of a state, once all of them are checked."""
-    wanted, found = dict(_tensors(state)), load(content)
+    wanted, found = dict(tensors_of(state)), load(content)
     if wanted.keys() != found.keys():
         raise ValueError(f"it lacks or adds tensors: {short(sorted(wanted.keys() ^ found.keys()))}")
     for name, value in wanted.items():
@@ -256,13 +256,13 @@ def _check_values(name: str, values: Tensor, model: WorldModel) -> None:
         raise ValueError(f"{name} holds what is no finite number")
 
 
-def _tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+def tensors_of(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
     """Yield every tensor of nested dataclasses and lists, named by its place: "rollouts.past.blocks.0.memory"."""
     if isinstance(value, Tensor):
         yield name, value
     elif isinstance(value, list):
         for number, part in enumerate(value):
-            yield from _tensors(part, f"{name}.{number}")
+            yield from tensors_of(part, f"{name}.{number}")
     elif is_dataclass(value):
         for field in fields(value):
-            yield from _tensors(getattr(value, field.name), f"{name}.{field.name}".removeprefix("."))
+            yield from tensors_of(getattr(value, field.name), f"{name}.{field.name}".removeprefix("."))

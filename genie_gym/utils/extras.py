@@ -33,6 +33,10 @@ EXTRAS = {
     "pyarrow": "lerobot",
     "onnx": "export",
     "onnxscript": "export",
+    "fastapi": "web",
+    "starlette": "web",
+    "uvicorn": "web",
+    "websockets": "web",
 }
 
 

@@ -39,7 +39,7 @@ class FrameGuess(nn.Module):
         self.to_paint = Conv(fine, 3 * patch**2, 1)
         with torch.no_grad():  # at first mostly the last frame
             self.to_blend.bias[: patch**2] += 2.0
-        self.inertia = nn.Parameter(torch.ones(2))
+        self.inertia = nn.Parameter(torch.full((2,), 0.7))
         self.register_buffer("offsets", torch.arange(-reach, reach + 1.0), persistent=False)
         self.register_buffer("steps", _shift_matrices(reach, size), persistent=False)
 
@@ -64,7 +64,7 @@ class FrameGuess(nn.Module):
     def _going_on(self, camera: Tensor) -> Tensor:
         """Logits (2, b, offsets) of the motion before, down and right."""
         distance = rearrange(camera[:, :2], "b i -> i b 1") - self.offsets
-        return -rearrange(self.inertia.exp(), "i -> i 1 1") * distance.square() * camera[:, 2:]
+        return -rearrange(self.inertia.exp(), "i -> i 1 1") * distance.abs() * camera[:, 2:]
 
 
 def camera_loss(logits: Tensor, camera: Tensor, reach: int) -> Tensor:
