@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from genie_gym.evaluation.evaluate import evaluate
     from genie_gym.exploration.config import ExploreConfig
     from genie_gym.exploration.explore import explore
+    from genie_gym.games.retroact.game_set import GameSet
     from genie_gym.refitting.config import RefitConfig
     from genie_gym.refitting.runner import refit
     from genie_gym.rewards.config import RewardConfig
@@ -48,6 +49,7 @@ __all__ = [
     "ExploreConfig",
     "FinetuneConfig",
     "FinetuneRunConfig",
+    "GameSet",
     "RefitConfig",
     "RewardConfig",
     "SamplingConfig",
@@ -74,6 +76,7 @@ __getattr__, __dir__ = lazy_attributes(
     __name__,
     {
         "games": "genie_gym.games",
+        "GameSet": "genie_gym.games.retroact.game_set:GameSet",
         "Episode": "genie_gym.data.episode:Episode",
         "EpisodeDataset": "genie_gym.data.dataset:EpisodeDataset",
         "EpisodeWriter": "genie_gym.data.writer:EpisodeWriter",

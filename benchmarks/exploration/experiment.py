@@ -33,7 +33,7 @@ from genie_gym.training.trainer import TrainerConfig
 from genie_gym.utils.signals import stop_signal
 from genie_gym.world_model.resolve import load_checkpoint
 
-__all__ = ["ExplorationExperiment", "add_refit_options", "common_options", "main_scores", "read_curve"]
+__all__ = ["BEYOND", "ExplorationExperiment", "add_refit_options", "common_options", "main_scores", "read_curve"]
 
 EVALUATION_SEED = 1000  # of the evaluation agent and its episodes: far from all others
 SAVE_INTERVAL = 20_000  # steps of that agent's training between two saves; it is resumed from the last one
@@ -41,6 +41,16 @@ TRAINING_SEEDS = 200  # added to the seeds of random episodes that are compared 
 RECORDING_SEEDS = 100  # added to the seeds of other recorded episodes, so that they differ from the model's
 NOT_SETTINGS = ("work", "out", "game", "threads")  # options that no figure depends on
 REWARD_CURVE, CELLS_CURVE = "explore/reward", "explore/visited_cells"  # names in TensorBoard
+
+
+# Explorers on AutoExplore's reward with options beyond the paper's.
+BEYOND: dict[str, dict[str, Any]] = {
+    "habituation": {"habituation": "both"},
+    "frontier": {"frontier": 1.0},
+    "both": {"habituation": "both", "frontier": 1.0},
+    "action_information": {"uncertainty": "action_information"},
+    "round_trip": {"uncertainty": "round_trip"},
+}
 
 
 def common_options(description: str | None) -> argparse.ArgumentParser:
@@ -72,7 +82,8 @@ class ExplorationExperiment(Experiment):
 
     Policies are called "random", "evaluation" (the agent trained on the game's own reward, whose episodes are the test
     set), or by the reward of an explorer. Two more explorers learn from AutoExplore's reward: "imagined" in imagination
-    alone, and "pretrained" in the real game after what "imagined" learned, in as many steps each.
+    alone, and "pretrained" in the real game after what "imagined" learned, in as many steps each. Those of `BEYOND`
+    learn from it with options beyond the paper's.
 
     Args:
         options: Values of `common_options` and of the benchmark's own options.
@@ -105,6 +116,8 @@ class ExplorationExperiment(Experiment):
         options |= {"reward": policy, "checkpoint": str(self.base_model()), "record": not imagined}
         if imagined:
             options |= {"reward": "autoexplore", "imagined": True}
+        if policy in BEYOND:
+            options |= {"reward": "autoexplore"} | BEYOND[policy]
         if policy == "pretrained":
             options |= {"reward": "autoexplore", "init_from": str(self.explorer("imagined", seed)[0])}
         return self.explore(f"{self.game}/agents/{policy}-{seed}", self.game, **options)

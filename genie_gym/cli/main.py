@@ -12,7 +12,7 @@ from typing import Any
 import tyro
 from tyro.extras import SubcommandApp
 
-from genie_gym.cli import data, evaluate, explore, train, visualize
+from genie_gym.cli import data, evaluate, explore, retroact, train, visualize
 from genie_gym.errors import ConfigError, GenieGymError, printable
 from genie_gym.utils.extras import naming_extras
 from genie_gym.utils.signals import interruptible
@@ -26,6 +26,7 @@ FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141  # exit codes, as shells know the
 # In the order in which a user needs them; each takes one configuration, whose fields are its options.
 COMMANDS: tuple[Callable[..., int | None], ...] = (
     data.games,
+    retroact.retroact,
     data.collect,
     data.convert,
     train.train,

@@ -6,19 +6,48 @@ from typing import Any
 
 from genie_gym.errors import ConfigError
 from genie_gym.rewards.config import REWARDS as INTRINSIC_REWARDS
+from genie_gym.rewards.config import ExplorationOptions
 from genie_gym.utils import paths
 from genie_gym.utils.options import CheckpointOptions, ComputeOptions, EnvOptions
-from genie_gym.utils.validation import at_least, check_seed
+from genie_gym.utils.validation import at_least, check_seed, check_unit_interval
 
-__all__ = ["IMAGINED_REWARDS", "REWARDS", "CoverageConfig", "ExploreConfig"]
+__all__ = ["IMAGINED_REWARDS", "REWARDS", "CoverageConfig", "ExploreConfig", "FrontierOptions"]
 
 REWARDS = (*INTRINSIC_REWARDS, "game")
 IMAGINED_REWARDS = ("autoexplore", "game")  # those that a world model can compute in imagination
 CHANGEABLE = {"steps", "record", "out", "compile", "device", "threads"}  # between two calls for the same agent
 
 
+@dataclass(frozen=True, kw_only=True)
+class FrontierOptions(ExplorationOptions):
+    """Options of AutoExplore's reward and of where its episodes begin; the paper's are the default.
+
+    Attributes:
+        frontier: Share of the episodes, 0 to 1, that begin at a savestate of an earlier one: where the model's
+            uncertainty, divided by the square root of the visits, is highest (after Go-Explore). The others begin as
+            the game does.
+    """
+
+    frontier: float = 0.0
+
+    def check_frontier(self, reward: str, imagined: bool = False) -> None:
+        """Raise ConfigError if an option is out of range, or is no option of that reward."""
+        self.check_exploration()
+        check_unit_interval(frontier=self.frontier)
+        if self.is_the_papers and not self.frontier:
+            return
+        if reward != "autoexplore":
+            raise ConfigError(
+                f"uncertainty, habituation and frontier belong to autoexplore; leave them out with {reward}"
+            )
+        if imagined:
+            raise ConfigError(
+                "in imagination the reward is the paper's; leave out imagined, or uncertainty, habituation and frontier"
+            )
+
+
 @dataclass(frozen=True)
-class ExploreConfig(ComputeOptions, CheckpointOptions, EnvOptions):
+class ExploreConfig(ComputeOptions, CheckpointOptions, EnvOptions, FrontierOptions):
     """Settings of training an explorer, or another agent, in the real game or in imagination.
 
     Attributes:
@@ -60,6 +89,7 @@ class ExploreConfig(ComputeOptions, CheckpointOptions, EnvOptions):
         at_least(1, steps=self.steps, score_interval=self.score_interval, threads=self.threads)
         at_least(1, num_envs=self.num_envs, max_steps=self.max_steps)
         check_seed(self.seed)
+        self.check_frontier(self.reward, self.imagined)
         if self.imagined and self.env:
             raise ConfigError(f"in imagination the environment {self.env} is not started; leave out env or imagined")
         if self.imagined and self.record:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,9 @@ from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import DataError, GameError, failing_softly
 from genie_gym.exploration.config import ExploreConfig
 from genie_gym.exploration.coverage import StateCoverage
+from genie_gym.exploration.frontier import FrontierArchive
 from genie_gym.exploration.monitor import ExploreMetrics, TrainingMonitor
+from genie_gym.rewards.config import ExplorationOptions
 from genie_gym.utils import paths
 from genie_gym.utils.atomic import atomic_write, remove_partial_files
 from genie_gym.utils.device import kept_global_state, use_threads
@@ -95,7 +97,8 @@ def explore(
     In imagination the uncertainty costs nothing, as the frames are sampled from the same logits; it is that of one
     frame ahead.
 
-    Resumable: call it again with the same settings. A baseline reward learns anew when the training is resumed.
+    Resumable: call it again with the same settings. A baseline reward learns anew when the training is resumed,
+    and habituation and the archive of `frontier` begin anew.
 
     Args:
         source: Name of the game, whose emulator must be installed; in imagination any game with weights. Or a whole
@@ -194,12 +197,16 @@ def _make_imagined_env(config: ExploreConfig) -> Any:
 def _make_game_env(config: ExploreConfig, spec: games.GameSpec) -> Any:
     """Copies of the real game as a VecEnv, recorded if asked for, with the reward to train on."""
     from genie_gym.sb3 import VecEpisodeRecorder, make_game_vec_env, wrap_reward
+    from genie_gym.sb3.frontier import VecArchivedStarts, VecStateArchiver
 
     env = make_game_vec_env(spec, config.num_envs, max_steps=config.max_steps)
+    archive = FrontierArchive(config.frontier, config.seed) if config.frontier else None
     try:
+        if archive is not None:
+            env = VecArchivedStarts(env, archive)
         if config.record:
             env = VecEpisodeRecorder(env, _episode_writer(config, spec))
-        return wrap_reward(
+        env = wrap_reward(
             env,
             config.reward,
             config.game,
@@ -207,10 +214,19 @@ def _make_game_env(config: ExploreConfig, spec: games.GameSpec) -> Any:
             score_interval=config.score_interval,
             compile=config.compile,
             device=config.device,
+            **_reward_options(config),
         )
+        return env if archive is None else VecStateArchiver(env, archive)
     except BaseException:
         env.close()  # or the emulators' processes would outlive the error
         raise
+
+
+def _reward_options(config: ExploreConfig) -> dict[str, Any]:
+    """How the reward differs from the paper's; nothing for rewards that have no such options."""
+    if config.reward == "game":
+        return {}
+    return {field.name: getattr(config, field.name) for field in fields(ExplorationOptions)}
 
 
 def _episode_writer(config: ExploreConfig, spec: games.GameSpec) -> Callable[[Episode], None]:

@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 
 from genie_gym.errors import ClosedError, GameError, InvalidActionError
+from genie_gym.games import savestates
 from genie_gym.games.spec import GameSpec
 from genie_gym.utils import images
 from genie_gym.utils.validation import check_reset_seed, short, typed
@@ -128,6 +129,39 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
             return np.asarray(self.source.render())
         return self._image
 
+    def has_savestates(self) -> bool:
+        """Return whether `snapshot` and `restore` can be used."""
+        return savestates.can_save(self.source)
+
+    def snapshot(self) -> Any:
+        """Return the state of the running game, from which `restore` goes on, also in another process.
+
+        Raises:
+            GameError: The game has no savestates, or was not reset.
+            ClosedError: The game is closed.
+        """
+        self._check_savestates()
+        if self._image is None:
+            raise GameError("Call reset() before snapshot().")
+        return savestates.save(self.source), self._image
+
+    def restore(self, snapshot: Any) -> np.ndarray:
+        """Go on from a state that `snapshot` returned, as an episode that begins there; return its frame.
+
+        Only a state of the same game can be restored. The steps of `max_steps` are counted from here.
+
+        Raises:
+            GameError: The game has no savestates, or was not reset.
+            ClosedError: The game is closed.
+        """
+        self._check_savestates()
+        if self._image is None:
+            raise GameError("Call reset() before restore().")
+        state, self._image = snapshot
+        savestates.restore(self.source, state)
+        self._steps = 0
+        return self._observation()
+
     def close(self) -> None:
         """Close the game, which cannot be used afterwards. Closing twice is fine."""
         if not self._closed:
@@ -141,6 +175,13 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
     def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
         """Return pygame key codes to action, for `gymnasium.utils.play`."""
         return self.game.keys_to_action()
+
+    def _check_savestates(self) -> None:
+        self._check_open()
+        if not self.has_savestates():
+            raise GameError(
+                f"{self.game.name} has no savestates; the games of stable-retro and ale-py have, and the toy game."
+            )
 
     def _check_open(self) -> None:
         if self._closed:

@@ -38,12 +38,12 @@ def game_rows(system: str | None = None, genre: str | None = None, with_rom: boo
 
     Args:
         system: "Genesis", "Nes", "Procgen", ...; case is ignored. All by default.
-        genre: One of RetroAct's genres ("pl" for platformers), which needs its file (see `retroact.find_file`). All by
+        genre: One of RetroAct's genres ("pl" for platformers), of its table if that was fetched, and of our own. All by
             default.
         with_rom: Return only games that can be started now.
 
     Raises:
-        GameError: The system or genre is unknown, or RetroAct's file is missing; the message lists the choices.
+        GameError: The system or genre is unknown; the message lists the choices.
     """
     genres = _genres(genre)
     found = [_row(name, genres.get(name, "")) for name in _of_system(system)]
@@ -79,11 +79,10 @@ def _own() -> list[str]:
 
 
 def _genres(wanted: str | None) -> dict[str, str]:
-    """Return genres by game; raise GameError if the wanted one does not exist."""
+    """Return genres by game, RetroAct's where they differ; raise GameError if the wanted one does not exist."""
     file = retroact.find_file()
-    if file is None and wanted is not None:
-        raise GameError(f"Genres come from RetroAct's table: put it at {paths.home() / 'retroact.csv'}.")
-    genres = {game: row.genre for game, row in retroact.load(file).items()} if file else {}
+    rows = retroact.load_own() | (retroact.load(file) if file else {})
+    genres = {game: row.genre for game, row in rows.items()}
     if wanted is not None and wanted not in genres.values():
         raise GameError(f"Unknown genre {wanted!r}. Choose one of {', '.join(sorted(set(genres.values())))}.")
     return genres

@@ -4,6 +4,7 @@ It needs no ROM, takes microseconds per step, and has what a world model must le
 view, and memory, because the sprite's speed cannot be seen in a single image.
 """
 
+from copy import copy
 from typing import Any
 
 import gymnasium as gym
@@ -37,6 +38,8 @@ GROUND = 48  # y of the ground's surface; y grows downwards
 WIDTH, HEIGHT = 6, 8  # of the sprite
 COIN = 4
 MARGIN = 20  # distance from the left edge of the view to the sprite
+
+STATE = ("_pits", "_spikes", "_coins", "_level", "_opaque", "_x", "_y", "_speed", "_rise", "_facing")  # of a savestate
 
 # A jump rises 18 px and lasts 20 steps, 36 px at full speed: enough for a pit (16 px) or a spike (8 px).
 ACCELERATION, FRICTION, TOP_SPEED = 0.45, 0.8, 1.8
@@ -94,6 +97,17 @@ class ToyGame(gym.Env[np.ndarray, np.int64]):
         """Return the current image, uint8 (64, 64, 3)."""
         self._check_started()
         return self._render() if self.render_mode == "rgb_array" else None
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state of the game, from which `restore` goes on."""
+        self._check_started()
+        return {name: copy(getattr(self, name)) for name in STATE}
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Go on from a state that `snapshot` returned: the same actions lead to the same frames."""
+        self._started = True
+        for name in STATE:
+            setattr(self, name, copy(snapshot[name]))
 
     def _check_started(self) -> None:
         if not self._started:

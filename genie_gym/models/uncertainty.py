@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["token_entropy", "top_mean"]
+__all__ = ["action_information", "token_entropy", "top_mean"]
 
 
 def token_entropy(logits: Tensor) -> Tensor:
@@ -24,6 +24,22 @@ def token_entropy(logits: Tensor) -> Tensor:
     """
     probabilities = logits.float().softmax(-1)
     return torch.special.entr(probabilities).sum(-1) * (2 / math.log(logits.shape[-1]))
+
+
+def action_information(logits: Tensor) -> Tensor:
+    """Return how much the action tells about each token: H(mean over actions) - mean of H, in units of equation 2.
+
+    It is 0 where the model predicts the same whatever the player does, however uncertain it is: of things that move by
+    themselves.
+
+    Args:
+        logits: float (a, ..., k), for each of a actions.
+
+    Returns:
+        float32 (...), from 0 to the entropy of the mean.
+    """
+    mean = logits.float().softmax(-1).mean(0)
+    return (token_entropy(mean.log()) - token_entropy(logits).mean(0)).clamp(min=0)
 
 
 def top_mean(values: Tensor, quantile: float = 0.75) -> Tensor:

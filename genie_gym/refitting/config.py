@@ -6,7 +6,7 @@ from typing import Any
 
 from genie_gym.collection.policies import POLICIES
 from genie_gym.errors import ConfigError
-from genie_gym.exploration.config import IMAGINED_REWARDS, REWARDS
+from genie_gym.exploration.config import IMAGINED_REWARDS, REWARDS, FrontierOptions
 from genie_gym.utils import paths
 from genie_gym.utils.options import CheckpointOptions, ComputeOptions, EnvOptions, FinetuneOptions
 from genie_gym.utils.validation import at_least, check_seed
@@ -18,7 +18,7 @@ CHANGEABLE = {"rounds", "test", "out", "run", "workers", "device", "threads"}  #
 
 
 @dataclass(frozen=True)
-class RefitConfig(ComputeOptions, CheckpointOptions, EnvOptions, FinetuneOptions):
+class RefitConfig(ComputeOptions, CheckpointOptions, EnvOptions, FinetuneOptions, FrontierOptions):
     """Settings of a refit: rounds of exploration, collection, finetuning and evaluation, all with the same settings.
 
     The device is that of explorer, reward and evaluation; finetuning uses a GPU wherever there is one.
@@ -31,7 +31,8 @@ class RefitConfig(ComputeOptions, CheckpointOptions, EnvOptions, FinetuneOptions
             policies that need no training. To compare on as many real frames, set their frames to the sum of
             explore_steps and frames.
         explore_steps: Steps in the real game that train the agent in each round.
-        imagined_steps: Steps of pretraining in imagination before them; they take no real frames.
+        imagined_steps: Steps of pretraining in imagination before them, on the paper's reward; they take no real
+            frames.
         frames: Frames to collect in each round.
         epsilon: Share of the agent's actions, 0 to 1, that are replaced by random ones while collecting; 0.15 in the
             paper's published code.
@@ -75,6 +76,7 @@ class RefitConfig(ComputeOptions, CheckpointOptions, EnvOptions, FinetuneOptions
         at_least(1, workers=self.workers, threads=self.threads)
         at_least(0, imagined_steps=self.imagined_steps)
         check_seed(self.seed)
+        self.check_frontier(self.policy_source)
         if self.imagined_steps and self.policy_source not in IMAGINED_REWARDS:
             known = ", ".join(IMAGINED_REWARDS)
             raise ConfigError(

@@ -13,7 +13,7 @@ from genie_gym.collection.collect import collect
 from genie_gym.collection.rollout import episode_seed
 from genie_gym.data import EpisodeDataset, split
 from genie_gym.errors import failing_softly
-from genie_gym.exploration.config import ExploreConfig
+from genie_gym.exploration.config import ExploreConfig, FrontierOptions
 from genie_gym.exploration.explore import explore
 from genie_gym.refitting.config import RefitConfig
 from genie_gym.refitting.results import AgentTraining, Collection, Comparison, Finetuning, RoundReport
@@ -136,7 +136,7 @@ class Round:
             max_steps=self.config.max_steps,
             out=self.folder / name,
             device=self.config.device,
-            **({} if options.get("imagined") else self._env_options()),
+            **({} if options.get("imagined") else self._env_options() | self._frontier_options()),
             **options,
         )
         report = explore(config, progress=self._progress, explorer=self._explorer)
@@ -145,6 +145,10 @@ class Round:
     def _env_options(self) -> dict[str, Any]:
         """Where the environment of an own game comes from."""
         return {field.name: getattr(self.config, field.name) for field in fields(EnvOptions)}
+
+    def _frontier_options(self) -> dict[str, Any]:
+        """How the reward and the starts of the agent's episodes differ from the paper's."""
+        return {field.name: getattr(self.config, field.name) for field in fields(FrontierOptions)}
 
     def _collect(self) -> Collection | None:
         config, started = self.config, time.monotonic()

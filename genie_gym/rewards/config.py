@@ -3,16 +3,57 @@
 from dataclasses import dataclass
 
 from genie_gym.errors import ConfigError
-from genie_gym.utils.validation import at_least, check_action_map, check_seed, check_types, check_unit_interval
+from genie_gym.utils.validation import at_least, check_action_map, check_seed, check_types, check_unit_interval, short
 
-__all__ = ["MODES", "REWARDS", "RewardConfig"]
+__all__ = ["HABITUATIONS", "MODES", "REWARDS", "UNCERTAINTIES", "ExplorationOptions", "RewardConfig"]
 
 REWARDS = ("autoexplore", "random_features", "vae_features", "rnd", "none")
+MAX_BITS = 62  # of a hash that is one whole number
 MODES = ("replace", "add")
+UNCERTAINTIES = ("entropy", "action_information", "round_trip")
+HABITUATIONS = ("none", "episodic", "lifelong", "both")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplorationOptions:
+    """Options of AutoExplore's reward beyond the paper's, which is the default.
+
+    Attributes:
+        uncertainty: What AutoExplore measures: entropy (the paper's); action_information (how much the predicted frame
+            depends on the action, which leaves out what moves by itself); or round_trip (the share of predicted tokens
+            that change when they are decoded and encoded again).
+        action_sample: Number of actions that action_information compares, evenly spaced among the model's; each takes a
+            forward pass.
+        habituation: Divide AutoExplore's reward by the square root of the visits to like frames: episodic (visits in
+            this episode), lifelong (since the beginning), both (by the roots of both), or none. Frames are alike if a
+            coarse hash of the tokenizer's tokens is the same.
+        hash_bits: Bits of that hash. More tell more frames apart.
+    """
+
+    uncertainty: str = "entropy"
+    action_sample: int = 4
+    habituation: str = "none"
+    hash_bits: int = 16
+
+    def check_exploration(self) -> None:
+        """Raise ConfigError if one of these options is out of range."""
+        if self.uncertainty not in UNCERTAINTIES:
+            raise ConfigError(f"uncertainty must be one of {', '.join(UNCERTAINTIES)}; got {short(self.uncertainty)}")
+        if self.habituation not in HABITUATIONS:
+            raise ConfigError(f"habituation must be one of {', '.join(HABITUATIONS)}; got {short(self.habituation)}")
+        at_least(2, action_sample=self.action_sample)
+        at_least(1, hash_bits=self.hash_bits)
+        if self.hash_bits > MAX_BITS:
+            raise ConfigError(f"hash_bits must be {MAX_BITS} or less; got {self.hash_bits}")
+
+    @property
+    def is_the_papers(self) -> bool:
+        """Whether the reward is that of the paper."""
+        return self.uncertainty == "entropy" and self.habituation == "none"
 
 
 @dataclass(frozen=True)
-class RewardConfig:
+class RewardConfig(ExplorationOptions):
     """Options of an intrinsic reward, the same for one environment, a vector of environments and Stable-Baselines3.
 
     Attributes:
@@ -73,3 +114,10 @@ class RewardConfig:
         check_action_map(self.action_map)
         check_unit_interval(gamma=self.gamma, quantile=self.quantile)
         check_seed(self.seed)
+        self.check_exploration()
+        if self.reward != "autoexplore" and not self.is_the_papers:
+            raise ConfigError(
+                f"uncertainty and habituation are options of the reward autoexplore; leave them out with {self.reward}"
+            )
+        if self.uncertainty == "action_information" and self.sampling_steps > 1:
+            raise ConfigError(f"action_information takes one pass; leave out sampling_steps {self.sampling_steps}")

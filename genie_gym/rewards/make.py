@@ -13,15 +13,17 @@ from genie_gym.rewards.autoexplore import AutoExplore
 from genie_gym.rewards.base import IntrinsicReward, NoReward
 from genie_gym.rewards.baselines import FeaturePredictionError, RandomNetworkDistillation
 from genie_gym.rewards.config import RewardConfig
+from genie_gym.rewards.habituation import Habituation
 from genie_gym.rewards.networks import MIN_SIZE
 from genie_gym.rewards.pipeline import RewardPipeline
+from genie_gym.rewards.token_hash import TokenHash
 from genie_gym.utils.device import outside_inference_mode
 from genie_gym.utils.options import make_config
 from genie_gym.utils.validation import check_action_map, short, typed
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.resolve import load_checkpoint, resolve_checkpoint
 
-__all__ = ["check_is", "make_pipeline", "make_reward"]
+__all__ = ["check_is", "make_habituation", "make_pipeline", "make_reward"]
 
 
 def make_pipeline(
@@ -37,7 +39,8 @@ def make_pipeline(
     """Return the reward pipeline of several environments. The arguments and errors are those of `make_reward`."""
     spaces = observation_space, action_space
     reward = make_reward(*spaces, game, checkpoint, config=config, action_meanings=action_meanings)
-    return RewardPipeline(reward, num_envs, EnvAdapter.of(*spaces, config), config)
+    habituation = make_habituation(reward, num_envs, config)
+    return RewardPipeline(reward, num_envs, EnvAdapter.of(*spaces, config), config, habituation)
 
 
 @outside_inference_mode()
@@ -75,7 +78,14 @@ def make_reward(
     loaded = load_checkpoint(resolve_checkpoint(checkpoint, game), config.device, config.precision)
     _check_fit(loaded, adapter, action_meanings)
     options = config.context, config.horizon, config.quantile, config.sampling_steps, config.compile
-    return AutoExplore(loaded.model, *options)
+    return AutoExplore(loaded.model, *options, config.uncertainty, config.action_sample)
+
+
+def make_habituation(reward: IntrinsicReward, num_envs: int, config: RewardConfig) -> Habituation | None:
+    """Return the habituation that the configuration asks for; None without one."""
+    if config.habituation == "none" or not isinstance(reward, AutoExplore):
+        return None
+    return Habituation(num_envs, config.habituation, TokenHash(reward.model, config.hash_bits))
 
 
 def _make_baseline(adapter: EnvAdapter, config: RewardConfig) -> IntrinsicReward:

@@ -13,6 +13,7 @@ from genie_gym.errors import ConfigError, InvalidActionError
 from genie_gym.rewards.adapter import EnvAdapter
 from genie_gym.rewards.base import IntrinsicReward, Score
 from genie_gym.rewards.config import RewardConfig
+from genie_gym.rewards.habituation import Habituation
 from genie_gym.rewards.processor import RewardProcessor
 from genie_gym.rewards.window import FrameWindow
 from genie_gym.utils.device import with_gradients
@@ -30,7 +31,8 @@ class Rewards:
     Attributes:
         total: Float64 (N,), the agent's rewards: centred, normalised, weighted and mixed as configured.
         intrinsic: Float32 (N,), the scores. They are 0 while an episode is shorter than a window, where an environment
-            was only reset, and where `score_interval` leaves out a step.
+            was only reset, and where `score_interval` leaves out a step. With habituation they are divided by the roots
+            of the visits.
     """
 
     total: np.ndarray
@@ -54,18 +56,26 @@ class RewardPipeline:
         num_envs: Number of environments N.
         adapter: How the reward sees the environments' frames and actions.
         config: Options of the reward.
+        habituation: Weights of the scores by how often like frames were visited; none by default.
 
     Attributes:
-        score: Score of the rows that were scored in the last step, for plots.
+        score: Score of the rows that were scored in the last step, for plots, without habituation.
         scored: Rows that were scored in the last step, bool (N,).
         training: Whether running statistics are updated and baselines learn. Set it to False to evaluate an agent.
         processor: The RewardProcessor, which holds the running statistics.
     """
 
-    def __init__(self, reward: IntrinsicReward, num_envs: int, adapter: EnvAdapter, config: RewardConfig):
+    def __init__(
+        self,
+        reward: IntrinsicReward,
+        num_envs: int,
+        adapter: EnvAdapter,
+        config: RewardConfig,
+        habituation: Habituation | None = None,
+    ):
         self.reward, self.config, self.adapter, size = reward, config, adapter, adapter.size
         self.window = FrameWindow(num_envs, reward.window, (size, size, 3))
-        self.processor = RewardProcessor(num_envs, config)
+        self.processor, self.habituation = RewardProcessor(num_envs, config), habituation
         self.training = True
         self.score, self.scored = Score(torch.zeros(0, device="cpu")), np.zeros(num_envs, bool)
         self._stepped = np.ones(num_envs, bool)
@@ -88,6 +98,8 @@ class RewardPipeline:
             rows: Bool (N,); None for all.
         """
         self.window.reset(self.adapter.frames(frames), rows)
+        if self.habituation:
+            self.habituation.reset(rows)
 
     def reset_step_count(self) -> None:
         """Count steps from 0 again, of which one in `score_interval` is scored.
@@ -129,11 +141,15 @@ class RewardPipeline:
             frames: Uint8 (N, s, s, 3), or of any size where they are resized. Where an episode ended, its last frame.
             game_rewards: Float (N,), the game's own rewards.
         """
-        self.window.observe(self.adapter.frames(frames))
+        seen = self.adapter.frames(frames)
+        self.window.observe(seen)
         if self._needs_next_frame:
             self._score()
         intrinsic = np.zeros(len(self._stepped), np.float32)
         intrinsic[self.scored] = self.score.reward.numpy()
+        if self.habituation and self.scored.any():
+            rows = np.flatnonzero(self.scored)
+            intrinsic[rows] *= self.habituation(torch.from_numpy(seen[rows]), rows, update=self.training)
         if self.reward.learns and self.training:
             self._learn()
         total = self.processor(intrinsic, self.scored, game_rewards, stepped=self._stepped, update=self.training)

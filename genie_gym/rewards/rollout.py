@@ -18,7 +18,8 @@ from torch import Tensor
 from genie_gym.errors import ConfigError, InvalidActionError
 from genie_gym.rewards.adapter import EnvAdapter
 from genie_gym.rewards.config import RewardConfig
-from genie_gym.rewards.make import make_reward
+from genie_gym.rewards.habituation import Habituation
+from genie_gym.rewards.make import make_habituation, make_reward
 from genie_gym.rewards.processor import RewardProcessor
 from genie_gym.utils.device import with_gradients
 from genie_gym.utils.options import make_config
@@ -81,6 +82,7 @@ class RolloutReward:
         check_unit_interval(kappa=kappa)
         self.adapter = EnvAdapter.of(observation_space, action_space, self.config)
         self.reward = make_reward(observation_space, action_space, game, checkpoint, config=self.config)
+        self.habituation = make_habituation(self.reward, n_envs, self.config)
         self.n_envs, self.beta, self.kappa, self.calls = n_envs, beta, kappa, 0
         self.autoreset_mode = check_autoreset_mode(autoreset_mode)
         # RLeXplore's weight takes the place of the coefficient.
@@ -114,6 +116,9 @@ class RolloutReward:
         """
         steps, past = self._with_past(self._read(samples))
         scores, scored = self._score(steps, past)
+        if self.habituation:
+            habituation = self.habituation if sync else self.habituation.copy()
+            scores = scores * self._weights(steps, past, scored, habituation)
         if sync:
             self.update(samples)
         rewards = torch.from_numpy(self._processor(scores, scored, update=sync)).float() * self.weight
@@ -139,6 +144,15 @@ class RolloutReward:
             scores[batch] = self.reward.score(frames[:, : self.reward.context], actions).reward
             scored[batch] = True
         return scores[past:].numpy(), scored[past:].numpy()
+
+    def _weights(self, steps: "_Steps", past: int, scored: np.ndarray, habituation: Habituation) -> np.ndarray:
+        """Return how little the frames after the scored steps were visited before, float32 (T, N)."""
+        weights, ages = np.ones(scored.shape, np.float32), steps.ages(self.autoreset_mode)[past:]
+        for t, after in enumerate(steps.after[past:]):
+            habituation.reset(ages[t] <= 1)
+            if len(rows := np.flatnonzero(scored[t])):
+                weights[t, rows] = habituation(after[torch.from_numpy(rows)], rows)
+        return weights
 
     def _read(self, samples: Mapping[str, Any]) -> "_Steps":
         """Return the samples as steps, after checking that they fit the environments."""

@@ -157,7 +157,8 @@ def test_an_explorer_is_pretrained_in_imagination(datasets, exploring_checkpoint
     pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
     from genie_gym.sb3 import ExplorerConfig
 
-    config = {"policy_source": "autoexplore", "explore_steps": 32, "imagined_steps": 64, "num_envs": 2}
+    beyond = {"habituation": "both", "hash_bits": 8, "frontier": 0.5, "uncertainty": "round_trip", "action_sample": 3}
+    config = {"policy_source": "autoexplore", "explore_steps": 32, "imagined_steps": 64, "num_envs": 2, **beyond}
     explorer = ExplorerConfig(n_steps=16, batch_size=32, n_epochs=1, lstm_hidden_size=8)
     options = {"checkpoint": exploring_checkpoint, "data": datasets["data"], **OPTIONS, **config, "run": tmp_path}
     report = refit("Toy", explorer=explorer, **options)
@@ -165,6 +166,7 @@ def test_an_explorer_is_pretrained_in_imagination(datasets, exploring_checkpoint
     assert (report.rounds[0].imagined.steps, report.rounds[0].exploration.steps) == (64, 32)
     begun = json.loads((tmp_path / "round-1" / "explorer" / "settings.json").read_text())
     assert begun["init_from"] == str(tmp_path / "round-1" / "imagined" / "agent.safetensors") and not begun["imagined"]
+    assert {name: begun[name] for name in beyond} == beyond  # in imagination it is the paper's
     assert sum(EpisodeDataset(tmp_path / "round-1" / "explorer_data").lengths - 1) == 32
     (finetuning,) = Checkpoint.load(report.checkpoint).metadata.finetuning
     assert "agent trained for 32 steps after 64 in imagination" in finetuning.source
