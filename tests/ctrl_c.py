@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,9 @@ class StopAfter:
 def ctrl_c(stage: str, step: int) -> Iterator[None]:
     """Within it, the fit of a stage is interrupted while it draws the batch of that step."""
 
-    def interrupted(model, sample, *others, name):
-        return run_training(model, StopAfter(sample, step) if name == stage else sample, *others, name=name)
+    def interrupted(model, sample, validate, config, folder, name):
+        sample = StopAfter(sample, step) if name == stage else sample
+        return run_training(model, sample, validate, replace(config, prefetch=0), folder, name)
 
     with pytest.MonkeyPatch.context() as patch:
         for module in ("stages", "upscaler"):

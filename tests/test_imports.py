@@ -43,6 +43,7 @@ OWNED = {
     "stable_baselines3": "sb3",
     "sb3_contrib": "sb3",
     "torchrl": "envs",
+    "ray": "collection",
     "tensordict": "envs",
     "fastapi": "web",
     "starlette": "web",

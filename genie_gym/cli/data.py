@@ -7,7 +7,6 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from genie_gym.cli.arguments import Game
 from genie_gym.collection.config import CollectConfig
 from genie_gym.data.config import ConvertConfig
 from genie_gym.errors import ConfigError, GameError, printable
@@ -17,9 +16,15 @@ __all__ = ["collect", "convert", "games", "import_roms"]
 
 @dataclass(frozen=True)
 class CollectArguments(CollectConfig):
-    __doc__ = CollectConfig.__doc__
+    """Which episodes are collected, and how.
 
-    game: Game
+    Attributes:
+        games: Several games in place of one, of each of which as much is collected: names, a text file with one name a
+            line, or all for those that can be started here. With out, each game has a folder in it.
+    """
+
+    game: Annotated[Positional[str], arg(metavar="[GAME]")] = ""
+    games: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,15 @@ def games(system: str | None = None, genre: str | None = None, with_rom: bool = 
 
 def collect(config: Annotated[CollectArguments, arg(name="")]) -> int:
     """Collect episodes of the real game. Resumable: rerun the same command."""
-    from genie_gym.collection.collect import collect
+    from genie_gym.collection.collect import collect, collect_games
 
+    if bool(config.game) == bool(config.games):
+        raise ConfigError("name either one game, as in genie-gym collect Kangaroo, or several with --games")
+    if config.games:
+        reports = collect_games(config.games, config)
+        for one in reports:
+            print(f"{one.game}: {one}")
+        return 130 if reports[0].interrupted else 0
     report = collect(config)
     print(report)
     if report.interrupted:

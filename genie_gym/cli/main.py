@@ -6,7 +6,8 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import Any
 
 import tyro
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # 180 ms beside a busy program (asleep 130, left alone 285) and 100 ms without one (asleep 140, left alone 100).
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-    with interruptible(), _short_messages():
+    with interruptible(), _short_messages(), _one_voice():
         try:
             _check_words(sys.argv[1:] if arguments is None else arguments)
             config = (tyro.conf.FlagCreatePairsOff, tyro.conf.PositionalRequiredArgs, tyro.conf.OmitArgPrefixes)
@@ -120,6 +121,17 @@ def _short_messages() -> Iterator[None]:
             yield
         finally:
             threading.excepthook = before
+
+
+@contextmanager
+def _one_voice() -> Iterator[None]:
+    """Let only the first of the processes that torchrun started print; errors are said by whichever has them."""
+    if os.environ.get("RANK", "0") == "0" or "TORCHELASTIC_RUN_ID" not in os.environ:
+        yield
+        return
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:

@@ -68,7 +68,8 @@ class AgentPolicy:
             older = place / "agent.zip"  # of earlier versions, read with pickle
             hint = f"; {older} could run code and is no longer read" if paths.is_file(older) else ""
             raise CheckpointError(f"there is no agent at {self.path}; train one with: genie-gym explore GAME{hint}")
-        self.name = f"{_short_name(self.path)}-{_digest(self.path)}"
+        self._digest = _digest(self.path)
+        self.name = f"{_short_name(self.path)}-{self._digest}"
         self.details = {"agent": str(self.path)}
         self._agent: SavedAgent | None = None
 
@@ -77,8 +78,14 @@ class AgentPolicy:
 
         Raises:
             ConfigError: The agent was trained with another number of actions.
+        CheckpointError: The file is another one by now, or on this machine.
         """
         if self._agent is None:
+            if _digest(self.path) != self._digest:
+                raise CheckpointError(
+                    f"the agent at {self.path} is not the one that the collection began with ({self.name}); copy that "
+                    "one to where it is to play, or start again with this one"
+                )
             self._agent = _load(self.path)
         if self._agent.num_actions != num_actions:
             raise ConfigError(

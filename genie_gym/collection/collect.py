@@ -1,28 +1,29 @@
-"""Collecting episodes of a real game over worker processes, each with its own emulator."""
+"""Collecting episodes of real games over worker processes, each with its own emulator."""
 
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 
 from genie_gym import data
 from genie_gym.collection.config import CollectConfig
+from genie_gym.collection.game_names import game_names
+from genie_gym.collection.plan import Plan, Target, Task
+from genie_gym.collection.player import HIGH_RES_SIZE, Job
 from genie_gym.collection.policies import POLICIES, Policy, make_policy
-from genie_gym.collection.schedule import Schedule
-from genie_gym.collection.workers import HIGH_RES_SIZE, Job, WorkerPool
-from genie_gym.errors import ConfigError
+from genie_gym.collection.progress import CollectionProgress
+from genie_gym.collection.workers import WorkerPool
+from genie_gym.errors import ConfigError, GenieGymError
 from genie_gym.utils import paths
 from genie_gym.utils.options import make_config
-from genie_gym.utils.progress import ProgressDisplay
 from genie_gym.world_model.real_game import named_options, real_game
 from genie_gym.world_model.resolve import resolve_agent
 
-__all__ = ["CollectReport", "collect"]
+__all__ = ["CollectReport", "collect", "collect_games"]
 
 
 @dataclass(frozen=True)
@@ -104,16 +105,65 @@ def collect(
         config = make_config(CollectConfig, source, options)
     else:
         config = make_config(CollectConfig, None, named_options(source, options))
-    job = _make_job(config, None if isinstance(policy, str) else policy)
-    _check_lengths(job)
-    data.EpisodeWriter(job.folder, job.header).close()  # reports problems with the folder before any emulator starts
-    data.pack(job.folder)
-    target = _Target(job)
-    unit, total, done = target.amounts()
-    with ProgressDisplay(job.game.name, total, done, unit=unit, shown=progress) as display:
-        interrupted = _run(job, target, _Shown(target, display))
-    data.pack(job.folder)
-    return target.report(interrupted)
+    (report,) = _collect([_make_job(config, None if isinstance(policy, str) else policy)], progress)
+    return report
+
+
+def collect_games(
+    names: Sequence[str], config: CollectConfig | None = None, /, *, progress: bool = True, **options: Any
+) -> tuple[CollectReport, ...]:
+    """Collect episodes of several games, as many of each; the workers go from one game to the next.
+
+    Which episodes these are is the same as if `collect` was called for each game. Resumable, and under the same
+    conditions.
+
+    Args:
+        names: Names of games; "all" stands for those that can be started here, and the path of a text file for the
+            names in it, one a line.
+        config: A configuration, whose `game` is ignored. Its `out` is the folder that the games' folders are made in.
+        progress: Whether to show how far it is: a bar on a terminal, else a line each ten seconds.
+        **options: Fields of CollectConfig by name, in place of a configuration.
+
+    Returns:
+        What was collected, by game.
+
+    Raises:
+        As `collect`, and GameError if a game is unknown, or there is none.
+    """
+    games = game_names(names)
+    config = make_config(CollectConfig, config, {} if config is not None else {**options, "game": games[0]})
+    if config.env is not None:
+        raise ConfigError("env is about one game; collect the others without it")
+    configs = [replace(config, game=name, out=config.out and config.out / name) for name in games]
+    return tuple(_collect([_make_job(one, None) for one in configs], progress))
+
+
+def _collect(jobs: Sequence[Job], progress: bool) -> list[CollectReport]:
+    started = time.monotonic()
+    for job in jobs:  # reports problems with the folders before any emulator starts
+        _check_lengths(job)
+        data.EpisodeWriter(job.folder, job.header).close()
+        data.pack(job.folder)
+    plan = Plan(jobs)
+    with CollectionProgress(plan, shown=progress) as shown:
+        interrupted = _run(jobs, plan, shown)
+    for job in jobs:
+        data.pack(job.folder)
+    return [_report(target, time.monotonic() - started, interrupted) for target in plan.targets]
+
+
+def _report(target: Target, seconds: float, interrupted: bool) -> CollectReport:
+    return CollectReport(
+        target.job.game.name,
+        target.job.folder,
+        target.episodes - target.old_episodes,
+        target.steps - target.old_steps,
+        target.episodes,
+        target.steps,
+        seconds,
+        interrupted,
+        tuple(target.skipped),
+    )
 
 
 def _make_job(config: CollectConfig, policy: Policy | None) -> Job:
@@ -148,92 +198,76 @@ def _check_lengths(job: Job) -> None:
             )
 
 
-def _run(job: Job, target: "_Target", shown: "_Shown") -> bool:
-    """Run the workers until the target is reached; return whether Ctrl-C came first."""
-    if target.schedule.complete():
-        return False
+def _run(jobs: Sequence[Job], plan: Plan, shown: CollectionProgress) -> bool:
+    """Run the workers until the plan is complete; return whether Ctrl-C came first."""
+    config = jobs[0].config
     try:
-        with WorkerPool(job, job.config.workers or os.cpu_count() or 1) as pool:
-            _drive(pool, target, shown)
+        if config.ray is not None:
+            _run_on_cluster(config.ray, jobs, plan, shown)
+        elif not plan.complete():
+            with WorkerPool(jobs, config.workers or os.cpu_count() or 1) as pool:
+                _drive(pool, plan, shown)
     except KeyboardInterrupt:
         return True
     return False
 
 
-def _drive(pool: WorkerPool, target: "_Target", shown: "_Shown") -> None:
+def _run_on_cluster(address: str, jobs: Sequence[Job], plan: Plan, shown: CollectionProgress) -> None:
+    """Play on a Ray cluster and gather what its nodes stored; what a dead node had is played again, until all is here.
+
+    Raises:
+        GenieGymError: All of a round was lost.
+    """
+    from genie_gym.collection.cluster import Cluster
+
+    with Cluster(address) as cluster:
+        cluster.gather(jobs)  # what an earlier call left on the nodes
+        plan.read()
+        while not plan.complete():
+            before = plan.episodes
+            try:
+                with cluster.pool(jobs, jobs[0].config.workers) as pool:
+                    _drive(pool, plan, shown)
+            finally:
+                cluster.gather(jobs)
+                plan.read()
+            if plan.episodes == before:
+                raise GenieGymError("no episode arrived from the cluster; see the warnings above and Ray's dashboard")
+
+
+class _Pool(Protocol):
+    """Workers; see `WorkerPool`."""
+
+    def events(self) -> Iterator[tuple[Any, str, int]]: ...
+
+    def send(self, worker: Any, answer: Task | bool | None) -> None: ...
+
+    def abandon(self, workers: Iterable[Any]) -> None: ...
+
+
+def _drive(pool: _Pool, plan: Plan, shown: CollectionProgress) -> None:
     """Give the workers episodes to play, and tell them which of those to store."""
-    schedule, playing = target.schedule, dict[Connection, int]()
-    waiting: set[Connection] = set()  # workers with an episode of which it is not known yet whether it belongs
+    playing, games = dict[Any, Task](), dict[Any, int]()
+    waiting: set[Any] = set()  # workers with an episode of which it is not known yet whether it belongs
     for worker, kind, number in pool.events():
         if kind == "steps":
             shown.advance(number)
         elif kind == "ready":
             playing.pop(worker, None)
-            if (index := schedule.begin()) is not None:
-                playing[worker] = index
-            pool.send(worker, index)
+            if (task := plan.begin(games.get(worker, 0))) is not None:
+                playing[worker], games[worker] = task, task[0]
+            pool.send(worker, task)
         elif kind == "played":
-            schedule.played(playing[worker], number)
+            plan.played(playing[worker], number)
             waiting.add(worker)
         elif kind == "stored":
-            schedule.stored(playing.pop(worker))
-            target.add(number)
+            plan.stored(playing.pop(worker), number)
             shown.advance(0)
-        for one in [one for one in waiting if schedule.belongs(playing[one]) is not None]:
-            pool.send(one, schedule.belongs(playing[one]))
+        elif kind == "lost":
+            waiting.discard(worker)
+            plan.lost(playing.pop(worker, None))
+        for one in [one for one in waiting if plan.belongs(playing[one]) is not None]:
+            pool.send(one, plan.belongs(playing[one]))
             waiting.discard(one)
-        if schedule.complete():
+        if plan.complete():
             pool.abandon(playing.keys() - waiting)
-
-
-class _Target:
-    """What the folder holds of this policy and seed, and what is being collected."""
-
-    def __init__(self, job: Job):
-        self._job, self.steps_wanted, self.episodes_wanted = job, job.config.target_steps, job.config.episodes
-        lengths, self._skipped = data.episode_lengths(job.folder, job.config.high_res)
-        prefix = job.episode_id(0).removesuffix("000000")
-        numbers = {name: name.removeprefix(prefix) for name in lengths if name.startswith(prefix)}
-        stored = {int(number): lengths[name] - 1 for name, number in numbers.items() if number.isdecimal()}
-        self.schedule = Schedule(stored, job.config.max_steps, self.steps_wanted, self.episodes_wanted)
-        self._old_episodes, self._old_steps = len(stored), sum(stored.values())
-        self.episodes, self.steps = self._old_episodes, self._old_steps
-        self._started = time.monotonic()
-
-    def add(self, steps: int) -> None:
-        """Count an episode of that length that a worker stored."""
-        self.episodes, self.steps = self.episodes + 1, self.steps + steps
-
-    def amounts(self) -> tuple[str, int, int]:
-        """The unit of the target, how many are wanted in all, and how many are there."""
-        if self.episodes_wanted:
-            return "episodes", self.episodes_wanted, self.episodes
-        return "steps", self.steps_wanted or 0, self.steps
-
-    def report(self, interrupted: bool) -> CollectReport:
-        return CollectReport(
-            self._job.game.name,
-            self._job.folder,
-            self.episodes - self._old_episodes,
-            self.steps - self._old_steps,
-            self.episodes,
-            self.steps,
-            time.monotonic() - self._started,
-            interrupted,
-            tuple(self._skipped),
-        )
-
-
-class _Shown:
-    """Shows steps or episodes, whichever the target is given in, and frames per second."""
-
-    def __init__(self, target: _Target, display: ProgressDisplay):
-        self._target, self._display, self._frames, self._steps = target, display, 0, target.steps
-        self._started = time.monotonic()
-
-    def advance(self, steps: int) -> None:
-        self._frames += steps
-        self._steps += steps
-        rate = self._frames / max(time.monotonic() - self._started, 1e-9)
-        done = self._target.episodes if self._target.episodes_wanted else self._steps
-        self._display.update(done, f"{rate:,.0f} frames/s")

@@ -32,6 +32,9 @@ class CollectConfig(EnvOptions):
         high_res: Also store each frame at 256x256 pixels, which train-upscaler needs. Takes about ten times the space;
             episodes stored without high-resolution frames are collected again.
         out: Folder of the dataset; the game's own folder below the data folder by default.
+        ray: Address of a Ray cluster (auto for the one this machine is part of) whose nodes play, each with genie_gym
+            and the ROMs. The episodes are the same, and are moved here at the end; those of a node that dies are
+            played again. Each CPU of the cluster is a worker by default.
 
     Raises:
         ConfigError: An option is out of range, or both steps and episodes are given.
@@ -47,6 +50,7 @@ class CollectConfig(EnvOptions):
     max_steps: int = 1000
     high_res: bool = False
     out: Path | None = None
+    ray: str | None = None
 
     def __post_init__(self) -> None:
         at_least(1, steps=self.steps, episodes=self.episodes, workers=self.workers, max_steps=self.max_steps)

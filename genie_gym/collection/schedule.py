@@ -23,6 +23,7 @@ class Schedule:
         self._lengths, self._max_steps = dict(stored), max_steps
         self._steps_wanted, self._episodes_wanted = steps, episodes
         self._unstored: set[int] = set()  # played, but not stored
+        self._lost: set[int] = set()  # begun by a worker that died, to be begun again
         self._next = 0
         self._sums = [0]  # steps of episodes 0 to i - 1, for each i up to the first whose length is unknown
         self._extend()
@@ -31,14 +32,27 @@ class Schedule:
         """Return whether all episodes of the collection are stored."""
         return self._reached() and not any(index < len(self._sums) - 1 for index in self._unstored)
 
-    def begin(self) -> int | None:
-        """Return the number of the next episode to play, or None if there is no more."""
+    def begin(self, sure: bool = False) -> int | None:
+        """Return the number of the next episode to play, or None if there is no more.
+
+        Args:
+            sure: Only return one that is sure to belong to the collection.
+        """
         while self._next in self._lengths:
             self._next += 1
-        if self.belongs(self._next) is False:
+        index = min(self._lost, default=self._next)
+        belongs = self.belongs(index)
+        if belongs is False or (sure and belongs is None):
             return None
-        self._next += 1
-        return self._next - 1
+        if index in self._lost:
+            self._lost.remove(index)
+        else:
+            self._next += 1
+        return index
+
+    def lost(self, index: int) -> None:
+        """Tell that whoever had begun an episode died before it was stored: it is to be begun again."""
+        self._lost.add(index)
 
     def played(self, index: int, steps: int) -> None:
         """Tell the length of an episode that was played."""

@@ -3,70 +3,44 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from genie_gym import data, games
-from genie_gym.collection.config import CollectConfig
-from genie_gym.collection.policies import Policy
-from genie_gym.collection.rollout import episode_seed, play_episode
+from genie_gym.collection.player import Job, Player
 from genie_gym.errors import GenieGymError
 from genie_gym.utils.signals import interrupts_held
 
-__all__ = ["HIGH_RES_SIZE", "Job", "WorkerPool"]
+__all__ = ["WorkerPool"]
 
-HIGH_RES_SIZE = 256  # side of the high-resolution frames in pixels, as the paper's upscaler produces them
 STOP_SECONDS = 10  # time a worker has to pack its episodes before it is killed
 
 
-@dataclass(frozen=True)
-class Job:
-    """Everything the workers of one collection need; sent to the worker processes by pickle.
-
-    Attributes:
-        config: The configuration of the collection.
-        game: Specification of the game, from which each worker makes it.
-        folder: Folder of the dataset.
-        header: Header of the dataset.
-        policy_name: Name of the policy in ids and the header.
-        policy: The policy itself.
-    """
-
-    config: CollectConfig
-    game: games.GameSpec
-    folder: Path
-    header: dict[str, Any]
-    policy_name: str
-    policy: Policy
-
-    def episode_id(self, index: int) -> str:
-        """Return the id of the episode with that index."""
-        return f"{self.policy_name}-{self.config.seed}-{index:06d}"
-
-
 class WorkerPool:
-    """The workers of one job, as a context manager that always ends them.
+    """Worker processes on this machine, as a context manager that always ends them.
+
+    Args:
+        jobs: The games to collect.
+        workers: Number of processes.
 
     Raises:
         GenieGymError: From `events`: an error raised in a worker, or a worker died.
     """
 
-    def __init__(self, job: Job, workers: int):
+    def __init__(self, jobs: Sequence[Job], workers: int):
         # Forked from a server process rather than this one: emulators and HDF5 hold state that must not be copied.
         # The server imports once what all workers need, including those of the next pool.
         context = multiprocessing.get_context("forkserver")
-        multiprocessing.set_forkserver_preload([__name__, *getattr(job.policy, "modules", ())])
+        modules = {module for job in jobs for module in getattr(job.policy, "modules", ())}
+        multiprocessing.set_forkserver_preload([__name__, *sorted(modules)])
         self._workers: dict[Connection, BaseProcess] = {}
         with interrupts_held():  # the fork server and its imports included; the parent decides what Ctrl-C means
             for _ in range(workers):
                 ours, theirs = context.Pipe()
-                process = context.Process(target=_work, args=(job, theirs, dict(os.environ)), daemon=True)
+                process = context.Process(target=_work, args=(jobs, theirs, dict(os.environ)), daemon=True)
                 process.start()
                 theirs.close()  # so that the worker's end closes when the worker dies
                 self._workers[ours] = process
@@ -88,9 +62,9 @@ class WorkerPool:
     def events(self) -> Iterator[tuple[Connection, str, int]]:
         """Yield events (worker, kind, number) as they happen, until all workers have ended.
 
-        Kinds: "ready" for the number of an episode, which `send` gives, or None to end; "steps" (number of steps since
-        the last such event); "played" an episode (number of steps), of which `send` must say whether to store it;
-        "stored" (number of steps); and "end".
+        Kinds: "ready" for an episode, of which `send` gives the numbers of its job and its own, or None to end; "steps"
+        (number of steps since the last such event); "played" an episode (number of steps), of which `send` must say
+        whether to store it; "stored" (number of steps); and "end".
         """
         while self._running:
             for connection in wait(list(self._running)):
@@ -104,7 +78,7 @@ class WorkerPool:
                     self._running.remove(connection)
                 yield connection, kind, content
 
-    def send(self, worker: Connection, answer: int | bool | None) -> None:
+    def send(self, worker: Connection, answer: tuple[int, int] | bool | None) -> None:
         """Answer the last event of a worker."""
         with suppress(ConnectionError):  # the worker died: `events` reports it
             worker.send(answer)
@@ -127,40 +101,31 @@ class WorkerPool:
             ) from None
 
 
-def _work(job: Job, parent: Connection, environment: dict[str, str]) -> None:
-    """Run a worker process: collect each episode whose index is received, until None or the parent is gone.
+def _work(jobs: Sequence[Job], parent: Connection, environment: dict[str, str]) -> None:
+    """Run a worker process: collect each episode that is received, until None or the parent is gone.
 
     The environment variables are those of the parent now; the fork server may have older ones.
     """
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    player = Player(jobs)
     try:
-        _collect_episodes(job, parent)
+        _collect_episodes(player, parent)
         parent.send(("end", 0))
     except (EOFError, BrokenPipeError):  # the parent is gone
         return
-    except GenieGymError as error:
-        parent.send(("error", error))
     except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        parent.send(("error", GenieGymError(f"{job.game.name} failed while collecting: {what}")))
+        with suppress(ConnectionError):  # the parent is gone, which may be the error itself
+            parent.send(("error", player.failure(error)))
 
 
-def _collect_episodes(job: Job, parent: Connection) -> None:
-    config, side = job.config, HIGH_RES_SIZE if job.config.high_res else None
-    env = games.make(job.game, detailed=config.high_res)
-    with data.EpisodeWriter(job.folder, job.header) as writer:
+def _collect_episodes(player: Player, parent: Connection) -> None:
+    parent.send(("ready", 0))
+    while (task := parent.recv()) is not None:
+        steps = player.play(task[0], task[1], lambda steps: parent.send(("steps", steps)))
+        parent.send(("played", steps))
+        if parent.recv():
+            parent.send(("stored", player.store()))
         parent.send(("ready", 0))
-        while (index := parent.recv()) is not None:
-            seed = episode_seed(config.seed, index, job.policy_name)
-            episode = play_episode(
-                env, job.policy, seed, config.max_steps, lambda steps: parent.send(("steps", steps)), side
-            )
-            parent.send(("played", len(episode.actions)))
-            if parent.recv():
-                episode.info.update(id=job.episode_id(index), policy=job.policy_name, run_seed=config.seed, index=index)
-                writer.append(episode)
-                parent.send(("stored", len(episode.actions)))
-            parent.send(("ready", 0))
-    env.close()
+    player.close()

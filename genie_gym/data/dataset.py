@@ -2,6 +2,7 @@
 
 import copy
 import os
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -74,7 +75,7 @@ class EpisodeDataset:
             )
         self.ids = list(self._places)
         self.lengths = np.array([length for _, length in self._places.values()], np.int64)
-        self._open: OrderedDict[Path, Shard] = OrderedDict()
+        self._open: dict[int, OrderedDict[Path, Shard]] = {}  # by thread: one must not close what another reads
         self._process = os.getpid()
         self._actions: list[np.ndarray] | None = None  # in place of the stored ones
 
@@ -105,7 +106,7 @@ class EpisodeDataset:
             )
         other = copy.copy(self)
         other.header = self.header | {"game": game, "actions": [action["meaning"] for action in game["actions"]]}
-        other._actions, other._open = list(actions), OrderedDict()
+        other._actions, other._open = list(actions), {}
         return other
 
     def __len__(self) -> int:
@@ -174,7 +175,8 @@ class EpisodeDataset:
     def close(self) -> None:
         """Close all open files; they are opened again when needed."""
         while self._open:
-            self._open.popitem()[1].close()
+            for shard in self._open.popitem()[1].values():
+                shard.close()
 
     def _read(self, index: int, reader: Callable[[Shard, str], Part]) -> Part:
         name = self.ids[index]
@@ -201,13 +203,14 @@ class EpisodeDataset:
 
     def _shard(self, path: Path) -> Shard:
         if self._process != os.getpid():  # HDF5 files must not be shared across a fork
-            self._open, self._process = OrderedDict(), os.getpid()
-        if path not in self._open:
-            self._open[path] = Shard(path)
-            if len(self._open) > OPEN_SHARDS:
-                self._open.popitem(last=False)[1].close()
-        self._open.move_to_end(path)
-        return self._open[path]
+            self._open, self._process = {}, os.getpid()
+        shards = self._open.setdefault(threading.get_ident(), OrderedDict())
+        if path not in shards:
+            shards[path] = Shard(path)
+            if len(shards) > OPEN_SHARDS:
+                shards.popitem(last=False)[1].close()
+        shards.move_to_end(path)
+        return shards[path]
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_open": OrderedDict()}
+        return self.__dict__ | {"_open": {}}

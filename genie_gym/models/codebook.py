@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genie_gym.utils.parallel.processes import from_first_process, summed_over_processes
 from genie_gym.utils.precision import full_precision
 
 __all__ = ["Codebook", "EuclideanCodebook", "warming_up"]
@@ -26,7 +27,8 @@ def warming_up(batch: dict[str, Tensor], steps: Tensor, warmup: int, share: floa
 class Codebook(nn.Module):
     """Vector quantisation on the unit sphere (van den Oord et al. 2017; cosine codes as in Yu et al. 2022).
 
-    Codes follow an exponential average of the encodings that are nearest to them. Unused codes are replaced by
+    Codes follow an exponential average of the encodings that are nearest to them, those of all processes that train
+    together. Unused codes are replaced by
     encodings of the current batch, a few a step: replacing many together moves the targets faster than the decoder can
     follow.
 
@@ -85,13 +87,13 @@ class Codebook(nn.Module):
         """Put the codes at encodings of the first batch."""
         flat = x.flatten(0, -2)
         self.codes.copy_(flat[torch.randint(len(flat), (len(self.codes),), device=flat.device)])
+        from_first_process(self.codes)
         self.started.fill_(True)
 
     @torch.no_grad()
     def _follow(self, x: Tensor, tokens: Tensor) -> None:
         """Move each code towards the mean of its encodings, then replace a few unused ones."""
-        counts = torch.bincount(tokens, minlength=len(self.codes)).to(x.dtype)
-        sums = torch.zeros_like(self.codes).index_add_(0, tokens, x)
+        counts, sums = _counts_and_sums(self, x, tokens)
         means = F.normalize(sums / counts.clamp(min=1)[:, None], dim=-1)
         rate = torch.where(counts > 0, 1 - self.decay, 0.0)[:, None]
         self.codes.copy_(F.normalize(torch.lerp(self.codes, means, rate), dim=-1))
@@ -150,31 +152,39 @@ class EuclideanCodebook(nn.Module):
         size = len(self.codes)
         self.codes.copy_(encodings[torch.randint(len(encodings), (size,))])
         for _ in range(iterations):
-            counts, means = self._means(encodings, self.nearest(encodings))
+            counts, sums = _counts_and_sums(self, encodings, self.nearest(encodings))
+            means = sums / counts.clamp(min=1)[:, None]
             fresh = encodings[torch.randint(len(encodings), (size,))]  # for the codes that are nearest to none
             self.codes.copy_(torch.where(counts[:, None] > 0, means, fresh))
 
     @torch.no_grad()
     def _follow(self, x: Tensor, tokens: Tensor) -> None:
         """Move each code towards the mean of its encodings, then replace a few unused ones."""
-        counts, means = self._means(x, tokens)
+        counts, sums = _counts_and_sums(self, x, tokens)
+        means = sums / counts.clamp(min=1)[:, None]
         rate = torch.where(counts > 0, 1 - self.decay, 0.0)[:, None]
         self.codes.copy_(torch.lerp(self.codes, means, rate))
         self.usage.lerp_(counts, 1 - self.decay)
         _revive(self, x)
 
-    def _means(self, x: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the number of encodings nearest to each code (k,) and their means (k, dim)."""
-        counts = torch.bincount(tokens, minlength=len(self.codes)).to(x.dtype)
-        sums = torch.zeros_like(self.codes).index_add_(0, tokens, x)
-        return counts, sums / counts.clamp(min=1)[:, None]
+
+def _counts_and_sums(codebook: Codebook | EuclideanCodebook, x: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how many encodings are nearest to each code (k,) and their sums (k, dim), over all processes."""
+    counts = torch.bincount(tokens, minlength=len(codebook.codes)).to(x.dtype)
+    sums = torch.zeros_like(codebook.codes).index_add_(0, tokens, x)
+    return summed_over_processes(counts), summed_over_processes(sums)
 
 
 def _revive(codebook: Codebook | EuclideanCodebook, x: Tensor) -> None:
-    """Replace a few unused codes, drawn at random, by encodings; shapes do not depend on how many are unused."""
+    """Replace a few unused codes, drawn at random, by encodings; shapes do not depend on how many are unused.
+
+    Of several processes the first one draws, so that all keep the same codes.
+    """
     draws = torch.rand_like(codebook.usage).masked_fill(codebook.usage >= codebook.min_usage, -1.0)
     draws, drawn = draws.topk(min(codebook.max_revived, len(draws)))
     unused = draws >= 0
     encodings = x[torch.randint(len(x), (len(drawn),), device=x.device)]
     codebook.codes[drawn] = torch.where(unused[:, None], encodings, codebook.codes[drawn])
     codebook.usage[drawn] = torch.where(unused, 1.0, codebook.usage[drawn])
+    from_first_process(codebook.codes)
+    from_first_process(codebook.usage)

@@ -16,6 +16,7 @@ from genie_gym.training.upscaler import UpscalerPreset, get_upscaler_preset, tra
 from genie_gym.utils import paths
 from genie_gym.utils.atomic import check_writable
 from genie_gym.utils.device import kept_global_state, use_threads
+from genie_gym.utils.parallel.processes import first_process_first, join_processes, process_number
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.resolve import check_game, resolve_checkpoint, shipped_checkpoint
@@ -77,7 +78,9 @@ def add_upscaler(
     out = Path(config.out or _writable_place(place, game))
     check_writable(out)
     settings = {"game": game, "preset": config.preset, "minutes": config.minutes, "seed": config.seed}
-    check_run_config(run / "settings.json", settings | _preset_settings(preset))
+    join_processes()
+    with first_process_first():
+        check_run_config(run / "settings.json", settings | _preset_settings(preset))
     torch.manual_seed(config.seed)
     model = Upscaler(replace(preset.model, scale=train.scale))
     recipe = preset.recipe_for(config.minutes, config.seed)
@@ -87,7 +90,9 @@ def add_upscaler(
     loaded = Checkpoint.from_pretrained(place)  # anew: the world model may have been trained further in the meantime
     loaded.upscaler = model.cpu().eval().requires_grad_(False)
     loaded.metadata = replace(loaded.metadata, upscaler=_description(config, train, report))
-    loaded.save(out)
+    with first_process_first():
+        if process_number() == 0:
+            loaded.save(out)
     return UpscalerReport(out, report)
 
 
@@ -124,4 +129,6 @@ def _preset_settings(preset: UpscalerPreset) -> dict[str, Any]:
     """The fields of a preset, one entry a value, but for how often it is logged, validated and saved."""
     values = asdict(preset)
     parts = {f"{part}.{name}": value for part in ("model", "training") for name, value in values[part].items()}
-    return {name: value for name, value in parts.items() if not name.endswith("_every")} | {"crop": preset.crop}
+    return {name: value for name, value in parts.items() if not name.endswith(("_every", ".prefetch"))} | {
+        "crop": preset.crop
+    }

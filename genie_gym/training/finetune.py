@@ -29,6 +29,7 @@ from genie_gym.training.windows import (
 from genie_gym.utils import paths
 from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.options import FinetuneOptions
+from genie_gym.utils.parallel.processes import first_process_first, join_processes, process_number
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.world_model import Checkpoint, WorldModel
 from genie_gym.world_model.latent_relabel import relabel_with_latent_actions
@@ -97,17 +98,21 @@ def finetune(checkpoint: str | Path | FinetuneRunConfig, **options: Any) -> Fine
     game = new[-1].header["game"]["name"]
     run = Path(config.run or paths.home() / "runs" / f"{game}-finetune-{config.seed}")
     out = Path(config.out or run / "checkpoint")
-    check_folders(run, out, bytes_needed((base.model.tokenizer.config, base.model.dynamics.config)))
-    check_run_config(run / "settings.json", _settings(config, new, old))
-    kept = run / "base"  # `out` may be the very folder that the checkpoint is in
-    if (kept / "config.json").is_file():
-        base = Checkpoint.load(kept)
-    else:
-        base.save(kept)
+    join_processes()
+    with first_process_first():
+        check_folders(run, out, bytes_needed((base.model.tokenizer.config, base.model.dynamics.config)))
+        check_run_config(run / "settings.json", _settings(config, new, old))
+        kept = run / "base"  # `out` may be the very folder that the checkpoint is in
+        if (kept / "config.json").is_file():
+            base = Checkpoint.load(kept)
+        else:
+            base.save(kept)
     result = finetune_checkpoint(base, new, config, run, old=old)
     if result.checkpoint is None:
         return FinetuneReport(None, result.decoder, result.dynamics)
-    result.checkpoint.save(out)
+    with first_process_first():
+        if process_number() == 0:
+            result.checkpoint.save(out)
     return FinetuneReport(out, result.decoder, result.dynamics, result.verdict)
 
 

@@ -1,4 +1,4 @@
-"""Training state on disk: weights, averages, optimiser and random generators in one safetensors file.
+"""Training state on disk: weights, averages and optimiser in one safetensors file.
 
 It is replaced as a whole, and reading it unpickles nothing.
 """
@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -21,7 +20,7 @@ from genie_gym.utils.jsonable import from_jsonable, parse_json
 from genie_gym.utils.paths import open_regular
 from genie_gym.world_model.checksum import checksum
 
-__all__ = ["SavedProgress", "load_state", "numpy_stream", "save_state"]
+__all__ = ["SavedProgress", "load_state", "save_state"]
 
 SLOTS = ("exp_avg", "exp_avg_sq", "momentum", "mean", "square")  # what AdamW and MuonAdamW keep for each parameter
 
@@ -38,7 +37,6 @@ class SavedProgress:
         seconds: Training time so far.
         metrics: Results of the last validation.
         validated: Step at which that was; -1 if there was none.
-        numpy: State of the NumPy generator that draws clips, as its `bit_generator.state`.
         closing: Seconds that the last validation took.
 
     Raises:
@@ -49,7 +47,6 @@ class SavedProgress:
     seconds: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
     validated: int = -1
-    numpy: dict[str, Any] | None = None
     closing: float = 0.0
 
     def __post_init__(self) -> None:
@@ -80,9 +77,6 @@ def save_state(
         for i, slots in optimizer.state_dict()["state"].items()
         for k, v in slots.items()
     }
-    tensors["random/torch"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["random/cuda"] = torch.cuda.get_rng_state()
     text = json.dumps(asdict(progress))
     metadata = {"progress": text, "sha256": checksum(tensors, text)}
     atomic_write(path, save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, metadata))
@@ -103,15 +97,13 @@ def load_state(path: Path, model: nn.Module, average: nn.Module, optimizer: torc
             metadata = file.metadata() or {}
         if checksum(tensors, metadata["progress"]) != metadata["sha256"]:
             raise ValueError("its checksum is that of other values")
-        progress = from_jsonable(SavedProgress, parse_json(metadata["progress"]), "progress")
+        values = parse_json(metadata["progress"])
+        values.pop("numpy", None)  # of a generator that earlier versions had
+        progress = from_jsonable(SavedProgress, values, "progress")
         _check_values(tensors, progress.step)
-        numpy_stream(progress.numpy, 0)
         model.load_state_dict(_under("model/", tensors))
         average.load_state_dict(_under("average/", tensors))
         optimizer.load_state_dict(_optimizer_state(optimizer, _under("optimizer/", tensors)))
-        torch.set_rng_state(tensors["random/torch"])
-        if "random/cuda" in tensors and torch.cuda.is_available():
-            torch.cuda.set_rng_state(tensors["random/cuda"])
     except INVALID as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
@@ -145,18 +137,6 @@ def _check_values(tensors: dict[str, Tensor], steps: int) -> None:
             raise ValueError(f"{name} holds numbers that are not finite")
         if name.startswith("optimizer/") and name.endswith("/step") and not 0 <= value.item() <= steps:
             raise ValueError(f"{name} is {value.item()} after {steps} steps")
-
-
-def numpy_stream(state: dict[str, Any] | None, seed: int) -> np.random.Generator:
-    """Return a NumPy generator: a new one, or one that continues from a `bit_generator.state`.
-
-    Raises:
-        ValueError, KeyError, TypeError, OverflowError: The state is that of something else.
-    """
-    rng = np.random.default_rng(seed)
-    if state is not None:
-        rng.bit_generator.state = state
-    return rng
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

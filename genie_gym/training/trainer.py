@@ -1,5 +1,6 @@
 """The one training loop: it trains any module whose forward takes a batch and returns (loss, metrics)."""
 
+import itertools
 import math
 import os
 import time
@@ -20,16 +21,24 @@ from genie_gym.models.transformer import recompute_activations
 from genie_gym.training.ema import averaged_model
 from genie_gym.training.logger import TrainingLogger
 from genie_gym.training.muon import MuonAdamW
-from genie_gym.training.train_state import SavedProgress, load_state, numpy_stream, save_state
+from genie_gym.training.train_state import SavedProgress, load_state, save_state
 from genie_gym.utils.atomic import remove_partial_files
 from genie_gym.utils.compile import compile_for_training, compiler_errors_as_config_errors
 from genie_gym.utils.device import kept_global_state
 from genie_gym.utils.locks import run_lock
+from genie_gym.utils.parallel.ahead import Ahead
+from genie_gym.utils.parallel.processes import (
+    from_first_process,
+    join_processes,
+    num_processes,
+    process_number,
+    summed_over_processes,
+)
 from genie_gym.utils.precision import resolve_precision
 from genie_gym.utils.signals import stop_signal
 from genie_gym.utils.validation import more_than_zero
 
-__all__ = ["StageReport", "TrainerConfig", "run_training", "training_device"]
+__all__ = ["StageReport", "TrainerConfig", "batch_seed", "run_training", "training_device"]
 
 MUON_SIDE, MUON_DECAY = 32, 0.01  # smaller matrices gain nothing
 
@@ -62,6 +71,7 @@ class TrainerConfig:
         log_every: Steps between log entries.
         validate_every: Steps between validations.
         save_every: Seconds between saves.
+        prefetch: Batches that a thread draws ahead while the step before is computed. They are the same ones.
         seed: Random seed.
 
     Raises:
@@ -86,6 +96,7 @@ class TrainerConfig:
     log_every: int = 20
     validate_every: int = 500
     save_every: float = 120.0
+    prefetch: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -98,6 +109,8 @@ class TrainerConfig:
             if min(getattr(self, one), getattr(self, other)) < 1:
                 got = f"{getattr(self, one)} and {getattr(self, other)}"
                 raise ConfigError(f"{one} and {other} must be 1 or more; got {got}")
+        if self.prefetch < 0:
+            raise ConfigError(f"prefetch must be 0 or more; got {self.prefetch}")
 
 
 @dataclass(frozen=True)
@@ -130,13 +143,16 @@ def run_training(
 ) -> StageReport:
     """Train a module in place, resumed from `folder` if an earlier call was interrupted there.
 
+    Processes that torchrun started train together: each draws batches of its own, and they are one process that
+    accumulates as many.
+
     Afterwards the module holds the averaged weights, in eval mode. Ctrl-C (or SIGTERM) saves and returns a report with
     `finished=False`; the same call then resumes the run, with bit-identical results.
 
     Args:
         model: Its forward(batch) returns a scalar loss and a dict of scalars. Each batch also holds "progress", the
             share of the training that is done, from 0 to 1. If it is several models, its method `models()` lists them.
-        sample: Draws a batch of the given size with the given generator, on any device.
+        sample: Draws a batch of the given size with the given generator, on any device; called in a thread.
         validate: Metrics of the averaged model over the whole validation set; a value may also be a uint8 clip
             (t, h, w, 3), shown in TensorBoard.
         config: Length, optimiser and bookkeeping.
@@ -147,8 +163,9 @@ def run_training(
         ConfigError: The loss is not finite or torch could not compile the module (what was saved last is kept), or
             another process is training in this folder.
     """
+    join_processes()
     fabric = _fabric(config)
-    fabric.launch()  # joins the other processes of torchrun, if any
+    fabric.launch()
     with run_lock(folder) if fabric.is_global_zero else nullcontext():
         run = _Run(fabric, model, sample, validate, config, folder, name)
         compiler = compiler_errors_as_config_errors() if config.compile else nullcontext()
@@ -157,7 +174,7 @@ def run_training(
         run.keep_average()
         progress = run.progress
         return StageReport(
-            progress.step, progress.seconds(), progress.metrics, finished, earlier_seconds=progress.earlier_seconds
+            progress.step, progress.seconds, progress.metrics, finished, earlier_seconds=progress.earlier_seconds
         )
 
 
@@ -183,46 +200,74 @@ class _Run:
         self.average = averaged_model(model, config.ema_decay)
         self.path, self.name = folder / "state.safetensors", name
         self.diverged = torch.zeros((), dtype=torch.bool, device=fabric.device)
-        saved = self._load()
-        self.progress = _Progress(config, saved)
-        self.rng = self._generator(saved)
+        self.progress = _Progress(config, self._load())
 
     def _load(self) -> SavedProgress:
         """Restore what an earlier call saved; clear away what a killed save left."""
         if self.fabric.is_global_zero:
             remove_partial_files(self.path.parent)
+        saved = SavedProgress()
         if self.path.exists():
-            return load_state(self.path, self.bare, self.average, self.optimizer)
-        return SavedProgress()
+            saved = load_state(self.path, self.bare, self.average, self.optimizer)
+        first = int(from_first_process(torch.tensor(saved.step)))
+        if saved.step != first:
+            raise ConfigError(
+                f"{self.path.parent} is at step {saved.step} for process {process_number()}, and at step {first} for "
+                "the first one; give --run a folder that all machines share"
+            )
+        return saved
 
-    def _generator(self, saved: SavedProgress) -> np.random.Generator:
-        """The generator that draws clips; other processes of a run draw other clips, masks and noise."""
-        if not self.fabric.global_rank:
-            return numpy_stream(saved.numpy, self.config.seed)
-        rng = np.random.default_rng([self.config.seed, self.fabric.global_rank, saved.step])
-        torch.manual_seed(int(rng.integers(2**63)))
-        return rng
+    def _batches(self) -> Ahead[Batch]:
+        """Batches from where the training is; which ones they are depends on the seed and their numbers only."""
+        steps = itertools.count(self.progress.step)
+        numbers = ((step, part) for step in steps for part in range(self.config.accumulate))
+        return Ahead(lambda number: self._draw(*number), numbers, self.config.prefetch)
+
+    def _draw(self, step: int, part: int) -> Batch:
+        rng = np.random.default_rng(batch_seed(self.config.seed, step, self._number(part)))
+        return self.sample(rng, self.config.batch_size)
+
+    def _number(self, part: int) -> int:
+        """The number of a batch among those of one step, over all processes."""
+        return part * num_processes() + process_number()
+
+    def _seed_noise(self, part: int) -> None:
+        """Seed the generator of masks, dropout and other noise, for the next batch."""
+        seed = batch_seed(self.config.seed, self.progress.step, self._number(part)).spawn(1)[0]
+        state = int(seed.generate_state(1, np.uint64)[0] >> 1)
+        torch.default_generator.manual_seed(state)  # that of the device alone: to seed all takes a millisecond
+        if self.fabric.device.type == "cuda":
+            torch.cuda.manual_seed(state)
 
     def train(self, logger: TrainingLogger, stop: Any) -> bool:
         """Train to the end or until a signal, then save; returns whether the run is finished."""
         progress = self.progress
-        while not self._any(progress.done() or bool(stop)):
-            logged = (progress.step + 1) % self.config.log_every == 0 or logger.waits_for_a_line()
-            metrics = self._step(logged)
-            self.average.update_parameters(self.bare)
-            if logged:
-                logger.log(progress.step, progress.share(), progress.seconds(), metrics)
-            if progress.step % self.config.validate_every == 0 or progress.must_measure_closing():
-                self._validate(logger)
-            if progress.save_is_due():
-                self._save()
-        finished = self._any(progress.done())  # by minutes, a process that started later is not done yet
+        with self._batches() as batches:
+            while not (self._agree(stop) or progress.done()):
+                logged = (progress.step + 1) % self.config.log_every == 0 or logger.waits_for_a_line()
+                metrics = self._step(batches, logged)
+                self.average.update_parameters(self.bare)
+                if logged:
+                    logger.log(progress.step, progress.share(), progress.seconds, metrics)
+                if progress.step % self.config.validate_every == 0 or progress.must_measure_closing():
+                    self._validate(logger)
+                if progress.save_is_due():
+                    self._save()
+        finished = progress.done()
         if finished and progress.validated != progress.step:  # a killed run may have saved its last step before that
             self._validate(logger)
+        stopped = self._agree(stop)  # stopped while validating: the next stage must not start
         self._save()
-        return finished and not self._any(bool(stop))  # stopped while validating: the next stage must not start
+        return finished and not stopped
 
-    def _step(self, logged: bool) -> dict[str, float]:
+    def _agree(self, stop: Any) -> bool:
+        """Take the time of the first process, and return whether any was told to stop: all must do so at one step."""
+        own = [self.progress.clock() if process_number() == 0 else 0.0, float(bool(stop))]
+        seconds, stopped = summed_over_processes(torch.tensor(own, dtype=torch.float64)).tolist()
+        self.progress.seconds = seconds
+        return stopped > 0
+
+    def _step(self, batches: Ahead[Batch], logged: bool) -> dict[str, float]:
         """One optimiser step over `accumulate` batches; returns the metrics of the last batch if they are logged."""
         self.model.train()
         lr, count = self.progress.lr(), self.config.accumulate
@@ -230,8 +275,9 @@ class _Run:
             group["lr"] = lr * group["relative_lr"]
         self.optimizer.zero_grad()
         for i in range(count):
-            batch = self.sample(self.rng, self.config.batch_size)
-            batch = self.fabric.to_device(batch | {"progress": torch.tensor(self.progress.share())})
+            batch = batches.take() | {"progress": torch.tensor(self.progress.share())}
+            batch = self.fabric.to_device(batch)
+            self._seed_noise(i)
             with self.fabric.no_backward_sync(self.model, enabled=i < count - 1):
                 loss, metrics = self.model(batch)
                 self.fabric.backward(loss / count)
@@ -264,27 +310,20 @@ class _Run:
         self._require_finite()
         started = time.monotonic()
         self.progress.metrics = logger.log_validation(self.progress.step, self.validate(self.average.module))
-        self.progress.validated, self.progress.closing = self.progress.step, time.monotonic() - started
+        seconds = torch.tensor(time.monotonic() - started, dtype=torch.float64)
+        self.progress.validated, self.progress.closing = self.progress.step, float(from_first_process(seconds))
 
     def _save(self) -> None:
         weights = [*self.bare.state_dict().values(), *self.average.state_dict().values()]
         self.diverged |= ~torch.stack([value.isfinite().all().to(self.diverged.device) for value in weights]).all()
         self._require_finite()
         if self.fabric.is_global_zero:
-            progress = self.progress.to_save(self.rng.bit_generator.state)
-            save_state(self.path, self.bare, self.average, self.optimizer, progress)
+            save_state(self.path, self.bare, self.average, self.optimizer, self.progress.to_save())
 
     def keep_average(self) -> None:
         """Put the averaged weights into the module."""
-        self.bare.load_state_dict(self.fabric.broadcast(self.average.module.state_dict()))
+        self.bare.load_state_dict(self.average.module.state_dict())
         self.bare.eval()
-
-    def _any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process: all must leave the loop at the same step."""
-        if self.fabric.world_size == 1:
-            return flag
-        total: Any = self.fabric.all_reduce(torch.tensor(float(flag), device=self.fabric.device), reduce_op="sum")
-        return total.item() > 0
 
 
 class _Progress:
@@ -292,26 +331,30 @@ class _Progress:
 
     By the clock, the last steps end so early that the validation at the end still fits in: it is to take as long as the
     one before, `closing` seconds.
+
+    Attributes:
+        seconds: Training time in all, as the processes have last agreed.
     """
 
     def __init__(self, config: TrainerConfig, saved: SavedProgress):
         self.config, self.step, self.metrics, self.validated = config, saved.step, saved.metrics, saved.validated
         self.closing = saved.closing
         self.earlier_seconds, self._started = saved.seconds, time.monotonic()
-        self._saved = self._started
+        self.seconds, self._saved = saved.seconds, self._started
 
-    def seconds(self) -> float:
+    def clock(self) -> float:
+        """Training time in all, by the clock of this process."""
         return self.earlier_seconds + time.monotonic() - self._started
 
-    def to_save(self, numpy: Any) -> SavedProgress:
-        """What a later call resumes from; `numpy` is the state of the generator that draws clips."""
-        return SavedProgress(self.step, self.seconds(), self.metrics, self.validated, numpy, self.closing)
+    def to_save(self) -> SavedProgress:
+        """What a later call resumes from."""
+        return SavedProgress(self.step, self.seconds, self.metrics, self.validated, self.closing)
 
     def share(self) -> float:
         """Share of the run that is done, from 0 to 1."""
         if self.config.steps is not None:
             return self.step / max(self.config.steps, 1)
-        seconds, training = self.seconds(), 60 * (self.config.minutes or 0) - self.closing
+        seconds, training = self.seconds, 60 * (self.config.minutes or 0) - self.closing
         return seconds / training if seconds < training else 1.0
 
     def must_measure_closing(self) -> bool:
@@ -333,6 +376,14 @@ class _Progress:
         c = self.config
         cosine = 0.5 * (1 + math.cos(math.pi * min(self.share(), 1)))
         return c.lr * min(1, (self.step + 1) / max(c.warmup, 1)) * (c.final_lr + (1 - c.final_lr) * cosine)
+
+
+def batch_seed(seed: int, step: int, number: int) -> np.random.SeedSequence:
+    """Return the seed of the generator that draws batch `number` of optimiser step `step`, both from 0.
+
+    Resumed anywhere, by however many processes, a training goes on with the same batches.
+    """
+    return np.random.SeedSequence([seed, step, number])
 
 
 def training_device() -> torch.device:

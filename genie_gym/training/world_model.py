@@ -31,6 +31,7 @@ from genie_gym.training.windows import (
 )
 from genie_gym.utils import paths
 from genie_gym.utils.device import kept_global_state, use_threads
+from genie_gym.utils.parallel.processes import first_process_first, join_processes, process_number
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.world_model import Checkpoint, WorldModel
 from genie_gym.world_model.latent_relabel import relabel_with_latent_actions
@@ -100,14 +101,19 @@ def train(game: str | TrainConfig, *, preset_overrides: dict[str, Any] | None = 
 
     run = Path(config.run or paths.home() / "runs" / _run_name(name, config, codes))
     training = _Training(dataset, preset, run, codes, started)
-    training.check_beforehand(out)
-    longer = check_run_config(run / "settings.json", _settings(name, config, codes, dataset, preset), "minutes")
-    used = note_data(run / "data.json", DataSummary.of(dataset, training.train_episodes), longer)
+    join_processes()
+    with first_process_first():
+        training.check_beforehand(out)
+        longer = check_run_config(run / "settings.json", _settings(name, config, codes, dataset, preset), "minutes")
+        used = note_data(run / "data.json", DataSummary.of(dataset, training.train_episodes), longer)
     kind = {"latent": bool(codes), "joint": config.joint, "compile": config.compile}
     if not training.run_stages(preset.plan(config.minutes, config.seed, **kind)):
         return TrainReport(name, None, training.reports)
-    mark_finished(run / "data.json", used)
-    training.checkpoint(config, used).save(out)
+    checkpoint = training.checkpoint(config, used)
+    with first_process_first():
+        if process_number() == 0:
+            mark_finished(run / "data.json", used)
+            checkpoint.save(out)
     register_own_games()
     verdict = training.verdict(preset.plan(None, config.seed, **kind), config.minutes)
     return TrainReport(name, out, training.reports, verdict)
@@ -282,4 +288,4 @@ def _preset_settings(preset: Preset) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for name, value in asdict(preset).items():
         settings |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
-    return {name: value for name, value in settings.items() if not name.endswith(("_every", ".compile"))}
+    return {name: value for name, value in settings.items() if not name.endswith(("_every", ".compile", ".prefetch"))}

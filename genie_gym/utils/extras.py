@@ -37,6 +37,7 @@ EXTRAS = {
     "starlette": "web",
     "uvicorn": "web",
     "websockets": "web",
+    "ray": "ray",
 }
 
 

@@ -84,9 +84,9 @@ def test_coverage(monkeypatch):
 
 def test_collect(monkeypatch):
     given = {"steps": 7, "workers": 3, "seed": 9, "policy": "sticky", "epsilon": 0.3}
-    given |= {"max_steps": 11, "high_res": True, "out": Path("o"), **ENV}
+    given |= {"max_steps": 11, "high_res": True, "out": Path("o"), "ray": "auto", **ENV}
     (config,), _ = arrived(monkeypatch, "genie_gym.collection.collect.collect", ["collect", "Toy"], given)
-    assert vars(config) == {"game": "Toy", "episodes": None} | given
+    assert vars(config) == {"game": "Toy", "games": (), "episodes": None} | given
     (config,), _ = arrived(
         monkeypatch, "genie_gym.collection.collect.collect", ["collect", "Toy", "--episodes", "2"], {}
     )

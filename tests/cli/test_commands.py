@@ -47,6 +47,17 @@ def test_games_lists_what_is_here(capsys):
     assert capsys.readouterr().out.count("yes") == 2
 
 
+def test_several_games_are_collected(capsys):
+    pytest.importorskip("ale_py", reason="needs ale-py: pip install genie_gym[atari]")
+    options = ["--episodes", "2", "--max-steps", "20", "--workers", "1"]
+    assert main(["collect", "--games", "toy", "Pong-Ale", *options]) == 0
+    assert "Pong-Ale: 2 episodes" in capsys.readouterr().out
+    assert len(EpisodeDataset(paths.data_dir("Toy-Numpy"))) == len(EpisodeDataset(paths.data_dir("Pong-Ale"))) == 2
+    for wrong in (["collect"], ["collect", "toy", "--games", "toy"]):
+        assert main([*wrong, *options]) == 2
+        assert "either one game" in capsys.readouterr().err
+
+
 def test_games_lists_all(capsys):
     main(["games"])
     assert f"{len(games.names())} games" in capsys.readouterr().out

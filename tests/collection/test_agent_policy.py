@@ -81,6 +81,19 @@ def test_it_travels_as_a_path(agent):
     assert play(pickle.loads(content)) == played
 
 
+def test_another_file_of_that_path_is_refused(agent, tmp_path):
+    """As on another node of a cluster: the episodes would bear the first one's name."""
+    copy = tmp_path / "agent.safetensors"
+    copy.write_bytes(agent.read_bytes())
+    travelled = pickle.loads(pickle.dumps(AgentPolicy(copy)))
+    copy.write_bytes(agent.read_bytes() + b" ")
+    with pytest.raises(CheckpointError, match="is not the one that the collection began with"):
+        travelled.reset(4, np.random.default_rng(0))
+    copy.unlink()
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        travelled.reset(4, np.random.default_rng(0))
+
+
 def test_agents_that_do_not_fit(agent, tmp_path):
     with pytest.raises(CheckpointError, match=r"there is no agent at .*nowhere\.safetensors; train one"):
         AgentPolicy(tmp_path / "nowhere.safetensors")

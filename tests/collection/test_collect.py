@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from genie_gym import data
-from genie_gym.collection.collect import collect
+from genie_gym.collection.collect import collect, collect_games
+from genie_gym.collection.game_names import game_names
 from genie_gym.errors import ConfigError, DataError, GameError, GenieGymError
 
 OPTIONS = {"max_steps": 40, "workers": 1, "progress": False}
@@ -346,3 +347,30 @@ def test_what_a_worker_cannot_import_is_refused_before_any_starts():
         collect(lambda: None, game="Mine", **OPTIONS)
     with pytest.raises(ConfigError, match="game='Mine'"):
         collect(start, **OPTIONS)
+
+
+def test_several_games_are_each_collected_as_if_alone(tmp_path):
+    pytest.importorskip("ale_py", reason="needs ale-py: pip install genie_gym[atari]")
+    (tmp_path / "games.txt").write_text("# two\nToy-Numpy\n\nPong-Ale  # of ale-py\ntoy\n")
+    options = {"steps": 60, "max_steps": 25, "progress": False}
+    reports = collect_games([str(tmp_path / "games.txt")], out=tmp_path / "all", workers=2, **options)
+    assert [report.game for report in reports] == ["Toy-Numpy", "Pong-Ale"]
+    for report in reports:
+        assert report.folder == tmp_path / "all" / report.game and report.episodes == report.total_episodes > 1
+        collect(report.game, out=tmp_path / report.game, workers=1, **options)
+        assert content(report.folder) == content(tmp_path / report.game)
+    assert [one.episodes for one in collect_games(["toy", "Pong-Ale"], out=tmp_path / "all", **options)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [([], "name one, or all"), (["Nonsense"], "Nonsense"), (["./none.txt"], r"list of games none\.txt cannot be read")],
+)
+def test_lists_of_games_that_name_none(names, words):
+    with pytest.raises(GameError, match=words):
+        collect_games(names, episodes=1, progress=False)
+
+
+def test_all_games_are_those_that_can_be_started(monkeypatch):
+    monkeypatch.setattr("genie_gym.games.available", lambda name: name in ("Toy-Numpy", "CoinRun-Procgen"))
+    assert game_names(["all", "toy"]) == ["CoinRun-Procgen", "Toy-Numpy"]

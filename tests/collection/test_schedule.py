@@ -57,6 +57,28 @@ def test_a_number_of_episodes(workers):
     assert sorted(stored) == [*range(20), 30]
 
 
+def test_what_a_dead_worker_had_is_played_again():
+    schedule = Schedule({}, 10, None, 3)
+    assert [schedule.begin() for _ in range(4)] == [0, 1, 2, None]
+    schedule.lost(1)  # while it was played
+    assert schedule.begin() == 1
+    for index in (2, 1, 0):
+        schedule.played(index, 4)
+    schedule.lost(2)  # before it was stored
+    schedule.stored(0)
+    schedule.stored(1)
+    assert not schedule.complete() and schedule.begin() == 2 and schedule.begin() is None
+    schedule.played(2, 4)
+    schedule.stored(2)
+    assert schedule.complete()
+
+
+def test_episodes_that_are_sure_to_belong():
+    schedule = Schedule({}, 10, 25)
+    assert [schedule.begin(sure=True) for _ in range(4)] == [0, 1, 2, None]
+    assert schedule.begin() == 3
+
+
 def test_an_end_in_sight_is_not_waited_for():
     schedule = Schedule({}, 10, 100)
     assert [schedule.begin() for _ in range(12)] == list(range(12))

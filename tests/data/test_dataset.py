@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,7 +163,21 @@ def test_more_shards_than_may_be_open(tmp_path, header, make_episode):
         writer.append(make_episode(seed, 2))
     dataset = data.EpisodeDataset(tmp_path)
     assert [episode.info["seed"] for episode in dataset.episodes()] == list(range(70))
-    assert len(dataset._open) == 64
+    assert sum(len(shards) for shards in dataset._open.values()) == 64
+
+
+def test_threads_may_read_more_shards_than_may_be_open(tmp_path, header, make_episode):
+    """As a training does that draws batches ahead while it validates: none closes what another reads."""
+    writer = data.EpisodeWriter(tmp_path, header)
+    for seed in range(70):
+        writer.append(make_episode(seed, 2))
+    dataset = data.EpisodeDataset(tmp_path)
+    order = [[*range(70)], [*range(69, -1, -1)], [*range(35, 70), *range(35)]]
+    with ThreadPoolExecutor(len(order)) as threads:
+        found = list(threads.map(lambda numbers: [dataset[number].info["seed"] for number in numbers], order))
+    assert found == order
+    dataset.close()
+    assert not dataset._open
 
 
 def _frames_in_child(dataset: data.EpisodeDataset, queue) -> None:

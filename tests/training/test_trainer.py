@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,14 +16,14 @@ import pytest
 import torch
 from torch import nn
 
-from genie_gym.errors import ConfigError
+from genie_gym.errors import ConfigError, DataError
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
 from genie_gym.training.ema import averaged_model
-from genie_gym.training.trainer import TrainerConfig, run_training
+from genie_gym.training.trainer import TrainerConfig, batch_seed, run_training
 from tests.ctrl_c import StopAfter
 
 CONFIG = TrainerConfig(
-    steps=20, batch_size=2, warmup=5, precision="float32", log_every=5, validate_every=8, ema_decay=0.8
+    steps=20, batch_size=2, warmup=5, precision="float32", log_every=5, validate_every=8, ema_decay=0.8, prefetch=0
 )
 SIZES = TokenizerConfig(size=16, dim=16, heads=2, encoder_blocks=1, decoder_blocks=1, codes=64, code_dim=4, warmup=4)
 
@@ -58,6 +60,19 @@ def clips(rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
     return {"frames": torch.from_numpy(rng.random((size, 3, 3, 16, 16), np.float32))}
 
 
+class Joined:
+    """A sampler of batches that hold what several smaller ones of a step do, as accumulated or of several processes."""
+
+    def __init__(self, sample, parts, step: int = 0):
+        self.sample, self.parts, self.step = sample, parts, step
+
+    def __call__(self, rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
+        seeds = [batch_seed(CONFIG.seed, self.step, number) for number in range(self.parts(self.step))]
+        drawn = [self.sample(np.random.default_rng(seed), size) for seed in seeds]
+        self.step += 1
+        return {name: torch.cat([one[name] for one in drawn]) for name in drawn[0]}
+
+
 def nothing(model: nn.Module) -> dict:
     return {}
 
@@ -84,6 +99,34 @@ def test_interrupted_fits_go_on_to_the_bit(tmp_path, number, muon_lr):
     for (name, value), other in zip(whole.state_dict().items(), again.state_dict().values(), strict=True):
         assert torch.equal(value, other), name
     assert whole.tokenizer.codebook.started and whole.tokenizer.steps == 20
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_batches_drawn_ahead_change_nothing(tmp_path, accumulate):
+    def slow(rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
+        time.sleep(0.002 * rng.random())
+        return clips(rng, size)
+
+    states = []
+    for prefetch in (0, 1, 5):
+        config, folder = replace(CONFIG, steps=8, accumulate=accumulate, prefetch=prefetch), tmp_path / str(prefetch)
+        first = run_training(make(Noisy), StopAfter(slow, 5), nothing, config, folder)
+        assert not first.finished and first.steps < 8
+        model = make(Noisy, seed=7)
+        assert run_training(model, slow, nothing, config, folder).steps == 8
+        states.append(model.state_dict())
+    for other in states[1:]:
+        assert all(torch.equal(value, other[name]) for name, value in states[0].items())
+
+
+def test_an_error_of_the_sampler_arrives(tmp_path):
+    def broken(rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
+        raise DataError("the file is gone")
+
+    for prefetch in (0, 2):
+        with pytest.raises(DataError, match="the file is gone"):
+            run_training(make(Line), broken, nothing, replace(CONFIG, prefetch=prefetch), tmp_path)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
 
 
 def test_handlers_of_signals_are_put_back(tmp_path):
@@ -156,13 +199,14 @@ def test_accumulated_batches_are_one_large_batch(tmp_path, monkeypatch):
         return plain_step(self, closure)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", step)
-    for name, change in {
-        "8": {"batch_size": 8},
-        "4+4": {"batch_size": 4, "accumulate": 2},
-        "4": {"batch_size": 4},
-    }.items():
+    for name, sample, accumulate in (
+        ("8", Joined(line_batch, lambda step: 2), 1),
+        ("4+4", line_batch, 2),
+        ("4", line_batch, 1),
+    ):
         gradients[name] = []
-        run_training(make(Line), line_batch, nothing, replace(config, **change), tmp_path / name)
+        change = {"batch_size": 4, "accumulate": accumulate}
+        run_training(make(Line), sample, nothing, replace(config, **change), tmp_path / name)
     for one, other, half in zip(*gradients.values(), strict=True):
         torch.testing.assert_close(one, other)
         assert not torch.allclose(one, half)
@@ -172,7 +216,7 @@ def test_one_step_is_adamw_at_the_warmed_up_rate(tmp_path):
     config = replace(CONFIG, steps=1, ema_decay=0.0, lr=0.1, warmup=4, weight_decay=0.5, max_grad_norm=1e9)
     model, before = make(Line), make(Line)
     run_training(model, line_batch, nothing, config, tmp_path)
-    loss, _ = before(line_batch(np.random.default_rng(config.seed), config.batch_size))
+    loss, _ = before(line_batch(np.random.default_rng(batch_seed(config.seed, 0, 0)), config.batch_size))
     loss.backward()
     weight, bias = before.layer.weight, before.layer.bias
     lr = 0.1 / 4  # the first of four steps of warm-up, at the cosine's beginning
@@ -387,6 +431,7 @@ def test_tensorboard_has_curves_and_clips(tmp_path):
         ({"minutes": -3.0}, "minutes must be more than 0, got -3.0"),
         ({"steps": 1, "batch_size": 0}, "batch_size and accumulate must be 1 or more; got 0 and 1"),
         ({"steps": 1, "accumulate": -1}, "got 8 and -1"),
+        ({"steps": 1, "prefetch": -1}, "prefetch must be 0 or more; got -1"),
         ({"steps": 1, "log_every": 0}, "log_every and validate_every must be 1 or more; got 0 and 500"),
     ],
 )
