@@ -114,6 +114,7 @@ class ConvDynamics(MaskedPrediction):
         self.position = nn.Parameter(torch.randn(c.dim, c.side, c.side) * 0.02)
         self.before = nn.ModuleList(Residual(c.dim, ACTION_DIM) for _ in range(c.fine_blocks))
         self.down = Conv(c.dim, c.coarse_dim, 2, stride=2)
+        self.coarse_norm = nn.GroupNorm(1, c.coarse_dim)  # beside large features the blocks' share would be none
         self.coarse = nn.ModuleList(Residual(c.coarse_dim, ACTION_DIM) for _ in range(c.coarse_blocks))
         self.attention = Attention(c.coarse_dim, c.side // 2)
         self.up = Conv(c.coarse_dim, c.dim, 1)
@@ -297,7 +298,7 @@ class ConvDynamics(MaskedPrediction):
         x = seen + self.recall(memory)
         for block in self.before:
             x = block(x, action)
-        coarse = self.attention(self.down(x))
+        coarse = self.attention(self.coarse_norm(self.down(x)))
         for block in self.coarse:
             coarse = block(coarse, action)
         x = x + F.interpolate(self.up(coarse), scale_factor=2.0)

@@ -32,6 +32,7 @@ class FrameGuess(nn.Module):
     def __init__(self, size: int, patch: int, fine: int, coarse: int, action: int, shifts: int, reach: int):
         super().__init__()
         self.patch, self.shifts = patch, shifts
+        self.norm = nn.LayerNorm(16 * coarse)  # or large features soon silence the hidden layer for good
         self.to_shifts = nn.Sequential(
             nn.Linear(16 * coarse + action, 256), nn.SiLU(), nn.Linear(256, 2 * shifts * (2 * reach + 1))
         )
@@ -51,7 +52,7 @@ class FrameGuess(nn.Module):
         Beside it stand the logits (b, 2, offsets) of the first shift, down and right. It starts from the camera's
         motion before, (b, 3) as `matches` returns it: what moves goes on moving, and what rests stays at rest.
         """
-        pooled = rearrange(F.adaptive_avg_pool2d(coarse, 4), "b c y x -> b (c y x)")
+        pooled = self.norm(rearrange(F.adaptive_avg_pool2d(coarse, 4), "b c y x -> b (c y x)"))
         logits = rearrange(self.to_shifts(torch.cat([pooled, action], 1)), "b (i m o) -> i b m o", i=2, m=self.shifts)
         logits = torch.cat([logits[:, :, :1] + self._going_on(camera)[:, :, None], logits[:, :, 1:]], 2)
         down, right = einsum(logits.softmax(-1), self.steps, "i b m o, o source target -> i b m source target")
