@@ -158,7 +158,8 @@ def finetune_checkpoint(
 
     recipe = _gentle(preset.dynamics_training, config, config.dynamics_steps)
     model.dynamics.requires_grad_(True)
-    dynamics = train_dynamics(model.dynamics, model.tokenizer, *sides, recipe, folder / "dynamics", lengths)
+    choices = preset.dynamics_moving_choices
+    dynamics = train_dynamics(model.dynamics, model.tokenizer, *sides, recipe, folder / "dynamics", lengths, choices)
     if not dynamics.finished:
         return FinetuneResult(None, decoder, dynamics)
 
@@ -259,7 +260,8 @@ class _Clips:
 def _gentle(recipe: TrainerConfig, config: FinetuneConfig, steps: int) -> TrainerConfig:
     """The recipe with the steps and the lower learning rate of a finetuning."""
     warmup, lr = min(recipe.warmup, steps // 10), recipe.lr * config.lr_scale
-    return replace(recipe, steps=steps, minutes=None, lr=lr, warmup=warmup, seed=config.seed)
+    muon_lr = recipe.muon_lr and recipe.muon_lr * config.lr_scale
+    return replace(recipe, steps=steps, minutes=None, lr=lr, muon_lr=muon_lr, warmup=warmup, seed=config.seed)
 
 
 def _mixed_contexts(old: dict[str, torch.Tensor], newest: EpisodeDataset, seed: int) -> dict[str, torch.Tensor]:

@@ -95,6 +95,28 @@ def test_recipe_and_shares(checkpoint, recordings, tmp_path, monkeypatch):
     np.testing.assert_allclose(alone._probabilities, [0.5, 0.5])
 
 
+def test_all_learning_rates_are_lowered_and_clips_drawn_as_in_training(checkpoint, recordings, tmp_path, monkeypatch):
+    """Of the preset `conv`, whose matrices learn by Muon at a rate of their own, from clips that move."""
+    caught = []
+
+    def train_decoder(model, train, held_out, config, folder):
+        caught.append(config)
+        return StageReport(5, 1.0)
+
+    def train_dynamics(model, tokenizer, train, held_out, config, folder, lengths, moving_choices):
+        caught.extend([config, moving_choices])
+        return StageReport(5, 1.0, finished=False)
+
+    monkeypatch.setattr(module, "train_decoder", train_decoder)
+    monkeypatch.setattr(module, "train_dynamics", train_dynamics)
+    of_conv = replace(checkpoint, metadata=replace(checkpoint.metadata, preset="conv"))
+    finetune_checkpoint(of_conv, recordings, FinetuneConfig(lr_scale=0.1), tmp_path)
+    decoder, dynamics, moving_choices = caught
+    assert moving_choices == PRESETS["conv"].dynamics_moving_choices
+    for used, usual in ((decoder, PRESETS["conv"].tokenizer_training), (dynamics, PRESETS["conv"].dynamics_training)):
+        assert (used.lr, used.muon_lr) == pytest.approx((0.1 * usual.lr, 0.1 * usual.muon_lr))
+
+
 def test_a_recording_with_nothing_to_train_on(checkpoint, tmp_path):
     alone = EpisodeDataset(record(tmp_path / "alone", 10, 40, first=9))  # one whose id is held out
     with pytest.raises(DataError, match="holds a single episode, of 25 frames, and one must be held out"):
