@@ -17,7 +17,7 @@ class ExportWebConfig(SamplingOptions, CheckpointArgument):
         out: Folder of the page, which must be empty or hold such a page.
         contexts: Most initial contexts that dreams begin from; each takes some kilobytes.
         real_actions: For models of latent actions: whether the page takes the game's real actions.
-        runtime: onnxruntime-web as `npm pack` saves it (onnxruntime-web-1.30.0.tgz); by default npm fetches it.
+        runtime: The package that `npm pack onnxruntime-web@1.30.0` saved; by default npm fetches it.
     """
 
     out: Path = Path("web")

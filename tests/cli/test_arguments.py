@@ -17,6 +17,7 @@ COMMANDS = (
     *(data.import_roms, data.games, data.collect, data.convert),
     *(train.train, train.finetune, train.train_upscaler, evaluate.evaluate, train.map_actions),
     *(explore.explore, explore.coverage, explore.refit, visualize.demo, visualize.inspect, visualize.play),
+    *(visualize.serve, visualize.export_web),
 )
 
 
@@ -53,25 +54,27 @@ def test_every_option_is_explained(command):
             assert re.search(rf"^        {name}: \S", command.__doc__, re.MULTILINE), name
 
 
-IN_IMAGINATION = {"imagined": True, "reward": "game", "record": None, **dict.fromkeys(ENV)}
+BEYOND = {"uncertainty": "round_trip", "action_sample": 3, "habituation": "both", "hash_bits": 9, "frontier": 0.5}
+PAPERS = {"uncertainty": "entropy", "action_sample": 4, "habituation": "none", "hash_bits": 16, "frontier": 0.0}
+IN_IMAGINATION = {"imagined": True, "reward": "game", "record": None, **dict.fromkeys(ENV), **PAPERS}
 
 
 @pytest.mark.parametrize("imagined", [{}, IN_IMAGINATION])
 def test_explore(monkeypatch, imagined):
-    given = {"steps": 7, "reward": "rnd", "checkpoint": "c", "score_interval": 3, "num_envs": 5, "seed": 9}
+    given = {"steps": 7, "reward": "autoexplore", "checkpoint": "c", "score_interval": 3, "num_envs": 5, "seed": 9}
     given |= {"max_steps": 11, "init_from": "b", "record": Path("r"), "out": Path("o"), "compile": True}
-    given |= {"device": "cpu", "threads": 2, **ENV, **imagined}
+    given |= {"device": "cpu", "threads": 2, **ENV, **BEYOND, **imagined}
     options = {name: value for name, value in given.items() if value is not None}
     (config,), _ = arrived(monkeypatch, "genie_gym.exploration.explore.explore", ["explore", "Toy"], options)
     assert vars(config) == {"game": "Toy", "imagined": False} | given
 
 
 def test_refit(monkeypatch):
-    given = {"policy_source": "game", "explore_steps": 7, "frames": 8, "epsilon": 0.3, "score_interval": 2}
+    given = {"policy_source": "autoexplore", "explore_steps": 7, "frames": 8, "epsilon": 0.3, "score_interval": 2}
     given |= {"num_envs": 5, "max_steps": 11, "clips": 3, "seed": 9, "imagined_steps": 6}
     given |= {"decoder_steps": 21, "dynamics_steps": 22, "lr_scale": 0.23, "new_share": 0.24}
     given |= {"rounds": 6, "checkpoint": "c", "data": Path("d"), "test": Path("t"), "out": Path("o"), "run": Path("u")}
-    given |= {"workers": 4, "device": "cpu", "threads": 2, **ENV}
+    given |= {"workers": 4, "device": "cpu", "threads": 2, **ENV, **BEYOND}
     (config,), _ = arrived(monkeypatch, "genie_gym.refitting.runner.refit", ["refit", "Toy"], given)
     assert vars(config) == {"game": "Toy"} | given
 
