@@ -103,6 +103,7 @@ WORK = (
     "genie_gym.analysis.inspect.recorded_clips",
     "genie_gym.refitting.round.Round.run",
     "genie_gym.web.server._listen",
+    "genie_gym.web_export.folder.runtime_files",
 )
 
 

@@ -56,7 +56,6 @@ def export_web(config: ExportWebConfig) -> ExportReport:
         GenieGymError: onnxruntime-web could not be fetched.
     """
     _check_folder(config.out)
-    runtime = runtime_files(config.runtime)
     env_config = WorldModelEnvConfig(
         checkpoint=config.checkpoint,
         device="cpu",
@@ -68,6 +67,7 @@ def export_web(config: ExportWebConfig) -> ExportReport:
         real_actions=config.real_actions,
     )
     engine = ImaginationEngine(1, env_config)
+    runtime = runtime_files(config.runtime)
     static = files("genie_gym.web_export") / "static"
     contents = {name: (static / name).read_bytes() for name in PAGE}
     contents |= runtime | {STEP: _step(engine), WORLD: json.dumps(_world(engine, config.contexts)).encode()}

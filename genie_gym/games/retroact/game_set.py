@@ -20,6 +20,8 @@ __all__ = ["GameSet"]
 class GameSet:
     """A set of annotated games, in the order of their table.
 
+    Example::
+
         platformers = GameSet.choose(genre="pl", view="side", action="PRIMARY=jump")
         for game in platformers.available:
             genie_gym.collect(game, steps=1000)
