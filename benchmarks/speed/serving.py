@@ -54,7 +54,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--visitors", type=int, nargs="+", default=[1, 4, 16], help="how many play at once")
     parser.add_argument("--seconds", type=float, default=15.0, help="length of each measurement")
     parser.add_argument("--upscale", action="store_true", help="let the upscaler draw every frame")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads of the server")
+    parser.add_argument("--threads", type=int, help="CPU threads of the server; all cores but one by default")
     parser.add_argument("--out", type=Path, default=RESULTS / "serving.json", help="file of the figures")
     return parser.parse_args()
 
@@ -130,7 +130,9 @@ def _processor_seconds(process: int) -> float:
 
 def start(options: argparse.Namespace) -> tuple[subprocess.Popen, int, str]:
     """Start a server; return it, its port and the id of its world."""
-    words = [options.game, "--port", "0", "--threads", str(options.threads), "--visitors", str(max(options.visitors))]
+    words = [options.game, "--port", "0", "--visitors", str(max(options.visitors))]
+    if options.threads is not None:
+        words += ["--threads", str(options.threads)]
     server = subprocess.Popen([sys.executable, "-m", "genie_gym", "serve", *words], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     world = server.stdout.readline().split()[-1]
