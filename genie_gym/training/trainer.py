@@ -404,10 +404,13 @@ def _fabric(config: TrainerConfig) -> Fabric:
 
 
 def _optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:
-    """AdamW that decays matrices but neither norms nor biases; with `muon_lr`, Muon for large matrices."""
+    """AdamW that decays matrices but neither norms nor biases; with `muon_lr`, Muon for large kernels of convolutions.
+
+    Linear layers stay with AdamW: behind large features Muon's steps, of one size whatever the gradient, silenced them.
+    """
     trained = [p for p in model.parameters() if p.requires_grad]
-    matrices = [p for p in trained if p.ndim == 2 and min(p.shape) >= MUON_SIDE] if config.muon_lr else []
-    chosen = {id(p) for p in matrices}
+    kernels = [p for p in trained if hasattr(p, "is_kernel") and min(p.shape) >= MUON_SIDE] if config.muon_lr else []
+    chosen = {id(p) for p in kernels}
     others = [p for p in trained if id(p) not in chosen]
     groups = [
         {"params": [p for p in others if p.ndim >= 2], "weight_decay": config.weight_decay, "relative_lr": 1.0},
@@ -416,6 +419,6 @@ def _optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer
     if not config.muon_lr:
         return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=config.betas, fused=True)
     relative = config.muon_lr / config.lr
-    muon = {"params": matrices, "weight_decay": MUON_DECAY, "relative_lr": relative, "muon": True}
+    muon = {"params": kernels, "weight_decay": MUON_DECAY, "relative_lr": relative, "muon": True}
     groups = [muon, *({**group, "muon": False} for group in groups)]
     return MuonAdamW([{**group, "lr": config.lr} for group in groups if group["params"]], config.betas)

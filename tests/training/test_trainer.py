@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from genie_gym.errors import ConfigError, DataError
+from genie_gym.models.conv.layers import Conv
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
 from genie_gym.training.ema import averaged_model
 from genie_gym.training.trainer import TrainerConfig, batch_seed, run_training
@@ -51,6 +52,21 @@ class Noisy(nn.Module):
         return self.tokenizer({"frames": self.dropout(batch["frames"])})
 
 
+class Picture(nn.Module):
+    """A convolution and a linear layer, as large as Muon takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel, self.layer = Conv(32, 32), nn.Linear(32, 32)
+
+    def forward(self, batch: dict) -> tuple[torch.Tensor, dict]:
+        return (self.layer(self.kernel(batch["x"]).mean((2, 3))) - 1).square().mean(), {}
+
+
+def pictures(rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
+    return {"x": torch.from_numpy(rng.normal(size=(size, 32, 5, 5)).astype(np.float32))}
+
+
 def line_batch(rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
     x = torch.from_numpy(rng.normal(size=(size, 3)).astype(np.float32))
     return {"x": x, "y": x[:, :2] * 2 + 1}
@@ -82,10 +98,9 @@ def make(kind: type[nn.Module], seed: int = 0) -> nn.Module:
     return kind()
 
 
-@pytest.mark.parametrize(("number", "muon_lr"), [(signal.SIGINT, None), (signal.SIGTERM, None), (signal.SIGINT, 0.02)])
-def test_interrupted_fits_go_on_to_the_bit(tmp_path, number, muon_lr):
-    config = replace(CONFIG, muon_lr=muon_lr)
-    whole = make(Noisy)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_fits_go_on_to_the_bit(tmp_path, number):
+    config, whole = CONFIG, make(Noisy)
     run_training(whole, clips, nothing, config, tmp_path / "whole")
 
     pieces = make(Noisy)
@@ -99,6 +114,18 @@ def test_interrupted_fits_go_on_to_the_bit(tmp_path, number, muon_lr):
     for (name, value), other in zip(whole.state_dict().items(), again.state_dict().values(), strict=True):
         assert torch.equal(value, other), name
     assert whole.tokenizer.codebook.started and whole.tokenizer.steps == 20
+
+
+def test_kernels_alone_learn_by_muon_and_go_on_to_the_bit(tmp_path):
+    config, first = replace(CONFIG, lr=1e-9, muon_lr=0.02), make(Picture)
+    before = [p.clone() for p in first.parameters()]
+    assert run_training(first, StopAfter(pictures, 10), nothing, config, tmp_path / "pieces").steps == 10
+    moved = [bool((a - b).abs().max() > 1e-4) for a, b in zip(before, first.parameters(), strict=True)]
+    assert moved == [name == "kernel.weight" for name, _ in first.named_parameters()]
+    whole, again = make(Picture), make(Picture, seed=9)
+    run_training(whole, pictures, nothing, config, tmp_path / "whole")
+    assert run_training(again, pictures, nothing, config, tmp_path / "pieces").steps == 20
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])

@@ -34,7 +34,7 @@ from genie_gym.utils.precision import full_precision
 __all__ = ["ConvDynamics", "ConvDynamicsConfig"]
 
 ACTION_DIM = 128
-READ_ACTIONS = ("act.weight", "memory.act.weight")
+READ_ACTIONS = ("act.weight", "memory.act.weight", "motion.from_buttons.0.weight")
 CAMERA_STEPS = 8  # of the camera's motion that a prediction knows
 
 
@@ -125,6 +125,7 @@ class ConvDynamics(MaskedPrediction):
             fine=c.dim,
             coarse=c.coarse_dim,
             action=ACTION_DIM,
+            told=c.action_window * c.num_actions + 3 * CAMERA_STEPS,
             shifts=c.shifts,
             reach=c.reach,
         )
@@ -293,8 +294,9 @@ class ConvDynamics(MaskedPrediction):
             (b, 2, offsets).
         """
         seen, wholes, _, last = sight
-        moved = torch.cat([wholes, rearrange(camera, "b j i -> b (j i)")], 1)
-        action = F.silu(self.act(rearrange(self.one_hot(actions), "b l a -> b (l a)")) + self.moved(moved))
+        buttons = rearrange(self.one_hot(actions), "b l a -> b (l a)")
+        cameras = rearrange(camera, "b j i -> b (j i)")
+        action = F.silu(self.act(buttons) + self.moved(torch.cat([wholes, cameras], 1)))
         x = seen + self.recall(memory)
         for block in self.before:
             x = block(x, action)
@@ -304,7 +306,7 @@ class ConvDynamics(MaskedPrediction):
         x = x + F.interpolate(self.up(coarse), scale_factor=2.0)
         for block in self.after:
             x = block(x, action)
-        frame, motion = self.motion(last, camera[:, -1], action, coarse, x)
+        frame, motion = self.motion(last, camera[:, -1], torch.cat([buttons, cameras], 1), action, coarse, x)
         guess = rearrange(patches_of(frame, self.config.patch), "b p y x -> b (y x) p") @ self.to_code
         return x, guess + self.code_offset, motion
 

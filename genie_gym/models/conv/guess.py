@@ -22,6 +22,7 @@ class FrameGuess(nn.Module):
         fine: Channels of the features, one place a patch.
         coarse: Channels of the features at half that resolution.
         action: Width of what is known of the actions.
+        told: Numbers that say which actions were taken and how the camera moved.
         shifts: Shifted copies of the last frame.
         reach: Furthest shift in pixels.
     """
@@ -29,13 +30,16 @@ class FrameGuess(nn.Module):
     offsets: Tensor
     steps: Tensor
 
-    def __init__(self, size: int, patch: int, fine: int, coarse: int, action: int, shifts: int, reach: int):
+    def __init__(self, size: int, patch: int, fine: int, coarse: int, action: int, told: int, shifts: int, reach: int):
         super().__init__()
         self.patch, self.shifts = patch, shifts
         self.norm = nn.LayerNorm(16 * coarse)  # or large features soon silence the hidden layer for good
         self.to_shifts = nn.Sequential(
             nn.Linear(16 * coarse + action, 256), nn.SiLU(), nn.Linear(256, 2 * shifts * (2 * reach + 1))
         )
+        # Buttons and speed alone say most of how the camera goes on. By a path of their own that is learned in hundreds
+        # of steps; among the features of pictures it is not found in thousands.
+        self.from_buttons = nn.Sequential(nn.Linear(told, 256), nn.SiLU(), nn.Linear(256, 2 * (2 * reach + 1)))
         self.to_blend = Conv(fine, (shifts + 2) * patch**2, 1)
         self.to_paint = Conv(fine, 3 * patch**2, 1)
         with torch.no_grad():  # at first mostly the last frame
@@ -45,7 +49,7 @@ class FrameGuess(nn.Module):
         self.register_buffer("steps", _shift_matrices(reach, size), persistent=False)
 
     def forward(
-        self, last: Tensor, camera: Tensor, action: Tensor, coarse: Tensor, fine: Tensor
+        self, last: Tensor, camera: Tensor, told: Tensor, action: Tensor, coarse: Tensor, fine: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the guess (b, 3, s, s) from the last frame, the actions and features at both resolutions.
 
@@ -54,7 +58,8 @@ class FrameGuess(nn.Module):
         """
         pooled = self.norm(rearrange(F.adaptive_avg_pool2d(coarse, 4), "b c y x -> b (c y x)"))
         logits = rearrange(self.to_shifts(torch.cat([pooled, action], 1)), "b (i m o) -> i b m o", i=2, m=self.shifts)
-        logits = torch.cat([logits[:, :, :1] + self._going_on(camera)[:, :, None], logits[:, :, 1:]], 2)
+        going_on = self._going_on(camera) + rearrange(self.from_buttons(told), "b (i o) -> i b o", i=2)
+        logits = torch.cat([logits[:, :, :1] + going_on[:, :, None], logits[:, :, 1:]], 2)
         down, right = einsum(logits.softmax(-1), self.steps, "i b m o, o source target -> i b m source target")
         shifted = einsum(down, last, right, "b m y to_y, b k y x, b m x to_x -> b m k to_y to_x")
         paint = pixels_of(self.to_paint(fine), self.patch) + 0.5

@@ -31,6 +31,7 @@ class Conv(nn.Module):
         self.kernel, self.stride = kernel, stride
         start = nn.Conv2d(channels, out, kernel)
         self.weight = nn.Parameter(rearrange(start.weight.detach(), "o i h w -> o (i h w)").contiguous())
+        self.weight.is_kernel = True  # type: ignore[attr-defined]  # Muon trains these, and these alone
         self.bias = nn.Parameter(start.bias.detach())  # type: ignore[union-attr]
         if zero:
             nn.init.zeros_(self.weight)

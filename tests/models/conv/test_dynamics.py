@@ -185,6 +185,7 @@ def test_other_actions_keep_all_but_the_layer_that_reads_them(model):
     assert {name for name in before if not torch.equal(before[name], after[name])} == {
         "act.weight",
         "memory.act.weight",
+        "motion.from_buttons.0.weight",
     }
 
 
