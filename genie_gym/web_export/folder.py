@@ -105,7 +105,7 @@ def _world(engine: ImaginationEngine, most_contexts: int) -> dict[str, Any]:
         tokens = engine.model.tokenizer.encode(to_model(frames))
         if engine.model.latent_actions is not None and engine.context > 1:
             actions = torch.where(actions < 0, engine.model.latent_actions.codes(to_model(frames)), actions)
-    state = {name: [str(x.dtype).removeprefix("torch."), *x.shape] for name, x in _state_tensors(engine)}
+    tensors = named_tensors(engine.model.empty_state(1))
     game = engine.game
     return {
         "format": FORMAT,
@@ -116,12 +116,8 @@ def _world(engine: ImaginationEngine, most_contexts: int) -> dict[str, Any]:
         "idle": game.meanings.index("NOOP") if "NOOP" in game.meanings else 0,
         "model_actions": engine.model_actions.tolist(),
         "random_numbers": engine.model.numbers_per_step(engine.sampling),
-        "state": state,
+        "state": {name: [str(x.dtype).removeprefix("torch."), *x.shape] for name, x in tensors},
         "contexts": [
             {"tokens": t, "actions": [-1, *a]} for t, a in zip(tokens.tolist(), actions.tolist(), strict=True)
         ],
     }
-
-
-def _state_tensors(engine: ImaginationEngine) -> list[tuple[str, torch.Tensor]]:
-    return list(named_tensors(engine.model.empty_state(1)))

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from genie_gym.envs.state import tensors_of
 from genie_gym.models.uncertainty import token_entropy
 from genie_gym.utils.extras import require
 from genie_gym.world_model import WorldModel
@@ -26,17 +27,9 @@ OPSET = 18
 UNUSED = "seeds"  # random numbers come from outside
 
 
-def named_tensors(state: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Yield the tensors of a state of one rollout, whatever its caches are, with names such as past.blocks.0.memory."""
-    if isinstance(state, Tensor):
-        yield name, state
-    elif isinstance(state, list):
-        for i, item in enumerate(state):
-            yield from named_tensors(item, f"{name}.{i}")
-    elif is_dataclass(state):
-        for key, value in vars(state).items():
-            if key != UNUSED:
-                yield from named_tensors(value, f"{name}.{key}" if name else key)
+def named_tensors(state: RolloutState) -> list[tuple[str, Tensor]]:
+    """Return the tensors of a state of one rollout, whatever its caches are: "past.blocks.0.memory" and others."""
+    return [(name, tensor) for name, tensor in tensors_of(state) if name != UNUSED]
 
 
 def write_step(model: WorldModel, sampling: SamplingConfig, path: Path) -> None:
