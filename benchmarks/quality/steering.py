@@ -116,12 +116,12 @@ def _play(env: GameEnv, policy: Policy, frames: list[np.ndarray], actions: list[
 
 def _branch_all(env: GameEnv, hold: int) -> np.ndarray:
     """Return the frame after each action was held: uint8 (a, s, s, 3)."""
-    start, ends = env.source.snapshot(), []  # type: ignore[attr-defined]
+    start, ends = env.snapshot(), []
     for action in range(len(env.game.actions)):
         for _ in range(hold):
             observation, *_ = env.step(np.int64(action))
         ends.append(observation)
-        env.source.restore(start)  # type: ignore[attr-defined]
+        env.restore(start)
     return np.stack(ends)
 
 
