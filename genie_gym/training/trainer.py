@@ -393,13 +393,20 @@ def training_device() -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
+class _Autocast(MixedPrecision):
+    """Matrix products in bfloat16, of batches as they are: targets and motions of the camera need all their digits."""
+
+    def convert_input(self, data: Any) -> Any:
+        return data
+
+
 def _fabric(config: TrainerConfig) -> Fabric:
     """One device, or those that torchrun started this process for."""
     nodes, local = os.environ.get("GROUP_WORLD_SIZE", "1"), os.environ.get("LOCAL_WORLD_SIZE", "1")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     low = resolve_precision(config.precision, device) == torch.bfloat16
     # The plugin itself, as its name would print a line about it in every run.
-    precision = MixedPrecision("bf16-mixed", device) if low else Precision()
+    precision = _Autocast("bf16-mixed", device) if low else Precision()
     return Fabric(accelerator=device, devices=int(local), num_nodes=int(nodes), plugins=precision)
 
 

@@ -523,6 +523,22 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
     assert not (tmp_path / "state.safetensors").exists()
 
 
+class Exact(Line):
+    """Keeps the batches that it was given."""
+
+    def forward(self, batch: dict) -> tuple[torch.Tensor, dict]:
+        self.batch = batch
+        return super().forward(batch)
+
+
+def test_products_are_bfloat16_but_batches_are_what_was_drawn(tmp_path):
+    model = Exact()
+    drawn = {"x": torch.rand(2, 3), "y": torch.rand(2, 2)}
+    config = replace(CONFIG, steps=1, precision="bfloat16")
+    run_training(model, lambda rng, size: drawn, lambda average: {}, config, tmp_path)
+    assert all(torch.equal(model.batch[name], drawn[name]) for name in drawn)
+
+
 class Two(nn.Module):
     """Two models that are trained together; the gradients of the first are a thousand times those of the second."""
 

@@ -113,7 +113,7 @@ class GatedMemory(nn.Module):
         The action is one-hot, float (b, a).
         """
         both = self.inputs(torch.cat([F.silu(seen), memory], 1)) + self.act(action)[:, :, None, None]
-        new, gate = both.chunk(2, 1)
+        new, gate = both.to(memory.dtype).chunk(2, 1)  # autocast's products are bfloat16
         return torch.lerp(memory, new.tanh(), gate.sigmoid())
 
 

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from einops import rearrange, reduce
 from torch import Tensor
 
+from genie_gym.utils.precision import full_precision
+
 __all__ = ["MATCHED_PAIRS", "SHIFTS", "agreed", "matches"]
 
 MATCH_REACH, MATCHED_PAIRS = 4, 2  # furthest shift in pixels that is matched; pairs of frames matched as wholes
@@ -37,11 +39,13 @@ def matches(frames: Tensor, patch: int) -> tuple[Tensor, Tensor, Tensor]:
     # Every other row, and columns averaged by a matrix product: a quarter of the time of the obvious way.
     error = (before[..., ::2, :] - grey[:, 1:, None, None, ::2]).abs()
     columns = rearrange(torch.eye(size // patch, device=grey.device), "q r -> q 1 r").expand(-1, patch, -1) / patch
-    places = error @ rearrange(columns, "q p r -> (q p) r").to(error.dtype)
-    places = reduce(places, "b i j k (y p) x -> b i (j k) y x", "mean", p=patch // 2)
-    errors = places.mean((-2, -1))
+    with full_precision(grey.device):  # motions below a pixel are differences of nearly equal sums
+        places = error @ rearrange(columns, "q p r -> (q p) r").to(error.dtype)
+        places = reduce(places, "b i j k (y p) x -> b i (j k) y x", "mean", p=patch // 2)
+        errors = places.mean((-2, -1))
+        motion = _best_shift(errors[:, -1])
     wholes = (-errors / WHOLE_MISMATCH).exp()
-    return rearrange(wholes, "b i s -> b (i s)"), (-places[:, -1] / MISMATCH).exp(), _best_shift(errors[:, -1])
+    return rearrange(wholes, "b i s -> b (i s)"), (-places[:, -1] / MISMATCH).exp(), motion
 
 
 def _best_shift(errors: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from genie_gym.models.conv.dynamics import ConvDynamics, ConvDynamicsConfig
 from genie_gym.models.conv.matching import agreed, matches
 from genie_gym.models.conv.tokenizer import ConvTokenizer, ConvTokenizerConfig
 from genie_gym.models.maskgit import sample_tokens
+from genie_gym.utils.precision import autocast
 from tests.conftest import excited
 
 SIZES = ConvTokenizerConfig(size=32, codes=32, encoder_width=8, width=8, fine_width=8, blocks=1)
@@ -244,6 +245,37 @@ def test_a_past_it_predicted_counts_in_training_as_in_a_rollout(model):
     trained, without = (model.training_features(still, draft, actions, x)[0] for x in (cache, None))
     stepped = model.features(still[:, 5:], draft, actions[:, 5:], cache)
     assert torch.allclose(trained, stepped, atol=1e-3) and not torch.allclose(without, stepped, atol=1e-2)
+
+
+def test_it_is_trained_in_bfloat16_as_on_any_gpu(model):
+    tokens, actions = clips()
+    batch = {
+        "tokens": tokens,
+        "actions": actions,
+        "rewards": torch.zeros(2, 7),
+        "terminated": torch.zeros(2, 7, dtype=torch.bool),
+        "changed": torch.ones(2, 7, 64, dtype=torch.bool),
+        "camera": torch.full((2, 7, 2), 0.7),
+    }
+    losses, gradients = [], []
+    for dtype in (torch.float32, torch.bfloat16):
+        torch.manual_seed(0)
+        model.zero_grad()
+        with autocast(dtype, "cpu"):
+            loss, _ = model(batch)
+        loss.backward()
+        losses.append(loss.item())
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    assert torch.cosine_similarity(gradients[0], gradients[1], dim=0) > 0.98
+
+
+def test_motions_are_measured_as_exactly_under_bfloat16():
+    frames = torch.rand(3, 3, 3, 32, 32)
+    exactly = matches(frames, 4)
+    with autocast(torch.bfloat16, "cpu"):
+        for one, other in zip(matches(frames, 4), exactly, strict=True):
+            assert torch.equal(one, other)
 
 
 def test_a_slow_motion_is_what_was_meant_and_a_contradicted_one_what_is_seen():
