@@ -35,6 +35,7 @@ __all__ = ["ConvDynamics", "ConvDynamicsConfig"]
 
 ACTION_DIM = 128
 READ_ACTIONS = ("act.weight", "memory.act.weight", "motion.from_buttons.0.weight")
+CONFIDENCE = 2.0  # how far a token's confidence lies from that of all, as a logarithm
 CAMERA_STEPS = 8  # of the camera's motion that a prediction knows
 
 
@@ -136,6 +137,9 @@ class ConvDynamics(MaskedPrediction):
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)
         self.sharpness = nn.Parameter(torch.zeros(()))
+        self.confidence = nn.Linear(c.dim, 1)  # what rests is far surer than what comes into view
+        nn.init.zeros_(self.confidence.weight)
+        nn.init.zeros_(self.confidence.bias)
         self.bias = nn.Parameter(torch.zeros(c.codes))
         self.heads = OutcomeHeads(c.dim + c.code_dim)
         self.register_buffer("patches", torch.zeros(c.codes, pixels))
@@ -327,7 +331,8 @@ class ConvDynamics(MaskedPrediction):
         query = guess + self.correction(own)
         with full_precision(query.device):
             nearness = query.float() @ self.codebook.T - 0.5 * self.codebook.square().sum(-1)
-        return nearness * self.sharpness.exp() + self.bias
+        confidence = self.sharpness + CONFIDENCE * self.confidence(own).float().tanh()
+        return nearness * confidence.exp() + self.bias
 
     def auxiliary_loss(
         self, features: Tensor, tokens: Tensor, weight: Tensor, motion: Tensor | None, camera: Tensor | None
