@@ -43,12 +43,17 @@ class Branches:
     Attributes:
         prompts: uint8 (n, CONTEXT, s, s, 3).
         prev_actions: int64 (n, CONTEXT - 1).
-        real: uint8 (n, a, s, s, 3), the frame after each action was held.
+        held: uint8 (n, a, hold, s, s, 3), the frames while each action is held.
     """
 
     prompts: Frames
     prev_actions: np.ndarray
-    real: Frames
+    held: Frames
+
+    @property
+    def real(self) -> Frames:
+        """The frame after each action was held, uint8 (n, a, s, s, 3)."""
+        return self.held[:, :, -1]
 
 
 def read_options() -> argparse.Namespace:
@@ -69,7 +74,7 @@ def main() -> None:
     env = games.make(name)
     branches = branch(env, POLICIES[options.policy](), options.moments, options.hold, options.seed)
     env.close()
-    dreamed = dream(checkpoint, branches, options.hold)
+    dreamed = dream(checkpoint, branches, options.hold)[:, :, -1]
     chosen = {key: getattr(options, key) for key in ("moments", "hold", "policy", "seed")}
     figures = {"game": name, "settings": chosen, "checkpoint": checkpoint.metadata.to_dict()}
     figures |= score(branches, dreamed)
@@ -84,17 +89,17 @@ def branch(env: GameEnv, policy: Policy, moments: int, hold: int, seed: int) -> 
     rng = np.random.default_rng(seed)
     prompts: list[Frames] = []
     prev_actions: list[np.ndarray] = []
-    real: list[Frames] = []
-    while len(real) < moments:
+    held: list[Frames] = []
+    while len(held) < moments:
         frames, actions = _start(env, policy, rng)
         for _ in range(4):
             running = _play(env, policy, frames, actions, int(rng.integers(20, 60)))
-            if not running or len(real) == moments:
+            if not running or len(held) == moments:
                 break
             prompts.append(np.stack(frames[-CONTEXT:]))
             prev_actions.append(np.array(actions[1 - CONTEXT :]))
-            real.append(_branch_all(env, hold))
-    return Branches(np.stack(prompts), np.stack(prev_actions), np.stack(real))
+            held.append(_branch_all(env, hold))
+    return Branches(np.stack(prompts), np.stack(prev_actions), np.stack(held))
 
 
 def _start(env: GameEnv, policy: Policy, rng: np.random.Generator) -> tuple[list[np.ndarray], list[int]]:
@@ -115,23 +120,21 @@ def _play(env: GameEnv, policy: Policy, frames: list[np.ndarray], actions: list[
 
 
 def _branch_all(env: GameEnv, hold: int) -> np.ndarray:
-    """Return the frame after each action was held: uint8 (a, s, s, 3)."""
-    start, ends = env.snapshot(), []
+    """Return the frames while each action is held: uint8 (a, hold, s, s, 3)."""
+    start, held = env.snapshot(), []
     for action in range(len(env.game.actions)):
-        for _ in range(hold):
-            observation, *_ = env.step(np.int64(action))
-        ends.append(observation)
+        held.append(np.stack([env.step(np.int64(action))[0] for _ in range(hold)]))
         env.restore(start)
-    return np.stack(ends)
+    return np.stack(held)
 
 
 def dream(checkpoint: Checkpoint, branches: Branches, hold: int) -> Frames:
-    """Return the model's frame after each action was held: uint8 (n, a, s, s, 3)."""
-    n, a = branches.real.shape[:2]
+    """Return the model's frames while each action is held: uint8 (n, a, hold, s, s, 3)."""
+    n, a = branches.held.shape[:2]
     prompts, before = (np.repeat(x, a, 0) for x in (branches.prompts, branches.prev_actions))
     held = np.repeat(np.tile(np.arange(a), n)[:, None], hold, 1)
     frames = rollout(checkpoint, prompts, before, held, np.repeat(np.arange(n), a), checkpoint.sampling)
-    return rearrange(frames[:, -1], "(n a) h w c -> n a h w c", a=a)
+    return rearrange(frames[:, -hold:], "(n a) t h w c -> n a t h w c", a=a)
 
 
 def score(branches: Branches, dreamed: Frames) -> dict[str, float | int]:

@@ -16,7 +16,7 @@ def branches(moments: int = 5) -> Branches:
         real[:, action, 4:8, x : x + 4] = 200
     prompts = np.zeros((moments, 4, 16, 16, 3), np.uint8)
     prompts[:, :, 4:8, 2:6] = 200
-    return Branches(prompts, np.zeros((moments, 3), np.int64), real)
+    return Branches(prompts, np.zeros((moments, 3), np.int64), real[:, :, None])
 
 
 def test_a_perfect_model_is_always_right():
@@ -34,7 +34,7 @@ def test_actions_that_are_mixed_up_are_wrong():
 
 def test_moments_at_which_nothing_matters_do_not_count():
     shown = branches()
-    shown.real[2:] = shown.real[2:, :1]
+    shown.held[2:] = shown.held[2:, :1]
     assert score(shown, shown.real)["moments_that_count"] == 2
 
 
@@ -54,7 +54,7 @@ def test_the_emulator_is_branched_and_goes_on_as_if_it_had_not_been():
 def test_each_action_is_held_in_the_model(toy_checkpoint):
     checkpoint = Checkpoint.load(toy_checkpoint)
     contexts = {name: values.numpy() for name, values in checkpoint.initial_contexts.items()}
-    shown = Branches(contexts["frames"][:3], contexts["actions"][:3], np.zeros((3, 4, 64, 64, 3), np.uint8))
+    shown = Branches(contexts["frames"][:3], contexts["actions"][:3], np.zeros((3, 4, 2, 64, 64, 3), np.uint8))
     frames = dream(checkpoint, shown, hold=2)
-    assert frames.shape == (3, 4, 64, 64, 3)
+    assert frames.shape == (3, 4, 2, 64, 64, 3)
     assert all(len(np.unique(moment.reshape(4, -1), axis=0)) > 1 for moment in frames)
