@@ -48,6 +48,7 @@ class MaskedPredictionConfig:
         outcome_weight: Weight of the reward and termination losses.
         rollout_share: Share of batches trained with a past that the model predicted itself, at the end of the training;
             it grows from 0, as early predictions teach nothing.
+        rollout_temperature: Lowest temperature that those rollouts are sampled with; each draws one from there to 1.
     """
 
     num_actions: int
@@ -65,6 +66,7 @@ class MaskedPredictionConfig:
     outcome_weight: float = 1.0
     history_dropout: float = 0.0
     rollout_share: float = 0.0
+    rollout_temperature: float = 1.0
 
 
 def token_distance_cross_entropy(logits: Tensor, target: Tensor, codes: Tensor, weight: float = 1.0) -> Tensor:
@@ -269,12 +271,13 @@ class MaskedPrediction(nn.Module):
         Beside it stands the rollout's cache.
         """
         cache, frames = self.new_cache(len(past)), list(past.split(1, 1))
+        temperature = self.config.rollout_temperature + (1 - self.config.rollout_temperature) * float(torch.rand(()))
         start, further = past.shape[1] - count, actions.shape[1] - past.shape[1]
         known, led = torch.cat(frames[:start], 1), actions[:, : further + start + 1]
         for i in range(start, past.shape[1] - 1):
             draft = torch.full_like(frames[i], self.mask_token)
             logits = self.to_logits(self.features(known, draft, led, cache))
-            sampled = sample_tokens(logits, torch.rand(draft.shape, device=draft.device), 1.0, 0.02)
+            sampled = sample_tokens(logits, torch.rand(draft.shape, device=draft.device), temperature, 0.02)
             frames[i] = torch.where(past[:, i : i + 1] == self.mask_token, draft, sampled)
             known, led = frames[i], actions[:, further + i :][:, :2]
         return torch.cat(frames, 1), cache

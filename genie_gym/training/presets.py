@@ -153,6 +153,7 @@ PRESETS = {
             max_corruption=0.02,
             history_dropout=0.3,
             rollout_share=1.0,
+            rollout_temperature=0.3,
         ),
         lam=LatentActionConfig(patch=16, dim=64, encoder_blocks=1, decoder_blocks=1),
         tokenizer_training=TrainerConfig(

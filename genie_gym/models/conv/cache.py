@@ -24,6 +24,7 @@ class FrameCache:
         count: int64 (b,), frames appended so far.
         memory: float (b, r, side, side), after the newest frame.
         camera: float (b, j, 3), the camera's motion in the last steps, oldest first, see `matches`.
+        lag: float (b, 2), how far the newest frame stays behind what was meant, see `lagging`.
         meant: float (b, 3), that of the frame last predicted, which is not appended yet.
         context: float (b, w, side, side), of the newest action.
         guess: float (b, n, c), the encoding of the guessed next frame.
@@ -35,6 +36,7 @@ class FrameCache:
     count: Tensor
     memory: Tensor
     camera: Tensor
+    lag: Tensor
     meant: Tensor
     context: Tensor
     guess: Tensor

@@ -24,7 +24,7 @@ from genie_gym.errors import ConfigError
 from genie_gym.models.conv.cache import FrameCache
 from genie_gym.models.conv.guess import FrameGuess, camera_loss, expected_motion
 from genie_gym.models.conv.layers import ATTENTION_HEADS, Attention, Conv, GatedMemory, Residual, patches_of, pixels_of
-from genie_gym.models.conv.matching import MATCHED_PAIRS, SHIFTS, agreed, matches
+from genie_gym.models.conv.matching import MATCHED_PAIRS, SHIFTS, agreed, lagging, matches
 from genie_gym.models.conv.tokenizer import ConvTokenizer
 from genie_gym.models.heads import OutcomeHeads
 from genie_gym.models.limits import check_sizes, check_weights
@@ -174,6 +174,7 @@ class ConvDynamics(MaskedPrediction):
             count=torch.zeros(batch, dtype=torch.int64, device=device),
             memory=torch.zeros(batch, c.memory_dim, c.side, c.side, device=device),
             camera=torch.zeros(batch, CAMERA_STEPS, 3, device=device),
+            lag=torch.zeros(batch, 2, device=device),
             meant=torch.zeros(batch, 3, device=device),
             context=torch.zeros(batch, c.dim, c.side, c.side, device=device),
             guess=torch.zeros(batch, n, c.code_dim, device=device),
@@ -203,6 +204,9 @@ class ConvDynamics(MaskedPrediction):
         )
         seen, wholes, measured, frames = (rearrange(x, "(b t) ... -> b t ...", b=b) for x in sights)
         camera = measured if cache is None else agreed(measured, cache.recent_motion(t))
+        lag, lags = camera.new_zeros(b, 2), []
+        for i in range(t):
+            lags.append(lag := lagging(lag, camera[:, i], measured[:, i]))
         memories = self._memories(seen, actions[:, -t - 1 : -1])
         led, unknown = _before(torch.arange(actions.shape[1], device=past.device)[-m:, None], self.config.action_window)
         sight = tuple(rearrange(x[:, -m:], "b m ... -> (b m) ...") for x in (seen, wholes, measured, frames))
@@ -211,6 +215,7 @@ class ConvDynamics(MaskedPrediction):
             sight,
             rearrange(memories[:, -m:], "b m ... -> (b m) ..."),
             rearrange(camera[:, lately].masked_fill(unseen[..., None], 0), "b m j i -> (b m) j i"),
+            rearrange(torch.stack(lags[-m:], 1), "b m i -> (b m) i"),
             rearrange(actions[:, led].masked_fill(unknown, -1), "b m l -> (b m) l"),
         )
         features = self.refine(context, guess, rearrange(drafts, "b m n -> (b m) n"))
@@ -249,6 +254,7 @@ class ConvDynamics(MaskedPrediction):
             cache.append(past[:, i], hidden[:, i], actions[:, further + i])
             sight = self.look(cache.tokens, cache.hidden)
             newest = agreed(sight[2], cache.meant).masked_fill(hidden[:, i, None], 0)
+            cache.lag.copy_(lagging(cache.lag, newest, sight[2]))
             cache.camera.copy_(torch.cat([cache.camera[:, 1:], newest[:, None]], 1))
             cache.meant.zero_()
             cache.memory.copy_(self.memory(cache.memory, sight[0], self.one_hot(cache.actions[:, -1])))
@@ -256,7 +262,7 @@ class ConvDynamics(MaskedPrediction):
             return self.codebook.new_zeros(len(past), 0, c.side**2, c.dim + c.code_dim)
         if t:
             recent = torch.cat([cache.actions[:, 1:], actions[:, -1:]], 1)
-            context, guess, motion = self.context(sight, cache.memory, cache.camera, recent)
+            context, guess, motion = self.context(sight, cache.memory, cache.camera, cache.lag, recent)
             cache.meant.copy_(expected_motion(motion))
             cache.context.copy_(context)
             cache.guess.copy_(guess)
@@ -283,7 +289,7 @@ class ConvDynamics(MaskedPrediction):
         return self.stem(torch.cat(seen, 1)) + self.position, wholes, camera, frames[:, -1]
 
     def context(
-        self, sight: tuple[Tensor, ...], memory: Tensor, camera: Tensor, actions: Tensor
+        self, sight: tuple[Tensor, ...], memory: Tensor, camera: Tensor, lag: Tensor, actions: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return what is known of a frame before any of its tokens.
 
@@ -291,6 +297,7 @@ class ConvDynamics(MaskedPrediction):
             sight: What `look` returned.
             memory: float (b, r, side, side).
             camera: float (b, j, 3), its motion in the last steps.
+            lag: float (b, 2), how far the newest frame stays behind it.
             actions: int64 (b, l), the last actions; the last of all leads to the frame.
 
         Returns:
@@ -310,7 +317,7 @@ class ConvDynamics(MaskedPrediction):
         x = x + F.interpolate(self.up(coarse), scale_factor=2.0)
         for block in self.after:
             x = block(x, action)
-        frame, motion = self.motion(last, camera[:, -1], torch.cat([buttons, cameras], 1), action, coarse, x)
+        frame, motion = self.motion(last, lag, camera[:, -1], torch.cat([buttons, cameras], 1), action, coarse, x)
         guess = rearrange(patches_of(frame, self.config.patch), "b p y x -> b (y x) p") @ self.to_code
         return x, guess + self.code_offset, motion
 

@@ -49,23 +49,31 @@ class FrameGuess(nn.Module):
         self.register_buffer("steps", _shift_matrices(reach, size), persistent=False)
 
     def forward(
-        self, last: Tensor, camera: Tensor, told: Tensor, action: Tensor, coarse: Tensor, fine: Tensor
+        self, last: Tensor, lag: Tensor, camera: Tensor, told: Tensor, action: Tensor, coarse: Tensor, fine: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the guess (b, 3, s, s) from the last frame, the actions and features at both resolutions.
 
         Beside it stand the logits (b, 2, offsets) of the first shift, down and right. It starts from the camera's
-        motion before, (b, 3) as `matches` returns it: what moves goes on moving, and what rests stays at rest.
+        motion before, (b, 3) as `matches` returns it: what moves goes on moving, and what rests stays at rest. All
+        shifts go further by `lag` (b, 2), how far the last frame stays behind what was meant.
         """
         pooled = self.norm(rearrange(F.adaptive_avg_pool2d(coarse, 4), "b c y x -> b (c y x)"))
         logits = rearrange(self.to_shifts(torch.cat([pooled, action], 1)), "b (i m o) -> i b m o", i=2, m=self.shifts)
         going_on = self._going_on(camera) + rearrange(self.from_buttons(told), "b (i o) -> i b o", i=2)
         logits = torch.cat([logits[:, :, :1] + going_on[:, :, None], logits[:, :, 1:]], 2)
         down, right = einsum(logits.softmax(-1), self.steps, "i b m o, o source target -> i b m source target")
-        shifted = einsum(down, last, right, "b m y to_y, b k y x, b m x to_x -> b m k to_y to_x")
+        meant = self._shifted_by(last, lag)
+        shifted = einsum(down, meant, right, "b m y to_y, b k y x, b m x to_x -> b m k to_y to_x")
         paint = pixels_of(self.to_paint(fine), self.patch) + 0.5
         blend = pixels_of(self.to_blend(fine), self.patch).softmax(1)[:, :, None]
         sources = torch.cat([last[:, None], shifted, paint[:, None]], 1)
         return (blend * sources).sum(1), rearrange(logits[:, :, 0], "i b o -> b i o")
+
+    def _shifted_by(self, frames: Tensor, by: Tensor) -> Tensor:
+        """Frames (b, 3, s, s) shifted by parts of pixels (b, 2), down and right, which lie between whole ones."""
+        shares = (1 - (self.offsets - rearrange(by, "b i -> i b 1")).abs()).clamp(min=0)
+        down, right = einsum(shares, self.steps, "i b o, o source target -> i b source target")
+        return einsum(down, frames, right, "b y to_y, b k y x, b x to_x -> b k to_y to_x")
 
     def _going_on(self, camera: Tensor) -> Tensor:
         """Logits (2, b, offsets) of the motion before, down and right."""

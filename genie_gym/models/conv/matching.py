@@ -11,11 +11,12 @@ from torch import Tensor
 
 from genie_gym.utils.precision import full_precision
 
-__all__ = ["MATCHED_PAIRS", "SHIFTS", "agreed", "matches"]
+__all__ = ["MATCHED_PAIRS", "SHIFTS", "agreed", "lagging", "matches"]
 
 MATCH_REACH, MATCHED_PAIRS = 4, 2  # furthest shift in pixels that is matched; pairs of frames matched as wholes
 SHIFTS = (MATCH_REACH + 1) * (2 * MATCH_REACH + 1)  # every other one down, all to the right
 MISMATCH, WHOLE_MISMATCH = 0.05, 0.02  # difference in brightness at which a match is a third of a perfect one
+LARGEST_LAG = 1.0
 SHARPNESS, NO_MATCH = 0.05, 0.05  # likewise, as a share of the mean, to tell a motion; and beyond which there is none
 
 
@@ -66,3 +67,18 @@ def agreed(measured: Tensor, meant: Tensor) -> Tensor:
     """
     apart = (measured - meant)[..., :2].abs().amax(-1, keepdim=True)
     return torch.where((meant[..., 2:] > 0) & (measured[..., 2:] > 0) & (apart < 1), meant, measured)
+
+
+def lagging(before: Tensor, believed: Tensor, measured: Tensor) -> Tensor:
+    """How far a frame that was predicted stays behind the motion that was meant, float (..., 2) in pixels.
+
+    Tokens take a frame a whole way or not at all, so that a motion of part of a pixel a step shows in none of them, and
+    a level would stand still for ever; what is owed is kept, and the next frame makes up for it.
+
+    Args:
+        before: float (..., 2), of the frame before.
+        believed: Motions (..., 3) as `agreed` returned them.
+        measured: Motions (..., 3) of the frames.
+    """
+    owed = (before + (believed - measured)[..., :2]).clamp(-LARGEST_LAG, LARGEST_LAG)
+    return owed * (believed[..., 2:] > 0)

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from genie_gym.models.conv.dynamics import ConvDynamics, ConvDynamicsConfig
-from genie_gym.models.conv.matching import agreed, matches
+from genie_gym.models.conv.guess import FrameGuess
+from genie_gym.models.conv.matching import agreed, lagging, matches
 from genie_gym.models.conv.tokenizer import ConvTokenizer, ConvTokenizerConfig
 from genie_gym.models.maskgit import sample_tokens
 from genie_gym.utils.precision import autocast
@@ -140,6 +142,7 @@ def test_its_own_past_is_what_a_rollout_samples(model):
     past, _ = model._with_own_predictions(tokens, actions, 3)
     assert torch.equal(past[:, :4], tokens[:, :4]) and torch.equal(past[:, 6], tokens[:, 6])
     torch.manual_seed(3)
+    torch.rand(())  # the temperature, here always 1
     cache, known = model.new_cache(2), tokens[:, :4]
     for i in (4, 5):
         draft = torch.full_like(known[:, :1], model.mask_token)
@@ -282,6 +285,30 @@ def test_a_slow_motion_is_what_was_meant_and_a_contradicted_one_what_is_seen():
     measured = torch.tensor([[0.0, 0.0, 1], [0, 3, 1], [0, 0, 0], [0, 2, 1]])
     meant = torch.tensor([[0.0, 0.2, 1], [0, 0.2, 1], [0, 0.2, 1], [0, 0, 0]])
     assert torch.equal(agreed(measured, meant), torch.stack([meant[0], measured[1], measured[2], measured[3]]))
+
+
+def test_a_motion_that_tokens_did_not_show_is_owed_until_they_do():
+    still, slow = torch.tensor([[0.0, 0.0, 1.0]]), torch.tensor([[0.0, 0.4, 1.0]])
+    owed = lagging(torch.zeros(1, 2), slow, still)
+    assert torch.allclose(owed, torch.tensor([[0.0, 0.4]]))
+    owed = lagging(owed, slow, torch.tensor([[0.0, 1.0, 1.0]]))  # the tokens went a whole pixel
+    assert torch.allclose(owed, torch.tensor([[0.0, -0.2]]), atol=1e-6)
+    assert not lagging(owed, torch.zeros(1, 3), still).any()  # a cut: nothing is known of the camera
+
+
+@torch.no_grad()
+def test_the_next_guess_makes_up_for_what_is_owed():
+    guess = FrameGuess(size=16, patch=4, fine=4, coarse=4, action=4, told=4, shifts=1, reach=3)
+    nn.init.zeros_(guess.to_blend.weight)
+    guess.to_blend.bias.copy_(torch.tensor([0.0, 50.0, 0.0]).repeat_interleave(16))  # the shifted frame alone
+    frame, camera = torch.rand(1, 3, 16, 16), torch.tensor([[0.0, 1.0, 1.0]])
+    guess.inertia.fill_(5.0)  # the camera goes on as it went: a pixel to the right
+    others = (torch.zeros(1, 4), torch.zeros(1, 4), torch.zeros(1, 4, 4, 4), torch.zeros(1, 4, 4, 4))
+    for lag, shift in ((0.0, 1), (1.0, 2), (-1.0, 0)):
+        shown, _ = guess(frame, torch.tensor([[0.0, lag]]), camera, *others)
+        assert torch.allclose(shown[..., 1:13], frame[..., 1 + shift : 13 + shift], atol=0.02)
+    between, _ = guess(frame, torch.tensor([[0.0, 0.5]]), camera, *others)
+    assert torch.allclose(between[..., :14], (frame[..., 1:15] + frame[..., 2:]) / 2, atol=0.02)
 
 
 def test_the_motion_between_frames_is_told_to_a_part_of_a_pixel():
