@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from einops import rearrange
 
 from genie_gym.data import EpisodeDataset, SequenceDataset, split
 from genie_gym.errors import DataError
@@ -27,6 +28,8 @@ def draw_initial_contexts(
 ) -> dict[str, torch.Tensor]:
     """Draw real clips from the training episodes, half of them from the very beginning of an episode.
 
+    The others are the more varied one of two: a blank screen between levels is a poor place to begin a dream.
+
     Args:
         dataset: Where they come from.
         episodes: Indices of the training episodes.
@@ -39,12 +42,19 @@ def draw_initial_contexts(
     """
     rng = np.random.default_rng(seed)
     clips = SequenceDataset(dataset, context, episodes, include_terminal=False)
-    anywhere = clips.sample(rng, count // 2)
+    anywhere = _more_varied(clips.sample(rng, 2 * (count // 2)))
     long_enough = [i for i in episodes if dataset.lengths[i] - dataset.steps(int(i))[2] >= context]
     first = [dataset[int(i)] for i in rng.choice(long_enough, count - count // 2)]
     frames = np.concatenate([anywhere["frames"], np.stack([e.frames[:context] for e in first])])
     actions = np.concatenate([anywhere["actions"], np.stack([e.actions[: context - 1] for e in first])])
     return {"frames": torch.from_numpy(frames), "actions": torch.from_numpy(actions)}
+
+
+def _more_varied(clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Of each two clips, the one whose last frame has more contrast."""
+    contrast = rearrange(clips["frames"][:, -1].std((1, 2, 3)), "(n two) -> n two", two=2)
+    chosen = np.arange(len(contrast)) * 2 + contrast.argmax(1)
+    return {name: values[chosen] for name, values in clips.items()}
 
 
 def usable_lengths(preset: Preset, longest: int) -> tuple[tuple[int, ...], int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genie_gym.data import EpisodeDataset
+from genie_gym.data import EpisodeDataset, EpisodeWriter
 from genie_gym.errors import DataError
 from genie_gym.training.presets import PRESETS
 from genie_gym.training.windows import check_steps, draw_initial_contexts, usable_lengths
@@ -32,6 +32,17 @@ def test_starts_are_pieces_of_the_episodes_half_of_them_beginnings(recording):
     assert [start for start, _ in found[5:]] == [0] * 5
     again = draw_initial_contexts(recording, np.array([0, 2]), 5, count=10, context=3)
     assert (again["frames"] == starts["frames"]).all()
+
+
+def test_dreams_seldom_begin_on_a_blank_screen(tmp_path):
+    record(tmp_path / "play", 1, 300)
+    episode = EpisodeDataset(tmp_path / "play")[0]
+    episode.frames[np.arange(len(episode)) % 20 < 10] = 0  # half of them are blank
+    with EpisodeWriter(tmp_path / "blank", EpisodeDataset(tmp_path / "play").header) as writer:
+        writer.append(episode)
+    starts = draw_initial_contexts(EpisodeDataset(tmp_path / "blank"), np.array([0]), 0, count=200, context=3)
+    drawn = starts["frames"][:100]
+    assert 0.1 < (drawn[:, -1] == 0).all((1, 2, 3)).float().mean() < 0.4  # of two, blank in a quarter of all cases
 
 
 def test_windows_fit_into_the_longest_episode():
