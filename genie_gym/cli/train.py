@@ -44,7 +44,7 @@ def finetune(config: Annotated[FinetuneRunConfig, arg(name="")]) -> int:
 
 
 def train_upscaler(config: Annotated[UpscalerTrainConfig, arg(name="")]) -> int:
-    """Train an upscaler, which enlarges frames to 256x256 pixels. Resumable: rerun the same command."""
+    """Train an upscaler to 256x256 pixels. Resumable: rerun the same command; more --minutes train it longer."""
     from genie_gym.training.add_upscaler import add_upscaler
 
     report = add_upscaler(config)

@@ -80,7 +80,7 @@ def add_upscaler(
     settings = {"game": game, "preset": config.preset, "minutes": config.minutes, "seed": config.seed}
     join_processes()
     with first_process_first():
-        check_run_config(run / "settings.json", settings | _preset_settings(preset))
+        check_run_config(run / "settings.json", settings | _preset_settings(preset), "minutes")
     torch.manual_seed(config.seed)
     model = Upscaler(replace(preset.model, scale=train.scale))
     recipe = preset.recipe_for(config.minutes, config.seed)

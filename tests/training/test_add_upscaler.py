@@ -92,6 +92,14 @@ def test_finished_it_serves_another_checkpoint_at_once(checkpoint, recording, tm
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+def test_with_more_minutes_it_goes_on_where_it_ended(checkpoint, recording, tmp_path):
+    run = {"data": recording, "run": tmp_path / "run", "preset_overrides": OVERRIDES}
+    steps = add_upscaler(checkpoint, minutes=0.02, **run).training.steps
+    assert add_upscaler(checkpoint, minutes=0.1, **run).training.steps > steps > 0
+    with pytest.raises(ConfigError, match="minutes"):
+        add_upscaler(checkpoint, minutes=0.05, **run)
+
+
 def test_a_model_that_was_fitted_meanwhile_is_kept(checkpoint, recording, tmp_path, monkeypatch):
     newer = untrained(seed=5)
 
