@@ -3,6 +3,7 @@
 from gymnasium.envs.registration import EnvSpec, registry
 
 from genie_gym.games import names, short_titles
+from genie_gym.games.game_names import known_games
 from genie_gym.utils import paths
 
 __all__ = ["NAMESPACE", "register_games", "register_own_games"]
@@ -18,8 +19,9 @@ def register_games() -> None:
 
 def register_own_games() -> None:
     """Register the user's own games that have weights, which `train` does; call it where another process trains."""
-    folders = sorted(config.parent.name for config in paths.weights_dir("").glob("*-Own/config.json"))
-    _register({name: name for name in folders if paths.OWN_NAMES.fullmatch(name)})  # others would be invalid ids
+    configs = [config for config in paths.weights_dir("").glob("*-Own/config.json") if config.is_file()]
+    names = {game for config in configs for game in (config.parent.name, *known_games(config)) if game.endswith("-Own")}
+    _register({name: name for name in sorted(names) if paths.OWN_NAMES.fullmatch(name)})  # others would be invalid ids
 
 
 def _register(ids: dict[str, str]) -> None:

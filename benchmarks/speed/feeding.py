@@ -36,10 +36,12 @@ class TimedWindows(SequenceDataset):
         self.asked: list[float] = []
         self.frames: list[int] = []
 
-    def sample(self, rng: np.random.Generator, batch: int, length: int | None = None, overhang: int = 0) -> Figures:
+    def sample(
+        self, rng: np.random.Generator, batch: int, length: int | None = None, overhang: int = 0, group: int = 1
+    ) -> Figures:
         self.asked.append(time.perf_counter())
         self.frames.append(batch * (length or self.length))
-        return super().sample(rng, batch, length, overhang)
+        return super().sample(rng, batch, length, overhang, group)
 
 
 def read_options() -> argparse.Namespace:

@@ -15,7 +15,7 @@ from genie_gym.utils.atomic import atomic_write
 from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.options import make_config
 from genie_gym.world_model import Checkpoint
-from genie_gym.world_model.resolve import load_checkpoint, resolve_dataset
+from genie_gym.world_model.resolve import load_given, resolve_dataset
 
 __all__ = ["inspect"]
 
@@ -43,7 +43,7 @@ def inspect(
     config = _configuration(checkpoint, options)
     use_threads(config.threads)
     _create(Path(config.out))
-    loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(config.checkpoint, config.device)
+    loaded = load_given(checkpoint, config.checkpoint, config.device, config.game)
     dataset = _find_dataset(loaded.game["name"], config.data) if dataset is None else dataset
     if dataset is None:
         clips = imagined_clips(loaded, config.clips, FRAMES_PER_CLIP, config.seed)

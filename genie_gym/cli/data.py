@@ -20,7 +20,8 @@ class CollectArguments(CollectConfig):
 
     Attributes:
         games: Several games in place of one, of each of which as much is collected: names, a text file with one name a
-            line, or all for those that can be started here. With out, each game has a folder in it.
+            line, a set of RetroAct (platformers-50) or all, for those that can be started here. With out, each game has
+            a folder in it.
     """
 
     game: Annotated[Positional[str], arg(metavar="[GAME]")] = ""

@@ -25,6 +25,8 @@ def train(config: Annotated[TrainConfig, arg(name="")]) -> int:
     name = shlex.quote(str(config.out or report.game))
     _print_verdict(report.verdict)
     data = f" --data {shlex.quote(str(config.data))}" if config.data else ""
+    if config.games:
+        name, data = f"{name} --game GAME", f"{data}/GAME" if data else ""
     print(f"world model of {report.game} in {report.checkpoint}; score it with: genie-gym evaluate {name}{data}")
     print(f"play it with: genie-gym play {name}")
     return 0

@@ -11,13 +11,13 @@ import gymnasium as gym
 
 from genie_gym import data
 from genie_gym.collection.config import CollectConfig
-from genie_gym.collection.game_names import game_names
 from genie_gym.collection.plan import Plan, Target, Task
 from genie_gym.collection.player import HIGH_RES_SIZE, Job
 from genie_gym.collection.policies import POLICIES, Policy, make_policy
 from genie_gym.collection.progress import CollectionProgress
 from genie_gym.collection.workers import WorkerPool
 from genie_gym.errors import ConfigError, GenieGymError
+from genie_gym.games.game_names import game_names
 from genie_gym.utils import paths
 from genie_gym.utils.options import make_config
 from genie_gym.world_model.real_game import named_options, real_game
@@ -118,8 +118,7 @@ def collect_games(
     conditions.
 
     Args:
-        names: Names of games; "all" stands for those that can be started here, and the path of a text file for the
-            names in it, one a line.
+        names: Names of games, sets of RetroAct, files of names or "all", see `genie_gym.games.game_names`.
         config: A configuration, whose `game` is ignored. Its `out` is the folder that the games' folders are made in.
         progress: Whether to show how far it is: a bar on a terminal, else a line each ten seconds.
         **options: Fields of CollectConfig by name, in place of a configuration.

@@ -1,4 +1,4 @@
-"""Several datasets of one game as a single set of windows, sampled with given weights."""
+"""Several datasets with the same actions as a single set of windows, sampled with given weights."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,13 +16,21 @@ class MixtureDataset:
     Args:
         parts: Sets of windows of the same length, from datasets with the same actions.
         weights: How often each part is sampled, in any unit; in proportion to its number of windows by default.
+        names: Names of the parts, such as those of the games that they are of; without them, the parts are one.
 
     Raises:
-        DataError: There is no part, lengths or actions differ, or the weights do not match the parts.
+        DataError: There is no part, lengths or actions differ, or the weights or names do not match the parts.
     """
 
-    def __init__(self, parts: Sequence[SequenceDataset], weights: Sequence[float] | None = None):
-        self.parts = list(parts)
+    def __init__(
+        self,
+        parts: Sequence[SequenceDataset],
+        weights: Sequence[float] | None = None,
+        names: Sequence[str] | None = None,
+    ):
+        self.parts, self._names = list(parts), names
+        if names is not None and len(set(names)) != len(parts):
+            raise DataError(f"{len(parts)} datasets need as many different names; got {', '.join(names)}")
         _check_alike(self.parts)
         values = np.array([len(part) for part in parts] if weights is None else weights, float)
         if values.shape != (len(parts),) or not (values >= 0).all() or not values.sum() > 0:
@@ -34,9 +42,20 @@ class MixtureDataset:
         """Return the number of different windows."""
         return sum(len(part) for part in self.parts)
 
-    def sample(self, rng: np.random.Generator, batch: int, length: int | None = None, overhang: int = 0) -> Batch:
-        """Sample windows as `SequenceDataset.sample` does, each from a part drawn by weight."""
-        counts = rng.multinomial(batch, self._probabilities)
+    def named_parts(self) -> "dict[str, MixtureDataset | SequenceDataset]":
+        """Return the parts by name; all together by the name "" if they have none."""
+        return {"": self} if self._names is None else dict(zip(self._names, self.parts, strict=True))
+
+    def sample(
+        self, rng: np.random.Generator, batch: int, length: int | None = None, overhang: int = 0, group: int = 1
+    ) -> Batch:
+        """Sample windows as `SequenceDataset.sample` does, from parts drawn by weight.
+
+        Args:
+            rng, batch, length, overhang: As in `SequenceDataset.sample`; the batch is a multiple of `group`.
+            group: Number of windows in a row that come from the same part.
+        """
+        counts = group * rng.multinomial(batch // group, self._probabilities)
         drawn = [
             part.sample(rng, int(count), length, overhang)
             for part, count in zip(self.parts, counts, strict=True)

@@ -71,7 +71,13 @@ class SequenceDataset:
         """Return the number of different windows."""
         return int(self._windows(self.length).sum())
 
-    def sample(self, rng: np.random.Generator, batch: int, length: int | None = None, overhang: int = 0) -> Batch:
+    def named_parts(self) -> "dict[str, SequenceDataset]":
+        """Return the windows by the name "", as `MixtureDataset` does that of several games by the games' names."""
+        return {"": self}
+
+    def sample(
+        self, rng: np.random.Generator, batch: int, length: int | None = None, overhang: int = 0, group: int = 1
+    ) -> Batch:
         """Sample `batch` windows, uniformly over all windows unless there is an overhang.
 
         Args:
@@ -81,6 +87,7 @@ class SequenceDataset:
             overhang: Number of frames by which a sampled window may pass the end of its episode before it is moved
                 back inside. This makes the last window of each episode 1 + overhang times as likely as others. Without
                 it the last frame is sampled least, because only one window holds it where `length` hold other frames.
+            group: Of no matter here: all windows come from the same dataset.
         """
         length = length or self.length
         windows = self._windows(length)

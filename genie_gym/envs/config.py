@@ -21,7 +21,8 @@ class WorldModelEnvConfig(SamplingOptions):
     Attributes:
         game: Name of a game. Its weights are looked for in the user's folder, then in the package.
         checkpoint: A checkpoint folder, the id of a model on the Hugging Face hub, or the name of another game; takes
-            precedence over `game`.
+            precedence over `game`. In a model of many games, `game` says which; without it, the actions are all that
+            the model knows. Of a game that it never saw, it dreams from prompts.
         device: Device: auto (CUDA if there is one), cpu, cuda, cuda:1 ...
         precision: Precision of matrix products: auto (bfloat16 where the hardware has it), float32 or bfloat16.
         compile: Let torch compile the step: minutes at first, then faster. See WorldModel.compile_step.

@@ -15,7 +15,7 @@ import torch
 
 from genie_gym.envs.config import WorldModelEnvConfig
 from genie_gym.envs.prompt import Prompt
-from genie_gym.errors import CheckpointError, ClosedError, ConfigError, InvalidActionError
+from genie_gym.errors import CheckpointError, ClosedError, ConfigError, InvalidActionError, PromptError
 from genie_gym.games import GameSpec
 from genie_gym.models.kv_cache import NoCache
 from genie_gym.models.uncertainty import token_entropy, top_mean
@@ -24,7 +24,7 @@ from genie_gym.utils.device import outside_inference_mode
 from genie_gym.utils.precision import autocast
 from genie_gym.utils.validation import check_action_map, short
 from genie_gym.world_model import Checkpoint, Outcome, RolloutState
-from genie_gym.world_model.resolve import load_checkpoint, resolve_checkpoint
+from genie_gym.world_model.resolve import load_checkpoint
 
 __all__ = ["ImaginationEngine", "LookAhead"]
 
@@ -77,8 +77,8 @@ class ImaginationEngine:
 
     @outside_inference_mode()
     def __init__(self, count: int, config: WorldModelEnvConfig):
-        place = resolve_checkpoint(config.checkpoint, config.game)
-        loaded = load_checkpoint(place, config.device, config.precision, config.compile)
+        options = config.device, config.precision, config.compile
+        loaded = load_checkpoint(config.checkpoint, *options, game=config.game, whole=True)
         self.count, self.terminate, self.reward = count, config.terminate, config.reward
         self.model, self.initial_contexts = loaded.model, loaded.initial_contexts
         self.game, self.model_actions = _actions_of(loaded, config.real_actions, config.action_map)
@@ -262,6 +262,11 @@ class ImaginationEngine:
 
     def _draw_context(self, stream: np.random.Generator) -> Prompt:
         frames, actions = self.initial_contexts["frames"], self.initial_contexts["actions"]
+        if not len(frames):
+            raise PromptError(
+                f"the model has never seen {self.game.name}, and has no frames to start from; give some with "
+                "reset(options={'prompt': frames}), or finetune it on that game"
+            )
         index = int(stream.integers(len(frames)))
         newest = actions[index, actions.shape[1] - self.context + 1 :]
         return Prompt(frames[index, -self.context :].numpy(), newest.numpy())

@@ -45,10 +45,10 @@ def play(checkpoint: str | Path | PlayConfig, **options: Any) -> None:
     except ImportError as error:
         raise MissingExtraError("playing needs a window: pip install 'genie_gym[play]'") from error
     _require_screen(pygame)
-    loaded = load_checkpoint(config.checkpoint, config.device)
+    loaded = load_checkpoint(config.checkpoint, config.device, game=config.game, whole=True)
     real_actions = loaded.action_map is not None and not config.latent
     options = {"device": config.device, "upscale": config.upscale, "real_actions": real_actions}
-    env = WorldModelEnv(checkpoint=config.checkpoint, render_mode="rgb_array", **options)
+    env = WorldModelEnv(config.game, config.checkpoint, render_mode="rgb_array", **options)
     print(f"keys: {_describe_keys(loaded, real_actions)}; Escape ends")
     idle = idle_action(env.get_action_meanings(), loaded, real_actions)
     try:

@@ -124,12 +124,12 @@ def demo(source: DemoConfig | str | Callable[..., gym.Env] | None = None, /, **o
     name, out, fps = loaded.game["name"], Path(config.out), GameSpec.from_dict(loaded.game).fps
     spec = _real_game(config, loaded)
     if spec is None:
-        imagined, speed = _imagine(place, *_start_alone(loaded, config), config.seed)
+        imagined, speed = _imagine(place, name, *_start_alone(loaded, config), config.seed)
         return DemoReport(name, speed, *_write(out, name, [_upscaled(loaded, imagined)], fps))
     real, real_speed = _play(spec, CONTEXT + config.steps, config.seed, loaded)
     if loaded.model.latent_actions is not None:  # the only actions it knows
         real = replace(real, actions=infer_actions(real.frames, loaded.model.latent_actions))
-    imagined, speed = _imagine(place, real.frames[:CONTEXT], real.actions, config.seed)
+    imagined, speed = _imagine(place, name, real.frames[:CONTEXT], real.actions, config.seed)
     shown = real.frames if real.high_res is None else real.high_res
     images = _write(out, name, [shown[CONTEXT:], _upscaled(loaded, imagined)], fps)
     return DemoReport(name, speed, *images, Comparison(*_compare(loaded, real, config.seed), real_speed))
@@ -139,7 +139,7 @@ def _load(config: DemoConfig) -> tuple[str, Checkpoint]:
     """Return the checkpoint and its folder or hub id."""
     name = resolve_game(config.game, config.checkpoint) if config.env is None else own_name(config.game)
     place = resolve_checkpoint(config.checkpoint, name)
-    loaded = load_checkpoint(place)
+    loaded = load_checkpoint(place, game=name)
     known = loaded.game["name"]
     if known != name:
         raise ConfigError(f"{place} is a model of {known}, not of {name}; give that game, or another --checkpoint")
@@ -201,16 +201,17 @@ def _play(game: GameSpec, length: int, seed: int, checkpoint: Checkpoint) -> tup
     return longest, steps / (time.perf_counter() - started)
 
 
-def _imagine(place: str, prompt: np.ndarray, actions: np.ndarray, seed: int) -> tuple[np.ndarray, float]:
+def _imagine(place: str, game: str, prompt: np.ndarray, actions: np.ndarray, seed: int) -> tuple[np.ndarray, float]:
     """Return one rollout from real frames on, uint8 (t - c, s, s, 3), and its steps per second.
 
     Args:
         place: Folder or hub id of the checkpoint.
+        game: Its game.
         prompt: Real frames, uint8 (c, s, s, 3).
         actions: The actions between them, and those to take, int64 (t - 1,).
         seed: Random seed.
     """
-    env, before = WorldModelEnv(checkpoint=place, terminate=False), len(prompt) - 1
+    env, before = WorldModelEnv(game, place, terminate=False), len(prompt) - 1
     env.reset(seed=seed, options={"prompt": prompt, "prompt_actions": actions[:before]})
     started = time.perf_counter()
     taken = tracked(actions[before:], "imagining", len(actions) - before, unit="steps")

@@ -20,7 +20,7 @@ from genie_gym.utils.atomic import atomic_write, check_writable
 from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.options import make_config
 from genie_gym.world_model import Checkpoint, SamplingConfig
-from genie_gym.world_model.resolve import load_checkpoint, resolve_dataset
+from genie_gym.world_model.resolve import load_given, resolve_dataset
 
 __all__ = ["evaluate"]
 
@@ -56,7 +56,7 @@ def evaluate(
     use_threads(config.threads)
     if config.out is not None:
         check_writable(Path(config.out))
-    loaded = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(config.checkpoint, config.device)
+    loaded = load_given(checkpoint, config.checkpoint, config.device, config.game)
     dataset = resolve_dataset(loaded.game["name"], config.data) if dataset is None else dataset
     sampling = loaded.sampling.with_overrides(config)
     chosen = split_in_two(dataset)[1] if episodes is None else np.asarray(episodes)

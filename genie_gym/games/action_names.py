@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from genie_gym.errors import GameError
 
-__all__ = ["match_actions"]
+__all__ = ["buttons_of", "match_actions"]
 
 PARTS = re.compile(r"UP|DOWN|RIGHT|LEFT|FIRE|[^+\s_,]+")
 SAME = {"FIRE": "PRIMARY", "A": "PRIMARY", "B": "SECONDARY"}  # names of other packages for the console's buttons
@@ -31,19 +31,19 @@ def match_actions(yours: Sequence[str], known: Sequence[str]) -> tuple[int, ...]
     >>> match_actions(["NOOP", "FIRE", "UPRIGHTFIRE", "DOWN"], ["NOOP", "RIGHT", "PRIMARY", "RIGHT+PRIMARY"])
     (0, 2, 3, 0)
     """
-    choices = [_buttons(name) for name in known]
+    choices = [buttons_of(name) for name in known]
     return tuple(_closest(name, choices, known) for name in yours)
 
 
 def _closest(name: str, choices: list[frozenset[str]], known: Sequence[str]) -> int:
-    wanted = _buttons(name)
+    wanted = buttons_of(name)
     fitting = [index for index, buttons in enumerate(choices) if buttons <= wanted]
     if not fitting:
         raise GameError(f"No action of {', '.join(known)} is like {name!r}. Write the action map by hand.")
     return max(fitting, key=lambda index: (len(choices[index]), known[index].upper() == name.upper(), -index))
 
 
-def _buttons(name: str) -> frozenset[str]:
+def buttons_of(name: str) -> frozenset[str]:
     """Return the buttons that a name says: "UPRIGHTFIRE", "UP+RIGHT+PRIMARY" and "up right A" are the same."""
     parts = PARTS.findall(name.upper())
     return frozenset(SAME.get(part, part) for part in parts if part != "NOOP")

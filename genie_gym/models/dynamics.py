@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from genie_gym.models.heads import OutcomeHeads
 from genie_gym.models.kv_cache import Cache
 from genie_gym.models.limits import check_sizes
-from genie_gym.models.masked_prediction import MaskedPrediction, MaskedPredictionConfig
+from genie_gym.models.masked_prediction import MaskedPrediction, MaskedPredictionConfig, mixed_actions
 from genie_gym.models.tokenizer import Tokenizer
 from genie_gym.models.transformer import Frames, SpaceTimeTransformer, TransformerConfig, with_drafts
 
@@ -77,12 +77,17 @@ class Dynamics(MaskedPrediction):
         """Copy the tokenizer's codes, which token input and token distances need."""
         self.codebook.copy_(tokenizer.codebook.codes)
 
-    def with_new_actions(self, num_actions: int) -> "Dynamics":
-        """Return a copy for other actions: the layers that read them are initialised anew, everything else is kept."""
-        other = Dynamics(replace(self.config, num_actions=num_actions))
-        kept = {name: value for name, value in self.state_dict().items() if ".action." not in name}
-        other.load_state_dict(other.state_dict() | kept)
-        return other.to(self.codebook.device)
+    def with_actions(self, mixture: Tensor) -> "Dynamics":
+        """Return a copy for other actions, see `MaskedPrediction.with_actions`."""
+        other = Dynamics(replace(self.config, num_actions=len(mixture)))
+        weights = self.state_dict()
+        mixed = {name: mixed_actions(weights[name], mixture) for name in self.action_weights()}
+        other.load_state_dict(weights | mixed)
+        return other.to(self.codebook.device).train(self.training)
+
+    def action_weights(self) -> tuple[str, ...]:
+        """Return the names of the weights that read actions."""
+        return tuple(name for name, _ in self.named_parameters() if name.endswith(".action.weight"))
 
     def embeddings(self, tokens: Tensor) -> Tensor:
         """Return the embeddings (..., n, d) of tokens int64 (..., n), `mask_token` where masked."""

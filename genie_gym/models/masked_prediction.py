@@ -20,7 +20,7 @@ from genie_gym.models.heads import OutcomeHeads
 from genie_gym.models.maskgit import random_masks, sample_tokens
 from genie_gym.utils.precision import full_precision
 
-__all__ = ["MaskedPrediction", "MaskedPredictionConfig", "token_distance_cross_entropy"]
+__all__ = ["MaskedPrediction", "MaskedPredictionConfig", "mixed_actions", "token_distance_cross_entropy"]
 
 PREDICTED = ("tokens", "rewards", "terminated", "changed")
 
@@ -93,10 +93,28 @@ def token_distance_cross_entropy(logits: Tensor, target: Tensor, codes: Tensor, 
     return entropy + weight * (1 - (codes[target] * expected).sum(-1))
 
 
+def mixed_actions(weight: Tensor, mixture: Tensor, steps: int = 1) -> Tensor:
+    """Return the weights of a layer that reads one-hot actions, for other actions that are mixtures of its own.
+
+    Args:
+        weight: float (d, steps * a + r): a columns for each of the steps, then r that read something else.
+        mixture: float (b, a), see `MaskedPrediction.with_actions`.
+        steps: Number of actions that the layer reads.
+
+    Returns:
+        float (d, steps * b + r).
+    """
+    count = steps * mixture.shape[1]
+    columns = rearrange(weight[:, :count], "d (l a) -> d l a", l=steps)
+    mixed = columns.double() @ mixture.T.to(columns.device, torch.float64)  # exact where an action is kept
+    return torch.cat([rearrange(mixed, "d l b -> d (l b)").to(weight), weight[:, count:]], 1)
+
+
 class MaskedPrediction(nn.Module):
     """Prediction of the codes of masked tokens, and of reward and termination of the step that led to each frame.
 
-    A subclass provides `draft_features`, `features` (which a cache makes cheap), `new_cache` and `with_new_actions`.
+    A subclass provides `draft_features`, `features` (which a cache makes cheap), `new_cache`, `with_actions` and
+    `action_weights`.
 
     Attributes:
         config: Sizes and training noise.
@@ -128,6 +146,21 @@ class MaskedPrediction(nn.Module):
         Returns:
             float (b, m, n, d).
         """
+        raise NotImplementedError
+
+    def with_actions(self, mixture: Tensor) -> "MaskedPrediction":
+        """Return a copy for b other actions, each a mixture of this model's; all other weights are kept.
+
+        Actions are one-hot, so that a layer has a vector for each, and a mixture of them is one of these vectors.
+
+        Args:
+            mixture: float (b, num_actions), rows that sum to 1: how much of each action there is in each new one. A row
+                with a single 1 is the action itself.
+        """
+        raise NotImplementedError
+
+    def action_weights(self) -> tuple[str, ...]:
+        """Return the names of the weights that read actions."""
         raise NotImplementedError
 
     def features(self, past: Tensor, drafts: Tensor, actions: Tensor, cache: Any = None) -> Tensor:

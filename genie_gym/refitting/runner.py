@@ -103,7 +103,8 @@ def _prepare(config: RefitConfig, folder: Path, datasets: Sequence[EpisodeDatase
     """Check that model, datasets and run fit together, and copy the model into the run, where nothing overwrites it."""
     base = folder / "round-0" / "checkpoint"
     copied = (base / "config.json").is_file()
-    loaded = Checkpoint.from_pretrained(base if copied else resolve_checkpoint(config.checkpoint, config.game))
+    place = base if copied else resolve_checkpoint(config.checkpoint, config.game)
+    loaded = Checkpoint.from_pretrained(place, game=config.game)  # of a model of many games, that one
     for dataset in datasets:
         check_game(config.game, dataset)
         check_actions(loaded, dataset)

@@ -21,7 +21,7 @@ from genie_gym.utils.device import outside_inference_mode
 from genie_gym.utils.options import make_config
 from genie_gym.utils.validation import check_action_map, short, typed
 from genie_gym.world_model import Checkpoint
-from genie_gym.world_model.resolve import load_checkpoint, resolve_checkpoint
+from genie_gym.world_model.resolve import load_checkpoint
 
 __all__ = ["check_is", "make_habituation", "make_pipeline", "make_reward"]
 
@@ -75,7 +75,7 @@ def make_reward(
         return NoReward()
     if config.reward != "autoexplore":
         return _make_baseline(adapter, config)
-    loaded = load_checkpoint(resolve_checkpoint(checkpoint, game), config.device, config.precision)
+    loaded = load_checkpoint(checkpoint, config.device, config.precision, game=game)
     _check_fit(loaded, adapter, action_meanings)
     options = config.context, config.horizon, config.quantile, config.sampling_steps, config.compile
     return AutoExplore(loaded.model, *options, config.uncertainty, config.action_sample)

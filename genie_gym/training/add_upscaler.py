@@ -19,6 +19,7 @@ from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.parallel.processes import first_process_first, join_processes, process_number
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.world_model import Checkpoint
+from genie_gym.world_model.many_games import refuse_to_replace, require_one_game
 from genie_gym.world_model.resolve import check_game, resolve_checkpoint, shipped_checkpoint
 
 __all__ = ["UpscalerReport", "add_upscaler"]
@@ -67,15 +68,17 @@ def add_upscaler(
     use_threads(config.threads)
     preset = replace(get_upscaler_preset(config.preset), **(preset_overrides or {}))
     place = resolve_checkpoint(config.checkpoint)
-    loaded = Checkpoint.from_pretrained(place)
+    loaded = Checkpoint.from_pretrained(config.checkpoint, game=config.game)
+    require_one_game(loaded)
     if config.out is None and not Path(place).is_dir():
         raise ConfigError(f"{place} is on the hub; say where to keep it with its upscaler, with --out FOLDER")
     game = loaded.game["name"]
+    out = Path(config.out or _writable_place(place, game))
+    refuse_to_replace(out, loaded)
     dataset = EpisodeDataset(config.data or paths.data_dir(game))
     check_game(game, dataset)
     train, held_out = _sides(dataset)
     run = Path(config.run or paths.home() / "runs" / f"{game}-upscaler-{config.preset}")
-    out = Path(config.out or _writable_place(place, game))
     check_writable(out)
     settings = {"game": game, "preset": config.preset, "minutes": config.minutes, "seed": config.seed}
     join_processes()
@@ -87,7 +90,9 @@ def add_upscaler(
     report = train_upscaler(model, train, held_out, recipe, run, preset.crop)
     if not report.finished:
         return UpscalerReport(None, report)
-    loaded = Checkpoint.from_pretrained(place)  # anew: the world model may have been trained further in the meantime
+    loaded = Checkpoint.from_pretrained(
+        config.checkpoint, game=config.game
+    )  # anew: the world model may have been trained further in the meantime
     loaded.upscaler = model.cpu().eval().requires_grad_(False)
     loaded.metadata = replace(loaded.metadata, upscaler=_description(config, train, report))
     with first_process_first():

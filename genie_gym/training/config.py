@@ -70,11 +70,15 @@ class TrainingRunOptions(RunFolderOptions):
 
 @dataclass(frozen=True)
 class TrainConfig(TrainingRunOptions):
-    """Training of a world model on a dataset of recorded episodes.
+    """Training of a world model on recorded episodes of a game, or of many games.
 
     Attributes:
-        game: Name of a game, such as Airstriker-Genesis, or of your own dataset.
-        data: Folder of the dataset; the game's own below the data folder by default.
+        game: Name of a game, such as Airstriker-Genesis, or of your own dataset; with games, a name for their model.
+        games: One model of several games: their names, a text file with one name a line, a set of RetroAct
+            (platformers-50) or all, for those that have a dataset. Actions that do the same in several games are one
+            action of the model.
+        data: Folder of the dataset; the game's own below the data folder by default. With games, the folder that holds
+            a dataset of each, as collect --games --out makes it.
         out: Folder of the checkpoint; by default where gymnasium.make looks for the game's weights. An upscaler that
             the game has there is kept, and so is its action map if the latent actions stay the same.
         latent_actions: Number of latent actions, learned from the frames, that replace the recorded actions (the
@@ -88,6 +92,7 @@ class TrainConfig(TrainingRunOptions):
     """
 
     game: str
+    games: tuple[str, ...] = ()
     data: Path | None = None
     out: Path | None = None
     latent_actions: int | None = None
@@ -118,12 +123,15 @@ class FinetuneConfig(FinetuneOptions):
 
     Attributes:
         seed: Random seed.
+        real_actions: Turn a model of latent actions into one of the recorded actions, each of which begins at the mean
+            of the latent actions where it was taken.
 
     Raises:
         ConfigError: A value is out of range.
     """
 
     seed: int = 0
+    real_actions: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -135,7 +143,7 @@ class FinetuneRunConfig(FinetuneConfig, RunFolderOptions, CheckpointArgument):
     """Finetuning of a checkpoint on other datasets, with the same actions or with others.
 
     Attributes:
-        data: Folders of the new datasets; the game's own below the data folder by default.
+        data: Folders of the new datasets, of one game; the game's own below the data folder by default.
         old: Folders of earlier datasets, so that what was learned from them is not forgotten.
         out: Folder of the finetuned checkpoint; by default the folder checkpoint in the run folder.
 

@@ -1,7 +1,7 @@
 """Finetuning of a world model on other episodes: first the decoder, then the dynamics, from the weights it has."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 
 from genie_gym.data import EpisodeDataset, MixtureDataset, SequenceDataset, split
 from genie_gym.errors import ConfigError
+from genie_gym.training.adaptation import choose_weights, for_game, merge_low_rank, with_recorded_actions
 from genie_gym.training.checks.beforehand import bytes_needed, check_folders
 from genie_gym.training.checks.verdict import Verdict, judge
 from genie_gym.training.config import FinetuneConfig, FinetuneRunConfig, as_config
@@ -33,8 +34,9 @@ from genie_gym.utils.parallel.processes import first_process_first, join_process
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.world_model import Checkpoint, WorldModel
 from genie_gym.world_model.latent_relabel import relabel_with_latent_actions
+from genie_gym.world_model.many_games import require_one_game
 from genie_gym.world_model.metadata import FinetuneRecord
-from genie_gym.world_model.resolve import resolve_checkpoint
+from genie_gym.world_model.resolve import resolve_checkpoint, resolve_game, wanted_game
 
 __all__ = ["FinetuneReport", "FinetuneResult", "finetune", "finetune_checkpoint"]
 
@@ -75,9 +77,10 @@ class FinetuneResult:
 def finetune(checkpoint: str | Path | FinetuneRunConfig, **options: Any) -> FinetuneReport:
     """Finetune a checkpoint on other datasets. Resumable: repeat the call.
 
-    Encoder and codebook keep their weights. If the datasets have other actions than the checkpoint, the layers that
-    read the actions are initialised anew and the checkpoint takes over their game; everything else is kept. A model of
-    latent actions infers those of the datasets, with or without recorded ones.
+    Encoder and codebook keep their weights. A model of many games becomes one of the datasets' game. If they have other
+    actions than the checkpoint, those of the same names keep what the model knows of them, and new ones begin as the
+    mean of the nearest names. A model of latent actions infers those of the datasets, with or without recorded ones,
+    or with `real_actions` becomes one of the recorded actions.
 
     Args:
         checkpoint: A game's name, a checkpoint folder, or the id of a model on the hub; or a whole configuration.
@@ -91,7 +94,7 @@ def finetune(checkpoint: str | Path | FinetuneRunConfig, **options: Any) -> Fine
     config = as_config(FinetuneRunConfig, checkpoint, options)
     use_threads(config.threads)
     base = Checkpoint.from_pretrained(resolve_checkpoint(config.checkpoint))
-    new = [EpisodeDataset(folder) for folder in config.data or (paths.data_dir(base.game["name"]),)]
+    new = [EpisodeDataset(folder) for folder in config.data or (paths.data_dir(_game_of(base, config)),)]
     old = [EpisodeDataset(folder) for folder in config.old]
     for one in (*new, *old):
         check_description(one)
@@ -144,9 +147,13 @@ def finetune_checkpoint(
             others.
         ConfigError: A dataset has no actions, and the model is not one of latent actions.
     """
+    if config.real_actions and checkpoint.model.latent_actions is not None:
+        for one in new:
+            _check(checkpoint, one, with_actions=True)
+        checkpoint = with_recorded_actions(checkpoint, new)
     new, old = ([_with_model_actions(checkpoint, one) for one in datasets] for datasets in (new, old))
     clips = _Clips(new, old, config.new_share)
-    checkpoint = _for_game(checkpoint, new[-1].header["game"], config.seed)
+    checkpoint = for_game(checkpoint, new[-1].header["game"])
     preset, model = get_preset(checkpoint.metadata.preset), checkpoint.model
 
     recipe, length = _gentle(preset.tokenizer_training, config, config.decoder_steps), preset.tokenizer_clip_length
@@ -157,11 +164,12 @@ def finetune_checkpoint(
         return FinetuneResult(None, decoder)
 
     recipe = _gentle(preset.dynamics_training, config, config.dynamics_steps)
-    model.dynamics.requires_grad_(True)
+    choose_weights(model.dynamics, config.weights, config.rank, config.seed)
     choices = preset.dynamics_moving_choices
     dynamics = train_dynamics(model.dynamics, model.tokenizer, *sides, recipe, folder / "dynamics", lengths, choices)
     if not dynamics.finished:
         return FinetuneResult(None, decoder, dynamics)
+    merge_low_rank(model.dynamics)
 
     record = FinetuneRecord(
         source=source or ", ".join(one.folder.name for one in new),
@@ -170,6 +178,7 @@ def finetune_checkpoint(
         stages={"decoder": stage_record(decoder), "dynamics": stage_record(dynamics)},
         seed=config.seed,
         software=software_used(),
+        weights=config.weights,
     )
     finetuned = replace(
         checkpoint,
@@ -195,36 +204,29 @@ def _verdict(
 
 def _with_model_actions(checkpoint: Checkpoint, dataset: EpisodeDataset) -> EpisodeDataset:
     """The dataset with actions that a model of the checkpoint's kind can learn: recorded or latent ones."""
+    lam = checkpoint.model.latent_actions
+    _check(checkpoint, dataset, with_actions=lam is None)
+    return dataset if lam is None else relabel_with_latent_actions(dataset, lam.to(training_device()))
+
+
+def _check(checkpoint: Checkpoint, dataset: EpisodeDataset, with_actions: bool) -> None:
+    """Raise DataError or ConfigError if a model cannot learn from a dataset."""
     check_frame_size(dataset, checkpoint.model.tokenizer.config.size)
     check_steps(dataset)
-    lam = checkpoint.model.latent_actions
-    if lam is not None:
-        return relabel_with_latent_actions(dataset, lam.to(training_device()))
-    if not dataset.has_actions:
+    if with_actions and not dataset.has_actions:
         raise ConfigError(
             f"{dataset.folder} was recorded without actions, which this model learns from; give one with actions, or "
             "finetune a model of latent actions"
         )
-    return dataset
 
 
-def _for_game(checkpoint: Checkpoint, game: dict[str, Any], seed: int) -> Checkpoint:
-    """The checkpoint as a model of a game, its own or another one, whose actions the game's description lists."""
-    before = checkpoint.game
-    same_actions = _meanings(before) == _meanings(game)
-    if same_actions and before["name"] == game["name"]:
-        return checkpoint
-    model = checkpoint.model
-    if not same_actions:
-        torch.manual_seed(seed)
-        model = WorldModel(model.tokenizer, model.dynamics.with_new_actions(len(game["actions"])), model.latent_actions)
-    contexts = {name: values[:0] for name, values in checkpoint.initial_contexts.items()}
-    adapted = replace(checkpoint, model=model, game=game, initial_contexts=contexts, action_map=None)
-    return adapted if before["name"] == game["name"] else replace(adapted, upscaler=None)
-
-
-def _meanings(game: dict[str, Any]) -> list[str]:
-    return [action["meaning"] for action in game["actions"]]
+def _game_of(base: Checkpoint, config: FinetuneRunConfig) -> str:
+    """The game whose dataset is meant where none is named."""
+    wanted = wanted_game(config.checkpoint, config.game) if base.games else config.game
+    if wanted is None:
+        require_one_game(base)
+        return base.game["name"]
+    return resolve_game(wanted)
 
 
 class _Clips:
@@ -281,5 +283,5 @@ def _settings(
         "checkpoint": paths.absolute(config.checkpoint),
         "data": [str(one.folder.absolute()) for one in new],
         "old": [str(one.folder.absolute()) for one in old],
-        **{name: recipe[name] for name in ("decoder_steps", "dynamics_steps", "lr_scale", "new_share", "seed")},
+        **{field.name: recipe[field.name] for field in fields(FinetuneConfig)},
     }

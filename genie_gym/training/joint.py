@@ -92,6 +92,9 @@ class _RelabelledWindows:
     def __init__(self, windows: OrderedWindows, model: LatentActionModel):
         self.windows, self.model, self.length = windows, model, windows.length
 
+    def named_parts(self) -> dict[str, OrderedWindows]:
+        return {name: _RelabelledWindows(part, self.model) for name, part in self.windows.named_parts().items()}
+
     def in_order(self, batch: int, at_most: int | None = None) -> Iterator[dict[str, np.ndarray]]:
         for window in self.windows.in_order(batch, at_most):
             frames = to_model(torch.from_numpy(window["frames"]).to(self.model.codebook.codes.device))

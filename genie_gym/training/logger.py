@@ -72,7 +72,8 @@ class TrainingLogger:
             self._writer.add_scalar(f"validation/{key}", value, step)
         for key, clip in clips.items():
             self._add_clip(f"validation/{key}", clip, step)
-        print(f"{self.name}: validation at step {step}  {_in_words(metrics)}", flush=True)
+        shown = {key: value for key, value in metrics.items() if " " not in key}  # those of each game would be too many
+        print(f"{self.name}: validation at step {step}  {_in_words(shown)}", flush=True)
         return metrics
 
     def _add_clip(self, tag: str, clip: np.ndarray, step: int) -> None:

@@ -9,6 +9,7 @@ from genie_gym.training.config import MapActionsConfig, as_config
 from genie_gym.utils.atomic import check_writable
 from genie_gym.world_model import ActionMap, Checkpoint
 from genie_gym.world_model.fit_action_map import fit_action_map
+from genie_gym.world_model.many_games import refuse_to_replace, require_one_game
 from genie_gym.world_model.resolve import resolve_checkpoint, resolve_dataset
 
 __all__ = ["ActionMapReport", "map_actions"]
@@ -41,7 +42,9 @@ def map_actions(checkpoint: str | Path | MapActionsConfig, **options: Any) -> Ac
         raise ConfigError(f"{place} is on the hub; say where to keep it with its action map, with --out FOLDER")
     out = Path(config.out or place)
     check_writable(out)
-    loaded = Checkpoint.from_pretrained(place)
+    loaded = Checkpoint.from_pretrained(config.checkpoint, game=config.game)
+    require_one_game(loaded)
+    refuse_to_replace(out, loaded)
     found = fit_action_map(loaded, resolve_dataset(loaded.game["name"], config.data), config.seed)
     replace(loaded, action_map=found).save(out)
     return ActionMapReport(found, out)

@@ -4,7 +4,7 @@ Shapes: b clips, t frames, n tokens a frame.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,6 +42,7 @@ Windows = SequenceDataset | MixtureDataset
 PREPARATION = 512  # frames that a convolutional tokenizer's codes start at
 VALIDATED = 512  # held-out windows in a validation, at most: more would cost minutes and change little
 DREAMT = 64  # of them, from which the dynamics dreams on
+LEAST = 8  # of them of each game, if there are many games
 DREAM_CONTEXT, DREAM_STEPS = 2, 4  # real frames before a dream, and t at which Genie and the paper compare
 
 
@@ -49,6 +50,8 @@ class OrderedWindows(Protocol):
     """Windows of `length` frames to validate with, as `SequenceDataset` returns them."""
 
     length: int
+
+    def named_parts(self) -> "Mapping[str, OrderedWindows]": ...
 
     def in_order(self, batch: int, at_most: int | None = None) -> Iterator[dict[str, np.ndarray]]: ...
 
@@ -61,7 +64,8 @@ def train_tokenizer(
     Args:
         model: The tokenizer, trained in place.
         train: Windows to train on.
-        held_out: Windows to validate with. The metrics are "psnr" in dB and "codes", the number of codes in use.
+        held_out: Windows to validate with. The metrics are "psnr" in dB and "codes", the number of codes in use; of
+            several games also "psnr GAME" of each.
         config: Length and optimiser.
         folder: Folder of the training state; the run is resumable.
     """
@@ -126,18 +130,28 @@ def _frame_sampler(train: Windows) -> Callable[[np.random.Generator, int], dict[
 def _validate_reconstruction(tokenizer: Any, held_out: Windows, config: TrainerConfig) -> dict[str, Any]:
     """PSNR over held-out windows, the number of codes in use, and a clip beside its reconstruction."""
     device = next(tokenizer.parameters()).device
-    errors, used, clip = [], [], None
+    parts = held_out.named_parts()
+    errors, used, clip = {name: list[Tensor]() for name in parts}, [], None
     with autocast(resolve_precision(config.precision, device), device):
-        for batch in held_out.in_order(16, VALIDATED):
+        for name, batch in _named_batches(parts, 16, VALIDATED):
             frames = to_model(torch.from_numpy(batch["frames"])).to(device)
             tokens = tokenizer.encode(frames)
             decoded = tokenizer.decode(tokens).clamp(0, 1)
-            errors.append(reduce((decoded - frames).square(), "b t c h w -> (b t)", "mean").cpu())
+            errors[name].append(reduce((decoded - frames).square(), "b t c h w -> (b t)", "mean").cpu())
             used.append(tokens.flatten().cpu())
             clip = hstack(batch["frames"][0], from_model(decoded[0]).cpu().numpy()) if clip is None else clip
-    mse = torch.cat(errors).clamp(min=1e-6)
-    codes = len(torch.cat(used).unique())
-    return {"psnr": (-10 * mse.log10()).mean(), "codes": codes, "real_and_reconstructed": clip}
+    psnr = {name: -10 * torch.cat(own).clamp(min=1e-6).log10() for name, own in errors.items()}
+    metrics = {"psnr": torch.cat(list(psnr.values())).mean(), "codes": len(torch.cat(used).unique())}
+    metrics |= {f"psnr {name}": own.mean() for name, own in psnr.items() if name}
+    return metrics | {"real_and_reconstructed": clip}
+
+
+def _named_batches(
+    parts: Mapping[str, OrderedWindows], batch: int, at_most: int
+) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """Batches of each part with its name, of all parts together so many windows, but of each `LEAST` or more."""
+    share = max(at_most // len(parts), LEAST)
+    return ((name, one) for name, part in parts.items() for one in part.in_order(batch, share))
 
 
 def train_lam(
@@ -247,7 +261,7 @@ def draw_windows(
     start = int(rng.integers(train.length - length + 1)) if rng.random() < 0.5 else 0
     count = batch if predicted else max(1, batch * clip_lengths[0] // length)
     overhang = min(predicted or length, length - 1) - 1  # other frames are predicted in so many more windows
-    clips = train.sample(rng, count * moving_choices, start + length, overhang=overhang)
+    clips = train.sample(rng, count * moving_choices, start + length, overhang=overhang, group=moving_choices)
     return _most_moving(clips, count, start, moving_choices), start, start + length
 
 
@@ -346,24 +360,31 @@ def validate_dreams(
 
     Returns:
         "psnr": PSNR of the mean error four steps ahead (fewer where the windows are too short), in dB; "repeat_psnr":
-        that of the last frame before the dream.
+        that of the last frame before the dream; of several games also "psnr GAME" and "repeat_psnr GAME" of each.
     """
     world = WorldModel(tokenizer, model)
     world.dtype = resolve_precision(config.precision, world.device)
     context = min(DREAM_CONTEXT, held_out.length - 1)
     steps = min(DREAM_STEPS, held_out.length - context)
-    errors, repeated, seeds = list[np.ndarray](), list[np.ndarray](), np.random.default_rng(config.seed)
-    for windows in held_out.in_order(32, DREAMT):
+    parts, seeds = held_out.named_parts(), np.random.default_rng(config.seed)
+    errors, repeated = ({name: list[np.ndarray]() for name in parts} for _ in range(2))
+    for name, windows in _named_batches(parts, 32, DREAMT):
         frames, actions = (torch.from_numpy(windows[name]) for name in ("frames", "actions"))
         own = torch.from_numpy(seeds.integers(2**63, size=len(frames)))
         state, _ = world.start(frames[:, :context], actions[:, : context - 1], own)
         for step in range(context - 1, context + steps - 1):
             shown = world.step(state, actions[:, step], SamplingConfig()).frames
         real = windows["frames"][:, context + steps - 1]
-        errors.append(_squared_errors(shown.cpu().numpy(), real))
-        repeated.append(_squared_errors(windows["frames"][:, context - 1], real))
-    psnr, repeat = (-10 * np.log10(max(np.concatenate(parts).mean(), 1e-6)) for parts in (errors, repeated))
-    return {"psnr": float(psnr), "repeat_psnr": float(repeat)}
+        errors[name].append(_squared_errors(shown.cpu().numpy(), real))
+        repeated[name].append(_squared_errors(windows["frames"][:, context - 1], real))
+    return _psnr_by_game("psnr", errors) | _psnr_by_game("repeat_psnr", repeated)
+
+
+def _psnr_by_game(metric: str, errors: dict[str, list[np.ndarray]]) -> dict[str, float]:
+    """PSNR of the mean of all squared errors, and of those of each game."""
+    groups = {metric: [one for own in errors.values() for one in own]}
+    groups |= {f"{metric} {name}": own for name, own in errors.items() if name}
+    return {name: float(-10 * np.log10(max(np.concatenate(own).mean(), 1e-6))) for name, own in groups.items()}
 
 
 def _squared_errors(shown: np.ndarray, real: np.ndarray) -> np.ndarray:

@@ -8,8 +8,6 @@ from typing import Any
 
 import torch
 
-from genie_gym import games
-from genie_gym.data import EpisodeDataset, SequenceDataset
 from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.models.architectures import AnyDynamics, AnyTokenizer
 from genie_gym.models.lam import LatentActionModel
@@ -19,24 +17,17 @@ from genie_gym.training.checks.verdict import Verdict, judge, minutes_needed
 from genie_gym.training.config import TrainConfig, as_config
 from genie_gym.training.joint import train_jointly
 from genie_gym.training.presets import Preset, get_preset
+from genie_gym.training.recordings import Recordings, open_datasets
 from genie_gym.training.records import DataSummary, mark_finished, note_data, software_used, stage_record
-from genie_gym.training.stages import train_dynamics, train_lam, train_tokenizer
+from genie_gym.training.stages import Windows, train_dynamics, train_lam, train_tokenizer
 from genie_gym.training.trainer import StageReport, TrainerConfig
-from genie_gym.training.windows import (
-    check_frame_size,
-    check_steps,
-    draw_initial_contexts,
-    split_in_two,
-    usable_lengths,
-)
+from genie_gym.training.windows import check_frame_size, usable_lengths
 from genie_gym.utils import paths
 from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.parallel.processes import first_process_first, join_processes, process_number
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.world_model import Checkpoint, WorldModel
-from genie_gym.world_model.latent_relabel import relabel_with_latent_actions
 from genie_gym.world_model.metadata import TrainingMetadata
-from genie_gym.world_model.resolve import check_game, resolve_game
 
 __all__ = ["TrainReport", "train"]
 
@@ -71,7 +62,7 @@ def train(game: str | TrainConfig, *, preset_overrides: dict[str, Any] | None = 
     """Train a world model. Resumable: repeat the call. A finished run is trained on with more minutes, or more data.
 
     Args:
-        game: Name of the game, or a whole configuration.
+        game: Name of the game, or of the model where `games` are given; or a whole configuration.
         preset_overrides: Replacements of fields of the preset, for tests and studies.
         options: Fields of `TrainConfig`, if no configuration is given.
 
@@ -87,25 +78,22 @@ def train(game: str | TrainConfig, *, preset_overrides: dict[str, Any] | None = 
     started, config = time.monotonic(), as_config(TrainConfig, game, options)
     use_threads(config.threads)
     preset = replace(get_preset(config.preset), **(preset_overrides or {}))
-    name = resolve_game(config.game, config.data)
-    dataset = EpisodeDataset(config.data or paths.data_dir(name))
-    if name in games.names():  # a game of one's own may have any name
-        check_game(name, dataset)
-    check_frame_size(dataset, preset.tokenizer.size)
-    codes = _num_latent_actions(dataset, config)
+    name, datasets = open_datasets(config)
+    for dataset in datasets:
+        check_frame_size(dataset, preset.tokenizer.size)
+    codes = _num_latent_actions(all(one.has_actions for one in datasets), config)
     out = Path(config.out or paths.weights_dir(name))
     if config.out is None:
         _check_kind_of_actions(out, bool(codes))
-    split_in_two(dataset)
-    check_steps(dataset)
+    recordings = Recordings.of(name, datasets, bool(config.games))
 
     run = Path(config.run or paths.home() / "runs" / _run_name(name, config, codes))
-    training = _Training(dataset, preset, run, codes, started)
+    training = _Training(recordings, preset, run, codes, started)
     join_processes()
     with first_process_first():
         training.check_beforehand(out)
-        longer = check_run_config(run / "settings.json", _settings(name, config, codes, dataset, preset), "minutes")
-        used = note_data(run / "data.json", DataSummary.of(dataset, training.train_episodes), longer)
+        longer = check_run_config(run / "settings.json", _settings(name, config, codes, recordings, preset), "minutes")
+        used = note_data(run / "data.json", recordings.summary(), longer)
     kind = {"latent": bool(codes), "joint": config.joint, "compile": config.compile}
     if not training.run_stages(preset.plan(config.minutes, config.seed, **kind)):
         return TrainReport(name, None, training.reports)
@@ -123,16 +111,14 @@ class _Training:
     """The stages of a training run, each resumable in its own folder, and the models they train.
 
     Attributes:
-        dataset: The episodes, with latent actions once those are found.
-        train_episodes: Indices of the episodes trained on.
+        recordings: The episodes, with latent actions once those are found.
         reports: How each stage that was started ended.
     """
 
-    def __init__(self, dataset: EpisodeDataset, preset: Preset, run: Path, num_latent_actions: int, started: float):
-        self.dataset, self.run, self._latent = dataset, run, bool(num_latent_actions)
+    def __init__(self, recordings: Recordings, preset: Preset, run: Path, num_latent_actions: int, started: float):
+        self.recordings, self.run, self._latent = recordings, run, bool(num_latent_actions)
         self._started = started
         self.preset = replace(preset, lam=replace(preset.lam, codes=num_latent_actions or preset.lam.codes))
-        self.train_episodes, self.held_out_episodes = split_in_two(dataset)
         self.reports: dict[str, StageReport] = {}
         self.tokenizer: AnyTokenizer
         self.dynamics: AnyDynamics
@@ -140,21 +126,21 @@ class _Training:
 
     def check_beforehand(self, out: Path) -> None:
         """Check what would otherwise stop the run after hours: folders, room on the disk, and lengths of episodes."""
-        preset, actions = self.preset, len(self.dataset.header["game"]["actions"])
+        preset, actions = self.preset, len(self.recordings.game["actions"])
         models = (preset.tokenizer, preset.dynamics_for(actions), *([preset.lam] if self._latent else []))
         check_folders(self.run, out, bytes_needed(models))
         lengths, window = self._dynamics_lengths()
         stages = [preset.tokenizer_clip_length, *([preset.lam_clip_length] if self._latent else [])]
         windows = [(length, length) for length in stages] + [(window, lengths[0])]
-        check_windows(self.dataset, (self.train_episodes, self.held_out_episodes), windows)
+        for dataset, sides in zip(self.recordings.datasets, self.recordings.sides, strict=True):
+            check_windows(dataset, sides, windows)
 
     def verdict(self, recipes: dict[str, TrainerConfig], minutes: float | None) -> Verdict | None:
         """Judge the models by the last validations; `recipes` have the steps that each stage should have."""
         needed = minutes_needed(self.reports, recipes, minutes or 0)
         anew, longer = f"remove {self.run} and train with --minutes {needed}", f"train on with --minutes {needed}"
         again = {name: longer if name == list(recipes)[-1] else anew for name in recipes}
-        frames = int(self.dataset.lengths[self.train_episodes].sum())
-        return judge(self.reports, recipes, self.preset.tokenizer.codes, again, frames)
+        return judge(self.reports, recipes, self.preset.tokenizer.codes, again, self.recordings.frames)
 
     def run_stages(self, plan: dict[str, TrainerConfig]) -> bool:
         """Run the stages in order; returns whether all came to their end."""
@@ -191,11 +177,11 @@ class _Training:
         self.lam = LatentActionModel(self.preset.lam)
         report = train_lam(self.lam, *self._clips(self.preset.lam_clip_length), recipe, folder)
         if report.finished:
-            self.dataset = relabel_with_latent_actions(self.dataset, self.lam)
+            self.recordings = self.recordings.relabelled(self.lam)
         return report
 
     def _train_dynamics(self, recipe: TrainerConfig, folder: Path) -> StageReport:
-        self.dynamics = self.preset.dynamics_for(len(self.dataset.header["game"]["actions"])).build()
+        self.dynamics = self.preset.dynamics_for(len(self.recordings.game["actions"])).build()
         train, held_out, lengths = self._dynamics_clips()
         choices = self.preset.dynamics_moving_choices
         return train_dynamics(self.dynamics, self.tokenizer, train, held_out, recipe, folder, lengths, choices)
@@ -206,23 +192,22 @@ class _Training:
         train, held_out, lengths = self._dynamics_clips()
         report = train_jointly(self.lam, self.dynamics, self.tokenizer, train, held_out, recipe, folder, lengths)
         if report.finished:
-            self.dataset = relabel_with_latent_actions(self.dataset, self.lam)
+            self.recordings = self.recordings.relabelled(self.lam)
         return report
 
-    def _clips(self, length: int) -> tuple[SequenceDataset, SequenceDataset]:
+    def _clips(self, length: int) -> tuple[Windows, Windows]:
         """Windows to train on and to validate with."""
-        sides = (self.train_episodes, self.held_out_episodes)
-        train, held_out = (SequenceDataset(self.dataset, length, side, in_memory=True) for side in sides)
+        train, held_out = (self.recordings.windows(length, side, in_memory=True) for side in (0, 1))
         return train, held_out
 
-    def _dynamics_clips(self) -> tuple[SequenceDataset, SequenceDataset, tuple[int, ...]]:
+    def _dynamics_clips(self) -> tuple[Windows, Windows, tuple[int, ...]]:
         """Windows for the dynamics to train on and to validate with, and the lengths of its training clips."""
         lengths, window = self._dynamics_lengths()
-        train = SequenceDataset(self.dataset, window, self.train_episodes, in_memory=True)
-        return train, SequenceDataset(self.dataset, lengths[0], self.held_out_episodes), lengths
+        train = self.recordings.windows(window, 0, in_memory=True)
+        return train, self.recordings.windows(lengths[0], 1), lengths
 
     def _dynamics_lengths(self) -> tuple[tuple[int, ...], int]:
-        return usable_lengths(self.preset, int(self.dataset.lengths[self.train_episodes].max()))
+        return usable_lengths(self.preset, self.recordings.longest)
 
     def checkpoint(self, config: TrainConfig, used: list[DataSummary]) -> Checkpoint:
         """The checkpoint of the trained models."""
@@ -234,18 +219,18 @@ class _Training:
             stages={name: stage_record(report) for name, report in self.reports.items()},
             software=software_used(),
         )
-        contexts = draw_initial_contexts(self.dataset, self.train_episodes, config.seed)
-        return Checkpoint(model, self.dataset.header["game"], contexts, metadata=metadata)
+        contexts = self.recordings.initial_contexts(config.seed)
+        return Checkpoint(model, self.recordings.game, contexts, metadata=metadata, games=self.recordings.known)
 
 
-def _num_latent_actions(dataset: EpisodeDataset, config: TrainConfig) -> int:
+def _num_latent_actions(has_actions: bool, config: TrainConfig) -> int:
     """Number of latent actions; 0 for the recorded ones."""
     number = config.latent_actions
     if number is None:
-        number = 0 if dataset.has_actions else LATENT_ACTIONS
+        number = 0 if has_actions else LATENT_ACTIONS
     if config.joint and not number:
         raise ConfigError("joint training is for latent actions; say how many, such as --latent-actions 8")
-    if number == 1 or number < 0 or not (number or dataset.has_actions):
+    if number == 1 or number < 0 or not (number or has_actions):
         raise ConfigError(f"latent actions must be 2 or more where no others were recorded, or 0; got {number}")
     return number
 
@@ -268,7 +253,7 @@ def _run_name(game: str, config: TrainConfig, codes: int) -> str:
     return f"{game}-{config.preset}{'-latent' if codes else ''}{'-joint' if config.joint else ''}"
 
 
-def _settings(game: str, config: TrainConfig, codes: int, dataset: EpisodeDataset, preset: Preset) -> dict[str, Any]:
+def _settings(game: str, config: TrainConfig, codes: int, recordings: Recordings, preset: Preset) -> dict[str, Any]:
     """What determines the weights, and must stay the same when a run is resumed."""
     return {
         "game": game,
@@ -277,8 +262,9 @@ def _settings(game: str, config: TrainConfig, codes: int, dataset: EpisodeDatase
         "seed": config.seed,
         "latent_actions": codes,
         "joint": config.joint,
-        "recorded game": dataset.header["game"]["name"],
-        "actions": list(dataset.header["actions"]),
+        "recorded game": recordings.game["name"],
+        **({"games": [one.name for one in recordings.known]} if recordings.known else {}),
+        "actions": [action["meaning"] for action in recordings.game["actions"]],
         **_preset_settings(preset),
     }
 

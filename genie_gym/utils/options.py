@@ -1,7 +1,7 @@
 """Option groups that several configurations share, and building a configuration from keyword options."""
 
 import difflib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, get_type_hints
 
 from genie_gym.errors import ConfigError
@@ -19,6 +19,7 @@ __all__ = [
 ]
 
 Config = TypeVar("Config")
+WEIGHTS = ("all", "actions", "lora")  # of the dynamics, that finetuning may change
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +90,11 @@ class CheckpointArgument:
 
     Attributes:
         checkpoint: Name of a game, checkpoint folder, or id of a model on the Hugging Face hub.
+        game: Which game, if it is a model of many games.
     """
 
     checkpoint: str
+    game: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,15 +117,22 @@ class FinetuneOptions:
         dynamics_steps: Optimiser steps of the dynamics; 10,000 in the paper, with larger models and batches.
         lr_scale: Peak learning rate as a share of the preset's, which is for training from scratch.
         new_share: Share of the training clips, 0 to 1, that come from the new datasets if there are earlier ones.
+        weights: Which weights of the dynamics change: all; actions, those that read actions; or lora, these and a
+            change of low rank of every matrix. The decoder changes as well.
+        rank: Rank of that change.
     """
 
     decoder_steps: int = 1000
     dynamics_steps: int = 3000
     lr_scale: float = 0.3
     new_share: float = 0.5
+    weights: str = "all"
+    rank: int = 8
 
     def __post_init__(self) -> None:
-        at_least(1, decoder_steps=self.decoder_steps, dynamics_steps=self.dynamics_steps)
+        at_least(1, decoder_steps=self.decoder_steps, dynamics_steps=self.dynamics_steps, rank=self.rank)
+        if self.weights not in WEIGHTS:
+            raise ConfigError(f"unknown weights {short(self.weights)}; choose one of: {', '.join(WEIGHTS)}")
         more_than_zero(lr_scale=self.lr_scale)
         check_unit_interval(new_share=self.new_share)
 

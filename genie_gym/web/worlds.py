@@ -2,7 +2,7 @@
 
 import threading
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,9 +76,11 @@ class World:
             CheckpointError, ConfigError: See the message.
         """
         with _loading:
-            checkpoint = load_checkpoint(self.place, self.device)
+            checkpoint = load_checkpoint(self.place, self.device, game=self.game.name)
             mapped = checkpoint.action_map is not None
-            config = WorldModelEnvConfig(checkpoint=self.place, device=self.device, real_actions=mapped)
+            config = WorldModelEnvConfig(
+                game=self.game.name, checkpoint=self.place, device=self.device, real_actions=mapped
+            )
             engine = ImaginationEngine(1, config)
         return Loaded(checkpoint, engine, idle_action(engine.game.meanings, checkpoint, mapped))
 
@@ -104,7 +106,7 @@ def find_worlds(names: Sequence[str], device: str = "auto") -> dict[str, World]:
 
     Args:
         names: Games, checkpoint folders or ids on the hub; none for all worlds on this machine, where those that are
-            damaged are left out with a warning.
+            damaged are left out with a warning. A model of many games is a world of each.
         device: Where to compute.
 
     Raises:
@@ -112,15 +114,14 @@ def find_worlds(names: Sequence[str], device: str = "auto") -> dict[str, World]:
         GameError: There is no such game.
     """
     worlds: dict[str, World] = {}
-    for place in map(resolve_checkpoint, names) if names else _all_places():
+    for name in names or _all_places():
         try:
-            world = _read(place, device, worlds)
+            for world in _read(name, device, worlds):
+                worlds[world.id] = world
         except GenieGymError as error:
             if names:
                 raise
-            warnings.warn(f"{place} is left out: {error}", stacklevel=2)
-            continue
-        worlds[world.id] = world
+            warnings.warn(f"{name} is left out: {error}", stacklevel=2)
     if not worlds:
         raise CheckpointError("there is no world here to play; train one with: genie-gym train GAME")
     return worlds
@@ -137,8 +138,14 @@ def _games_in(folders: Iterable[Any]) -> dict[str, str]:
     return {folder.name: str(folder) for folder in folders if (folder / "config.json").is_file()}
 
 
-def _read(place: str, device: str, others: dict[str, World]) -> World:
-    checkpoint = load_checkpoint(place, device)
+def _read(name: str, device: str, others: dict[str, World]) -> Iterator[World]:
+    """The world of a game, or those of the games of a model."""
+    place, loaded = resolve_checkpoint(name), load_checkpoint(name, device, whole=True)
+    games = [load_checkpoint(place, device, game=one.name) for one in loaded.games] or [loaded]
+    return (_world(place, one, device, others) for one in games)
+
+
+def _world(place: str, checkpoint: Checkpoint, device: str, others: dict[str, World]) -> World:
     mapped = checkpoint.action_map
     game = GameSpec.from_dict(checkpoint.game | ({"actions": mapped.actions} if mapped else {}))
     kind = "" if hub_name(place) is None else " (hub)"

@@ -57,6 +57,7 @@ def export_web(config: ExportWebConfig) -> ExportReport:
     """
     _check_folder(config.out)
     env_config = WorldModelEnvConfig(
+        game=config.game,
         checkpoint=config.checkpoint,
         device="cpu",
         precision="float32",

@@ -2,13 +2,13 @@
 
 config.json              format and version, game, model sizes, sampling, training metadata, names of the files below
 model-*.safetensors      weights of tokenizer and dynamics, and of the latent action model if there is one
-contexts-*.safetensors   initial contexts: real frames uint8 (k, c, s, s, 3) and actions int64 (k, c - 1)
+contexts-*.safetensors   initial contexts: real frames uint8 (k, c, s, s, 3) and actions int64 (k, c - 1); of a model of
+                         many games also the number of each one's game int64 (k,)
 upscaler-*.safetensors   weights of the upscaler, if there is one
 README.md                the model card
 """
 
 import os
-import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -36,8 +36,10 @@ from genie_gym.utils.device import find_device
 from genie_gym.utils.jsonable import from_jsonable
 from genie_gym.utils.paths import open_regular
 from genie_gym.world_model.action_map import ActionMap
+from genie_gym.world_model.card import model_card, with_added_sections
 from genie_gym.world_model.game import check_game_description
 from genie_gym.world_model.hub import download_checkpoint, upload_checkpoint
+from genie_gym.world_model.many_games import check_known_games, of_game
 from genie_gym.world_model.metadata import TrainingMetadata
 from genie_gym.world_model.model import WorldModel
 from genie_gym.world_model.parts import (
@@ -50,13 +52,13 @@ from genie_gym.world_model.parts import (
     write_parts,
     writing,
 )
-from genie_gym.world_model.resolve import hub_name, resolve_checkpoint
+from genie_gym.world_model.resolve import hub_name, resolve_checkpoint, wanted_game
 from genie_gym.world_model.sampling import SamplingConfig
+from genie_gym.world_model.vocabulary import KnownGame
 
 __all__ = ["FORMAT", "VERSION", "Checkpoint"]
 
 MOST_CONTEXTS = 256 * 2**20  # bytes of the initial contexts, a hundred times what 64x64 pixels need
-MOST_CARD = 2**20  # bytes of a model card whose sections are kept
 
 # What a damaged or hostile config.json can cause between json.loads and a model.
 INVALID = (ConfigError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError)
@@ -77,6 +79,7 @@ class _Config:
     latent_actions: LatentActionConfig | None = None
     upscaler: UpscalerConfig | None = None
     action_map: ActionMap | None = None
+    games: tuple[KnownGame, ...] = ()
 
     @cached_property
     def sizes(self) -> tuple[AnyTokenizerConfig, AnyDynamicsConfig]:
@@ -88,6 +91,9 @@ class _Config:
         codes, actions = self.sizes[1].num_actions, len(self.game["actions"])
         if actions != codes:
             raise ValueError(f"{actions} actions, but the model has {codes}")
+        for one in self.games:
+            check_game_description(one.game)
+        check_known_games(self.games, codes)
         if self.action_map:
             check_game_description(self.game | {"actions": self.action_map.actions})
             if not all(0 <= code < codes for code in self.action_map.codes):
@@ -107,6 +113,8 @@ class Checkpoint:
         upscaler: Draws frames at a higher resolution, if one was trained. It depends on the game's frames alone, so it
             serves another model of the same game as well.
         action_map: Latent action of each of the real game's actions, for models of latent actions where it is known.
+        games: The games of a model of many games, whose `game` has the vocabulary as its actions; else none. The
+            initial contexts then hold "games" as well, int64 (k,), the number of each one's game.
     """
 
     model: WorldModel
@@ -116,6 +124,23 @@ class Checkpoint:
     metadata: TrainingMetadata = field(default_factory=TrainingMetadata)
     upscaler: Upscaler | None = None
     action_map: ActionMap | None = None
+    games: tuple[KnownGame, ...] = ()
+
+    def of_game(self, game: str | dict[str, Any]) -> "Checkpoint":
+        """Return the model of one game, which shares the tokenizer with this one.
+
+        A game of a model of many games keeps its actions and initial contexts: it predicts what the whole model does
+        under the same actions. Any other game has no initial contexts, and dreams from prompts only. Its actions are
+        those of the same names, or, where a name is new, begin as the mean of the nearest known ones, see
+        `mixture_of_names`.
+
+        Args:
+            game: Its name, or its description as in `GameSpec.to_dict`.
+
+        Raises:
+            GameError: There is no such game.
+        """
+        return of_game(self, game)
 
     def save(self, folder: str | Path) -> None:
         """Write the folder, in place of the checkpoint that it holds: a crash leaves that one or this one, whole.
@@ -126,14 +151,17 @@ class Checkpoint:
 
         Raises:
             DataError: The disk is full or the folder cannot be written.
+            ConfigError: There are no initial contexts: this is a model of many games, of a game that it never saw.
         """
         folder = Path(folder)
+        if not len(self.initial_contexts["frames"]):
+            raise ConfigError(f"there are no initial contexts of {self.game['name']}; finetune the model on its play")
         with writing(folder) as locked:
             whole, readable = self._completed_from(folder)
             tensors = {"model": save(_weights(whole.model)), "contexts": save(_packed(whole.initial_contexts))}
             if whole.upscaler is not None:
                 tensors["upscaler"] = save(_weights(whole.upscaler))
-            card = _with_added_sections(whole.card(), folder / "README.md")
+            card = with_added_sections(whole.card(), folder / "README.md")
             write_parts(folder, whole._config(), tensors, card, sweep=locked and readable)
 
     def _completed_from(self, folder: Path) -> tuple["Checkpoint", bool]:
@@ -192,20 +220,24 @@ class Checkpoint:
         return cls(
             model,
             plain["game"],
-            _checked_contexts(contexts, tokenizer.size),
+            _checked_contexts(contexts, tokenizer.size, len(config.games)),
             config.sampling,
             config.metadata,
             upscaler,
             config.action_map,
+            config.games,
         )
 
     @classmethod
-    def from_pretrained(cls, name: str | Path, device: str | torch.device = "cpu", **download: Any) -> "Checkpoint":
+    def from_pretrained(
+        cls, name: str | Path, device: str | torch.device = "cpu", *, game: str | None = None, **download: Any
+    ) -> "Checkpoint":
         """Load a checkpoint folder, the weights of a game, or a model of the Hugging Face hub.
 
         Args:
             name: Folder, name of a game, or model on the hub, such as "hub:user/airstriker".
             device: Device of the weights.
+            game: Which game of a model of many games; by default the one that `name` names, else the whole model.
             download: Passed to huggingface_hub.snapshot_download (revision, cache_dir, token, local_files_only ...).
 
         Raises:
@@ -214,7 +246,9 @@ class Checkpoint:
         """
         place = resolve_checkpoint(name)
         on_hub = hub_name(place)
-        return cls.load(place if on_hub is None else download_checkpoint(on_hub, **download), device)
+        loaded = cls.load(place if on_hub is None else download_checkpoint(on_hub, **download), device)
+        wanted = wanted_game(name, game) if loaded.games else None
+        return loaded if wanted in (None, loaded.game["name"]) else loaded.of_game(wanted)
 
     def push_to_hub(self, repository: str, **options: Any) -> str:
         """Upload the folder as a model repository of the Hugging Face hub. Needs `hf auth login` once.
@@ -267,16 +301,7 @@ class Checkpoint:
 
     def card(self) -> str:
         """Return the model card: what the model is, how it was made, its validation metrics."""
-        made = "\n".join(f"- {name}: {value}" for name, value in self.metadata.summary())
-        scores = "\n".join(f"- {name}: {value:.4g}" for name, value in self.metadata.metrics.items())
-        return (
-            "---\nlibrary_name: genie_gym\ntags: [world-model, reinforcement-learning, gymnasium]\n---\n\n"
-            f"# World model of {self.game['name']}\n\nA {self._kind()} world model, to be stepped as a Gymnasium "
-            f"environment by genie_gym.\n\n## How it was made\n\n{made}\n\n## Validation metrics\n\n{scores}\n"
-        )
-
-    def _kind(self) -> str:
-        return "GenieRedux-G" if self.model.latent_actions is None else "GenieRedux (latent actions)"
+        return model_card(self)
 
     def _config(self) -> dict[str, Any]:
         latent = self.model.latent_actions
@@ -289,6 +314,7 @@ class Checkpoint:
             **({"latent_actions": asdict(latent.config)} if latent else {}),
             **({"upscaler": asdict(self.upscaler.config)} if self.upscaler else {}),
             **({"action_map": self.action_map.to_dict()} if self.action_map else {}),
+            **({"games": [asdict(one) for one in self.games]} if self.games else {}),
         }
 
 
@@ -340,22 +366,14 @@ def _packed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.contiguous() for name, value in tensors.items()}
 
 
-def _checked_contexts(contexts: dict[str, Tensor], size: int) -> dict[str, Tensor]:
+def _checked_contexts(contexts: dict[str, Tensor], size: int, games: int) -> dict[str, Tensor]:
     frames, actions = contexts["frames"], contexts["actions"]
     k, c = frames.shape[:2]
     shapes = (frames.shape, actions.shape) == ((k, c, size, size, 3), (k, c - 1))
     if not shapes or not k or (frames.dtype, actions.dtype) != (torch.uint8, torch.int64):
         raise ValueError(f"contexts of shapes {tuple(frames.shape)} and {tuple(actions.shape)}")
+    if games:
+        numbers = contexts["games"]
+        if numbers.shape != (k,) or numbers.dtype != torch.int64 or not set(numbers.tolist()) <= set(range(games)):
+            raise ValueError(f"contexts of games {numbers!r:.60}")
     return contexts
-
-
-def _with_added_sections(card: str, path: Path) -> str:
-    """The card, followed by those sections of the card in a file that it does not have."""
-    try:
-        with open_regular(path) as file:
-            sections = re.split(r"^(?=## )", file.read(MOST_CARD).decode(), flags=re.MULTILINE)[1:]
-    except (OSError, ValueError):
-        return card
-    titles = {line for line in card.splitlines() if line.startswith("## ")}
-    added = [section for section in sections if section.splitlines()[0] not in titles]
-    return "\n".join([card, *(section.rstrip("\n") + "\n" for section in added)])

@@ -61,6 +61,7 @@ class FinetuneRecord:
         stages: The stages "decoder" and "dynamics".
         seed: Random seed.
         software: Versions and machine.
+        weights: Which weights of the dynamics changed: "all", "actions" or "lora".
 
     >>> record = FinetuneRecord("sticky policy", (DataUsed(9, 900, 8),), stages={"decoder": StageRecord(10, 0.5)})
     >>> print(record)
@@ -73,10 +74,12 @@ class FinetuneRecord:
     stages: dict[str, StageRecord] = field(default_factory=dict)
     seed: int = 0
     software: str = ""
+    weights: str = "all"
 
     def __str__(self) -> str:
         stages = "".join(f"; {name} {stage}" for name, stage in self.stages.items())
-        return f"{self.source}: {' and '.join(map(str, self.data))}, {self.new_share:.0%} of the clips{stages}"
+        which = "" if self.weights == "all" else f"; weights {self.weights}"
+        return f"{self.source}: {' and '.join(map(str, self.data))}, {self.new_share:.0%} of the clips{stages}{which}"
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 import re
 import sys
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genie_gym.errors import CheckpointError, ConfigError, GameError
 from genie_gym.games import find
+from genie_gym.games.game_names import known_games
 from genie_gym.utils import paths
 
 if TYPE_CHECKING:  # names are resolved without waiting for torch
@@ -21,11 +23,13 @@ __all__ = [
     "check_game",
     "hub_name",
     "load_checkpoint",
+    "load_given",
     "resolve_agent",
     "resolve_checkpoint",
     "resolve_dataset",
     "resolve_game",
     "shipped_checkpoint",
+    "wanted_game",
 ]
 
 HUB = "hub:"  # in front of the name of a model on the Hugging Face hub
@@ -57,7 +61,7 @@ def resolve_game(name: str, given: str | Path | None = None) -> str:
 
 def _exists(own: str) -> bool:
     files = (paths.data_dir(own) / "recording.json", paths.weights_dir(own) / "config.json")
-    return any(_is_there(file) for file in files)
+    return any(_is_there(file) for file in files) or any(_models_of_many_games(own))
 
 
 def resolve_checkpoint(checkpoint: str | Path | None, game: str | None = None) -> str:
@@ -143,7 +147,7 @@ def hub_name(place: str) -> str | None:
 def _weights_of(game: str) -> str:
     name = resolve_game(game)
     places = [paths.weights_dir(name), shipped_checkpoint(name)]
-    for place in places:
+    for place in [*places, *_models_of_many_games(name)]:
         if (place / "config.json").is_file():
             return str(place)
     raise CheckpointError(
@@ -152,44 +156,109 @@ def _weights_of(game: str) -> str:
     )
 
 
+def _models_of_many_games(game: str) -> Iterator[Path]:
+    """The user's models of many games that know a game, the newest first."""
+    configs = [file for file in paths.weights_dir("").glob("*-Own/config.json") if file.is_file()]
+    for file in sorted(configs, key=lambda file: file.stat().st_mtime_ns, reverse=True):
+        if game in known_games(file):
+            yield file.parent
+
+
+def wanted_game(place: str | Path | None, game: str | None) -> str | None:
+    """Return which game of a model of many games is meant: the one named, or the one whose name stands for the model.
+
+    Args:
+        place: What `resolve_checkpoint` takes.
+        game: Name of the game, if it is given.
+    """
+    if game is not None or place is None or isinstance(place, Path) or _is_there(Path(place, "config.json")):
+        return game
+    try:
+        return resolve_game(place)
+    except GameError:
+        return None
+
+
 def shipped_checkpoint(game: str) -> Path:
     """Return the folder inside the package where the weights of a game are, if it ships any."""
     return Path(str(resources.files("genie_gym"))) / "weights" / game
 
 
 def load_checkpoint(
-    place: str | Path, device: str = "auto", precision: str = "auto", compile: bool = False
+    place: str | Path | None,
+    device: str = "auto",
+    precision: str = "auto",
+    compile: bool = False,
+    *,
+    game: str | None = None,
+    whole: bool = False,
 ) -> "Checkpoint":
     """Load a checkpoint onto a device, or return the one this process has loaded already: many envs share one model.
 
     Args:
-        place: What `resolve_checkpoint` takes.
+        place: What `resolve_checkpoint` takes; None for the weights of `game`.
         device: "auto" (CUDA if there is one), "cpu", "cuda", "cuda:1" ...
         precision: "auto", "float32" or "bfloat16".
         compile: Whether the model's step is compiled, see `WorldModel.compile_step`.
+        game: Which game of a model of many games; by default the one that `place` names.
+        whole: Whether a model of many games may be returned as it is, if no game is named.
 
     Raises:
         CheckpointError, GameError, ConfigError: See the message.
     """
     from genie_gym.utils.device import find_device, one_thread_if_forked
     from genie_gym.utils.precision import resolve_precision
+    from genie_gym.world_model.many_games import require_one_game
 
     one_thread_if_forked()
-    target, checkpoint = find_device(device), resolve_checkpoint(place)
+    target, checkpoint = find_device(device), resolve_checkpoint(place, game)
     config = Path(checkpoint) / "config.json"
     written = config.stat().st_mtime_ns if config.is_file() else 0  # retrained into the same folder is a new model
-    return _load(checkpoint, target, resolve_precision(precision, target), compile, written)
+    options = checkpoint, target, resolve_precision(precision, target), compile, written
+    loaded = _load(*options)
+    wanted = wanted_game(place, game) if loaded.games else None
+    if wanted not in (None, loaded.game["name"]):
+        return _load_game(str(wanted), *options)
+    if not whole:
+        require_one_game(loaded)
+    return loaded
+
+
+def load_given(given: Any, place: str, device: str, game: str | None) -> "Checkpoint":
+    """Return the checkpoint that was given, if it is one, else that of a place; of many games, the one that is named.
+
+    Raises:
+        CheckpointError, GameError, ConfigError: As `load_checkpoint`.
+    """
+    from genie_gym.world_model.checkpoint import Checkpoint
+    from genie_gym.world_model.many_games import require_one_game
+
+    if not isinstance(given, Checkpoint):
+        return load_checkpoint(place, device, game=game)
+    chosen = given.of_game(game) if given.games and game is not None else given
+    require_one_game(chosen)
+    return chosen
 
 
 @lru_cache(maxsize=8)
 def _load(checkpoint: str, device: "torch.device", dtype: "torch.dtype", compile: bool, written: int) -> "Checkpoint":
     from genie_gym.world_model.checkpoint import Checkpoint
 
-    loaded = Checkpoint.from_pretrained(checkpoint, device)
+    loaded = Checkpoint.from_pretrained(Path(checkpoint) if hub_name(checkpoint) is None else checkpoint, device)
     loaded.model.run_in(dtype)
     if compile:
         loaded.model.compile_step()
     return loaded
+
+
+@lru_cache(maxsize=64)
+def _load_game(
+    game: str, checkpoint: str, device: "torch.device", dtype: "torch.dtype", compile: bool, written: int
+) -> "Checkpoint":
+    chosen = _load(checkpoint, device, dtype, compile, written).of_game(game)
+    if compile:
+        chosen.model.compile_step()
+    return chosen
 
 
 def resolve_dataset(game: str, folder: str | Path | None = None) -> "EpisodeDataset":

@@ -72,7 +72,14 @@ def test_explore(monkeypatch, imagined):
 def test_refit(monkeypatch):
     given = {"policy_source": "autoexplore", "explore_steps": 7, "frames": 8, "epsilon": 0.3, "score_interval": 2}
     given |= {"num_envs": 5, "max_steps": 11, "clips": 3, "seed": 9, "imagined_steps": 6}
-    given |= {"decoder_steps": 21, "dynamics_steps": 22, "lr_scale": 0.23, "new_share": 0.24}
+    given |= {
+        "decoder_steps": 21,
+        "dynamics_steps": 22,
+        "lr_scale": 0.23,
+        "new_share": 0.24,
+        "weights": "lora",
+        "rank": 3,
+    }
     given |= {"rounds": 6, "checkpoint": "c", "data": Path("d"), "test": Path("t"), "out": Path("o"), "run": Path("u")}
     given |= {"workers": 4, "device": "cpu", "threads": 2, **ENV, **BEYOND}
     (config,), _ = arrived(monkeypatch, "genie_gym.refitting.runner.refit", ["refit", "Toy"], given)
@@ -110,11 +117,14 @@ def test_train(monkeypatch, switches):
     given |= {"threads": 2, "latent_actions": 5, **switches}
     got = arrived(monkeypatch, "genie_gym.training.world_model.train", ["train", "Toy-Numpy"], given)
     assert got == ((TrainConfig("Toy-Numpy", **given),), {})
+    command = ["train", "Both", "--games", "Toy", "Pong-Ale,Breakout-Ale"]
+    (config,), _ = arrived(monkeypatch, "genie_gym.training.world_model.train", command, {})
+    assert config == TrainConfig("Both", games=("Toy", "Pong-Ale,Breakout-Ale"))
 
 
 def test_train_upscaler(monkeypatch, toy_checkpoint):
     given = {"preset": "small", "minutes": 1.5, "data": Path("d"), "out": Path("o"), "run": Path("r"), "seed": 9}
-    given |= {"threads": 2}
+    given |= {"threads": 2, "game": "Pong"}
     where = "genie_gym.training.add_upscaler.add_upscaler"
     got = arrived(monkeypatch, where, ["train-upscaler", toy_checkpoint], given)
     assert got == ((UpscalerTrainConfig(toy_checkpoint, **given),), {})
@@ -122,7 +132,7 @@ def test_train_upscaler(monkeypatch, toy_checkpoint):
 
 def test_finetune(monkeypatch):
     given = {"decoder_steps": 7, "dynamics_steps": 8, "lr_scale": 0.2, "new_share": 0.7, "seed": 9, "threads": 2}
-    given |= {"out": Path("o"), "run": Path("r")}
+    given |= {"out": Path("o"), "run": Path("r"), "game": "Pong", "weights": "actions", "rank": 3, "real_actions": True}
     command = ["finetune", "Toy-Numpy", "--data", "a", "b", "--old", "c"]
     got = arrived(monkeypatch, "genie_gym.training.finetune.finetune", command, given)
     folders = {"data": (Path("a"), Path("b")), "old": (Path("c"),)}
@@ -130,7 +140,7 @@ def test_finetune(monkeypatch):
 
 
 def test_map_actions(monkeypatch):
-    given = {"data": Path("d"), "out": Path("o"), "seed": 9}
+    given = {"data": Path("d"), "out": Path("o"), "seed": 9, "game": "Pong"}
     got = arrived(monkeypatch, "genie_gym.training.map_actions.map_actions", ["map-actions", "Toy-Numpy"], given)
     assert got == ((MapActionsConfig("Toy-Numpy", **given),), {})
 
@@ -144,18 +154,18 @@ def test_demo(monkeypatch):
 def test_evaluate(monkeypatch):
     given = {"data": Path("d"), "clips": 3, "context": 4, "horizon": 5, "long_steps": 6, "num_rollouts": 7, "seed": 9}
     given |= {"perceptual": True, "real_actions": True, "out": Path("o"), "device": "cpu", "threads": 2}
-    given |= {"sampling_steps": 8, "temperature": 0.5, "order": "random", "min_p": 0.1}
+    given |= {"sampling_steps": 8, "temperature": 0.5, "order": "random", "min_p": 0.1, "game": "Pong"}
     (config,), _ = arrived(monkeypatch, "genie_gym.evaluation.evaluate.evaluate", ["evaluate", "Toy"], given)
     assert vars(config) == {"checkpoint": "Toy"} | given
 
 
 def test_inspect(monkeypatch):
-    given = {"data": Path("d"), "clips": 3, "seed": 9, "out": Path("o"), "device": "cpu", "threads": 2}
+    given = {"data": Path("d"), "clips": 3, "seed": 9, "out": Path("o"), "device": "cpu", "threads": 2, "game": "Pong"}
     (config,), _ = arrived(monkeypatch, "genie_gym.analysis.inspect.inspect", ["inspect", "Toy"], given)
     assert vars(config) == {"checkpoint": "Toy"} | given
 
 
 def test_play(monkeypatch):
-    given = {"device": "cpu", "zoom": 3.0, "seed": 9, "upscale": True, "latent": True}
+    given = {"device": "cpu", "zoom": 3.0, "seed": 9, "upscale": True, "latent": True, "game": "Pong"}
     (config,), _ = arrived(monkeypatch, "genie_gym.envs.play.play", ["play", "Toy"], given)
     assert vars(config) == {"checkpoint": "Toy"} | given

@@ -13,8 +13,8 @@ import pytest
 
 from genie_gym import data
 from genie_gym.collection.collect import collect, collect_games
-from genie_gym.collection.game_names import game_names
 from genie_gym.errors import ConfigError, DataError, GameError, GenieGymError
+from genie_gym.games.game_names import game_names
 
 OPTIONS = {"max_steps": 40, "workers": 1, "progress": False}
 
@@ -372,5 +372,5 @@ def test_lists_of_games_that_name_none(names, words):
 
 
 def test_all_games_are_those_that_can_be_started(monkeypatch):
-    monkeypatch.setattr("genie_gym.games.available", lambda name: name in ("Toy-Numpy", "CoinRun-Procgen"))
+    monkeypatch.setattr("genie_gym.games.game_names.available", lambda name: name in ("Toy-Numpy", "CoinRun-Procgen"))
     assert game_names(["all", "toy"]) == ["CoinRun-Procgen", "Toy-Numpy"]

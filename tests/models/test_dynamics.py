@@ -155,13 +155,22 @@ def test_next_frames_are_the_likeliest_given_the_real_past():
 def test_a_model_for_other_actions_keeps_all_that_does_not_read_them():
     """Where no action is given, it predicts the same; the new actions are read by layers of their own."""
     model, batch = make(), clip()
-    other = model.with_new_actions(5).eval()
+    other = model.with_actions(torch.full((5, SMALL.num_actions), 1 / SMALL.num_actions)).eval()
     none = torch.full_like(batch["actions"], -1)
     assert torch.equal(other.next_logits(batch["tokens"], none), model.next_logits(batch["tokens"], none))
     assert torch.equal(other.codebook, model.codebook) and other.config == replace(SMALL, num_actions=5)
     last = other.next_logits(batch["tokens"], none + 5)  # action 4, which the first model does not have
     assert not torch.allclose(last, other.next_logits(batch["tokens"], none))
     assert model.config == SMALL
+
+
+@torch.no_grad()
+def test_permuted_actions_are_the_same_deeds():
+    model, batch = make(), clip()
+    order = torch.tensor([2, 0, 1])  # the old action of each new one
+    other = model.with_actions(torch.eye(3)[order])
+    taken = order.argsort()[batch["actions"]]
+    assert torch.equal(other.next_logits(batch["tokens"], taken), model.next_logits(batch["tokens"], batch["actions"]))
 
 
 def seeded_loss(model: Dynamics, batch: dict[str, torch.Tensor], seed: int = 0) -> float:

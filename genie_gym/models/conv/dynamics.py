@@ -28,7 +28,7 @@ from genie_gym.models.conv.matching import MATCHED_PAIRS, SHIFTS, agreed, laggin
 from genie_gym.models.conv.tokenizer import ConvTokenizer
 from genie_gym.models.heads import OutcomeHeads
 from genie_gym.models.limits import check_sizes, check_weights
-from genie_gym.models.masked_prediction import MaskedPrediction, MaskedPredictionConfig
+from genie_gym.models.masked_prediction import MaskedPrediction, MaskedPredictionConfig, mixed_actions
 from genie_gym.utils.precision import full_precision
 
 __all__ = ["ConvDynamics", "ConvDynamicsConfig"]
@@ -156,12 +156,17 @@ class ConvDynamics(MaskedPrediction):
         self.to_code.copy_(solution[:-1])
         self.code_offset.copy_(solution[-1])
 
-    def with_new_actions(self, num_actions: int) -> "ConvDynamics":
-        """Return a copy for other actions: the layers that read them are initialised anew, everything else is kept."""
-        other = ConvDynamics(replace(self.config, num_actions=num_actions))
-        kept = {name: value for name, value in self.state_dict().items() if name not in READ_ACTIONS}
-        other.load_state_dict(other.state_dict() | kept)
-        return other.to(self.codebook.device)
+    def with_actions(self, mixture: Tensor) -> "ConvDynamics":
+        """Return a copy for other actions, see `MaskedPrediction.with_actions`."""
+        other = ConvDynamics(replace(self.config, num_actions=len(mixture)))
+        steps, weights = self.config.action_window, self.state_dict()
+        mixed = {name: mixed_actions(weights[name], mixture, 1 if "memory" in name else steps) for name in READ_ACTIONS}
+        other.load_state_dict(weights | mixed)
+        return other.to(self.codebook.device).train(self.training)
+
+    def action_weights(self) -> tuple[str, ...]:
+        """Return the names of the weights that read actions."""
+        return READ_ACTIONS
 
     def new_cache(self, batch: int) -> FrameCache:
         """Return an empty cache for `batch` rollouts."""

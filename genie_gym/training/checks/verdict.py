@@ -53,6 +53,7 @@ def judge(
         return None
     findings = [
         _against_repeating(stages, recipes, frames),
+        (_by_game(last), True),
         *(_reconstruction(stages[name], codes) for name in TOKENIZERS if name in stages),
         *(_latent_actions(stages[name].metrics) for name in ("latent_actions", "joint") if name in stages),
         *(_length(name, stages[name].steps, recipes[name], again[name]) for name in stages),
@@ -81,6 +82,13 @@ def _against_repeating(
         return f"{figures}: {word}: it was trained too briefly, see below", False
     more = f"record more or more varied play ({frames:,} frames now), or train longer"
     return f"{figures}: {word}; {more}", False
+
+
+def _by_game(metrics: dict[str, float]) -> str:
+    """Those figures of each game, if there are many."""
+    games = [name.removeprefix("psnr ") for name in metrics if name.startswith("psnr ")]
+    each = (f"{game} {metrics[f'psnr {game}']:.1f} ({metrics[f'repeat_psnr {game}']:.1f})" for game in games)
+    return f"by game, in dB (repeating): {', '.join(each)}" if games else ""
 
 
 def _reconstruction(report: StageReport, codes: int) -> tuple[str, bool]:

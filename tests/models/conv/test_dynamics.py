@@ -183,7 +183,7 @@ def test_the_shift_between_framesmatches_best():
 
 
 def test_other_actions_keep_all_but_the_layer_that_reads_them(model):
-    other = model.with_new_actions(7)
+    other = model.with_actions(torch.full((7, 3), 1 / 3))
     assert other.config == replace(SMALL, num_actions=7)
     before, after = model.state_dict(), other.state_dict()
     assert {name for name in before if not torch.equal(before[name], after[name])} == {
@@ -191,6 +191,15 @@ def test_other_actions_keep_all_but_the_layer_that_reads_them(model):
         "memory.act.weight",
         "motion.from_buttons.0.weight",
     }
+
+
+@torch.no_grad()
+def test_permuted_actions_are_the_same_deeds(model):
+    tokens, actions = clips()
+    order = torch.tensor([2, 0, 1])  # the old action of each new one
+    other = model.with_actions(torch.eye(3)[order])
+    taken = torch.where(actions < 0, -1, order.argsort()[actions])
+    assert torch.allclose(other.next_logits(tokens, taken), model.next_logits(tokens, actions), atol=1e-3)
 
 
 def test_a_level_that_scrolls_is_learned_from_few_frames(tokenizer):
