@@ -20,13 +20,14 @@ import pytest
 
 from genie_gym.cli import main
 from genie_gym.cli.data import import_roms
+from genie_gym.cli.judge import run_study, study_results
 from genie_gym.cli.main import COMMANDS
 from genie_gym.data import Episode, EpisodeWriter
 from genie_gym.games import find
 from genie_gym.utils.paths import data_dir, weights_dir
 from tests.conftest import LONG
 
-NAMES = {import_roms: ("roms", "import")}
+NAMES = {import_roms: ("roms", "import"), run_study: ("study", "run"), study_results: ("study", "results")}
 ALL = (*COMMANDS, *NAMES)
 SECONDS = 20  # for one command: more is a hang
 
@@ -104,6 +105,7 @@ WORK = (
     "genie_gym.refitting.round.Round.run",
     "genie_gym.web.server._listen",
     "genie_gym.web_export.folder.runtime_files",
+    "genie_gym.studies.make.rollout",
 )
 
 

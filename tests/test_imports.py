@@ -25,6 +25,7 @@ ORDER = [
     {"evaluation"},
     {"exploration", "analysis"},
     {"refitting"},
+    {"studies", "annotation"},
     {"web", "web_export"},
     {"cli"},
     {"__main__"},

@@ -13,7 +13,7 @@ from typing import Any
 import tyro
 from tyro.extras import SubcommandApp
 
-from genie_gym.cli import data, evaluate, explore, retroact, train, visualize
+from genie_gym.cli import data, evaluate, explore, judge, retroact, train, visualize
 from genie_gym.errors import ConfigError, GenieGymError, printable
 from genie_gym.utils.extras import naming_extras
 from genie_gym.utils.signals import interruptible
@@ -43,6 +43,7 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     explore.explore,
     explore.coverage,
     explore.refit,
+    judge.annotate,
 )
 
 
@@ -51,10 +52,15 @@ def commands() -> SubcommandApp:
     roms = SubcommandApp()
     roms.__doc__ = "Import ROMs of console games."
     roms.command(name="import")(data.import_roms)
+    study = SubcommandApp()
+    study.__doc__ = "User studies of world models."
+    study.command(name="run")(judge.run_study)
+    study.command(name="results")(judge.study_results)
     app = SubcommandApp()
     app.command(roms, name="roms")
     for command in COMMANDS:
         app.command(command)
+    app.command(study, name="study")
     return app
 
 

@@ -10,7 +10,7 @@ from genie_gym.games import ale
 from genie_gym.games.spec import Action, GameSpec
 from genie_gym.games.toy import TOY
 
-__all__ = ["find", "names", "short_titles"]
+__all__ = ["console_buttons", "find", "names", "short_titles"]
 
 # The reduced actions of a console game: no-op, the four directions, and the console's main button, which in most games
 # jumps, shoots or confirms (RetroAct's ACTION_PRIMARY). START and SELECT, which open menus, are left out.
@@ -26,6 +26,9 @@ _PRIMARY = {
     "Sms": "A",
     "Snes": "B",
 }
+
+# The second button, as RetroAct presses it (ACTION_SECONDARY); an Atari has one button, which is both.
+_SECONDARY = {"32x": "Y", "Atari2600": "BUTTON", "GameBoy": "B", "Genesis": "B", "Nes": "B", "Sms": "B", "Snes": "Y"}
 
 # Games whose reduced actions differ from those of their console: main button, and directions that have an effect.
 _OVERRIDES = {"Airstriker-Genesis": ("B", ("RIGHT", "LEFT"))}
@@ -115,6 +118,15 @@ def find(name: str) -> GameSpec:
     if not found:
         raise GameError(_unknown(name, wanted))
     return _spec(found[0])
+
+
+def console_buttons(system: str) -> tuple[str, str | None] | None:
+    """Return the buttons that RetroAct calls primary and secondary on a console; None of what is no console.
+
+    >>> console_buttons("Nes")
+    ('A', 'B')
+    """
+    return (_PRIMARY[system], _SECONDARY.get(system)) if system in _PRIMARY else None
 
 
 @cache

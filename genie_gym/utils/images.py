@@ -26,6 +26,7 @@ __all__ = [
     "to_gif",
     "to_model",
     "to_png",
+    "to_strip",
 ]
 
 
@@ -104,3 +105,9 @@ def to_gif(frames: np.ndarray, fps: float = 15) -> bytes:
 def to_png(frame: np.ndarray) -> bytes:
     """Encode an image uint8 (h, w, 3) as a PNG."""
     return require("imageio.v3").imwrite("<bytes>", frame, extension=".png")
+
+
+def to_strip(clip: np.ndarray) -> bytes:
+    """Encode a clip uint8 (t, h, w, 3) as one PNG, its frames below one another, as browsers take it in one request."""
+    strip = rearrange(clip[..., ::-1], "t h w c -> (t h) w c")
+    return cv2.imencode(".png", np.ascontiguousarray(strip))[1].tobytes()

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-from genie_gym.web.config import ServeConfig, is_loopback
+from genie_gym.web.config import PageOptions, is_loopback
 
 __all__ = ["HEADERS", "Access"]
 
@@ -27,7 +27,7 @@ class Access:
         cookie: Name of the cookie that keeps it; cookies do not tell ports apart.
     """
 
-    def __init__(self, config: ServeConfig):
+    def __init__(self, config: PageOptions):
         drawn = None if is_loopback(config.host) else secrets.token_hex(16)
         self.token = config.token or drawn
         self.cookie = f"genie_gym_{config.port}"

@@ -1,19 +1,17 @@
 """The web application: the page, the gallery, and one WebSocket for each visitor who plays."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response, WebSocket, WebSocketDisconnect
-from fastapi.responses import FileResponse, JSONResponse
-from starlette.staticfiles import StaticFiles
+from fastapi.responses import JSONResponse
 
 from genie_gym.errors import ConfigError, GenieGymError
-from genie_gym.web.access import HEADERS, Access
+from genie_gym.web.access import Access
+from genie_gym.web.base import base_app
 from genie_gym.web.config import ServeConfig
 from genie_gym.web.player import Player
 from genie_gym.web.preview import FRAMES, Previews
@@ -23,12 +21,9 @@ from genie_gym.web.worlds import World
 
 __all__ = ["make_app"]
 
-PAGE = Path(__file__).parent / "static"
 MOST_A_SECOND = 300.0  # messages of a page: one for each frame, and those of keys
 BURST = 600.0
-GUESS_SECONDS = 0.5  # that a wrong token costs
 CLOSE_SECONDS = 30.0  # until a connection is left to the keepalive of the server
-MOST_LOGIN = 1000  # bytes
 
 # Reasons of the WebSocket protocol for closing a connection.
 REFUSED, TRY_LATER = 1008, 1013
@@ -57,41 +52,10 @@ def make_app(worlds: dict[str, World], config: ServeConfig, access: Access) -> F
             beat.cancel()
             await stage.close()
 
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.access, app.state.worlds = access, worlds
-    app.middleware("http")(_guard)
+    app = base_app("index.html", access, lifespan)
+    app.state.worlds = worlds
     app.include_router(router)
-    app.mount("/static", StaticFiles(directory=PAGE))
     return app
-
-
-async def _guard(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Refuse requests that may not be; the page itself tells nothing, and asks for the token where one is wanted."""
-    access = request.app.state.access
-    if not access.is_own(request):
-        response: Response = JSONResponse({"error": "open this page under its own address"}, 403)
-    elif request.url.path.startswith("/api/worlds") and not access.admits(request):
-        response = JSONResponse({"error": "this page wants the token that `genie-gym serve` printed"}, 401)
-    else:
-        response = await answer(request)
-    response.headers.update(HEADERS)
-    return response
-
-
-@router.get("/")
-async def _page() -> Response:
-    return FileResponse(PAGE / "index.html")
-
-
-@router.post("/api/token")
-async def _log_in(request: Request) -> Response:
-    access = request.app.state.access
-    if not access.knows(await _token_of(request)):
-        await asyncio.sleep(GUESS_SECONDS)
-        return JSONResponse({"error": "that is not the token"}, 401)
-    response = JSONResponse({})
-    response.set_cookie(access.cookie, str(access.token), httponly=True, samesite="strict")
-    return response
 
 
 @router.get("/api/worlds")
@@ -119,20 +83,6 @@ async def _play(socket: WebSocket) -> None:
         return
     await socket.accept()
     await _serve_visitor(socket, socket.app.state.stage)
-
-
-async def _token_of(request: Request) -> str | None:
-    """Return the token in the body of a request, if it is what the page sends."""
-    content = b""
-    async for part in request.stream():
-        content += part
-        if len(content) > MOST_LOGIN:
-            return None
-    with suppress(ValueError):
-        plain = json.loads(content)
-        token = plain.get("token") if isinstance(plain, dict) else None
-        return token if isinstance(token, str) else None
-    return None
 
 
 async def _serve_visitor(socket: WebSocket, stage: Stage) -> None:

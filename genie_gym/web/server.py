@@ -1,18 +1,22 @@
-"""`genie-gym serve`: the page on which people play, until it is stopped."""
+"""Serving a page until it is stopped: `genie-gym serve`, on which people play, and others."""
 
 import errno
 import os
 import socket
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from genie_gym.errors import ConfigError
-from genie_gym.utils.device import use_threads
 from genie_gym.utils.extras import require
 from genie_gym.utils.options import make_config
-from genie_gym.web.config import ServeConfig
-from genie_gym.web.worlds import find_worlds
+from genie_gym.web.config import PageOptions, ServeConfig
 
-__all__ = ["serve"]
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from genie_gym.web.access import Access
+
+__all__ = ["check_web_packages", "serve", "serve_app"]
 
 EVERYWHERE = ("0.0.0.0", "::")
 
@@ -30,39 +34,63 @@ def serve(config: ServeConfig | None = None, /, **options: Any) -> None:
         MissingExtraError: The packages of the extra `web` are not installed.
     """
     config = make_config(ServeConfig, config, options)
-    uvicorn = require("uvicorn")
-    for package in ("fastapi", "websockets"):
-        require(package)
-    from genie_gym.web.access import Access
+    check_web_packages()
+    from genie_gym.utils.device import use_threads
     from genie_gym.web.app import make_app
-    from genie_gym.web.protocol import MOST_BYTES
+    from genie_gym.web.worlds import find_worlds
 
     # One core is left to the page's traffic: with both of two, four visitors get a fifth fewer frames.
     use_threads(config.threads or max(1, (os.cpu_count() or 1) - 1))
     worlds = find_worlds(config.worlds, config.device)
-    access = Access(config)
-    listening = _listen(config)
+    print(f"{len(worlds)} world(s): {', '.join(worlds)}")
+    serve_app(lambda access: make_app(worlds, config, access), config, "play", 8 * config.visitors + 64)
+
+
+def check_web_packages() -> None:
+    """Raise MissingExtraError if a package of the extra `web` is not installed."""
+    for package in ("uvicorn", "fastapi", "websockets"):
+        require(package)
+
+
+def serve_app(make_app: "Callable[[Access], FastAPI]", options: PageOptions, verb: str, connections: int) -> None:
+    """Serve an application until Ctrl-C or SIGTERM; its address is printed.
+
+    Args:
+        make_app: Returns the application for those who may open it.
+        options: Where it listens.
+        verb: What people do there, for the line with the address.
+        connections: Most connections at the same time.
+
+    Raises:
+        ConfigError: Nothing can listen on the address.
+        MissingExtraError: The packages of the extra `web` are not installed.
+    """
+    uvicorn = require("uvicorn")
+    from genie_gym.web.access import Access
+    from genie_gym.web.protocol import MOST_BYTES
+
+    access = Access(options)
+    listening = _listen(options)
     server = uvicorn.Server(
         uvicorn.Config(
-            make_app(worlds, config, access),
+            make_app(access),
             log_level="warning",
             access_log=False,
             server_header=False,
             ws_max_size=MOST_BYTES,
             ws_per_message_deflate=False,  # frames are compressed already
             timeout_graceful_shutdown=2,
-            limit_concurrency=8 * config.visitors + 64,
+            limit_concurrency=connections,
         )
     )
-    print(f"{len(worlds)} world(s): {', '.join(worlds)}")
-    print(f"play at {_address(listening, config.host, access.token)} (Ctrl-C ends)", flush=True)
+    print(f"{verb} at {_address(listening, options.host, access.token)} (Ctrl-C ends)", flush=True)
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:  # which the server raises again when it has ended
         print("ended")
 
 
-def _listen(config: ServeConfig) -> socket.socket:
+def _listen(config: PageOptions) -> socket.socket:
     """Return a socket that listens on the address.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from genie_gym.cli import data, evaluate, explore, main, train, visualize
+from genie_gym.cli import data, evaluate, explore, judge, main, train, visualize
 from genie_gym.errors import ConfigError
 from genie_gym.training.config import FinetuneRunConfig, MapActionsConfig, TrainConfig, UpscalerTrainConfig
 
@@ -17,7 +17,7 @@ COMMANDS = (
     *(data.import_roms, data.games, data.collect, data.convert),
     *(train.train, train.finetune, train.train_upscaler, evaluate.evaluate, train.map_actions),
     *(explore.explore, explore.coverage, explore.refit, visualize.demo, visualize.inspect, visualize.play),
-    *(visualize.serve, visualize.export_web),
+    *(visualize.serve, visualize.export_web, judge.run_study, judge.study_results, judge.annotate),
 )
 
 
@@ -169,3 +169,27 @@ def test_play(monkeypatch):
     given = {"device": "cpu", "zoom": 3.0, "seed": 9, "upscale": True, "latent": True, "game": "Pong"}
     (config,), _ = arrived(monkeypatch, "genie_gym.envs.play.play", ["play", "Toy"], given)
     assert vars(config) == {"checkpoint": "Toy"} | given
+
+
+def test_study(monkeypatch):
+    pytest.importorskip("fastapi", reason="needs the extra web: pip install genie_gym[web]")
+    given = {"file": Path("f"), "kind": "choose", "samples": 7, "frames": 5, "context": 3, "shown": "reconstruction"}
+    given |= {"starts": Path("s"), "seed": 9, "device": "cpu", "threads": 2}
+    many = {"labels": ("x", "y"), "data": (Path("d"), Path("e")), "actions": ("UP",)}
+    words = [word for name, values in many.items() for word in (f"--{name}", *map(str, values))]
+    command = ["study", "run", "a", "b", *words]
+    (config,), _ = arrived(monkeypatch, "genie_gym.studies.opening.open_study", command, given)
+    assert vars(config) == {"models": ("a", "b")} | many | given
+
+
+def test_study_results(monkeypatch):
+    where = "genie_gym.studies.results.study_results"
+    (config,), _ = arrived(monkeypatch, where, ["study", "results", "f"], {"out": Path("o")})
+    assert vars(config) == {"file": Path("f"), "out": Path("o")}
+
+
+def test_annotate(monkeypatch):
+    pytest.importorskip("fastapi", reason="needs the extra web: pip install genie_gym[web]")
+    given = {"file": Path("f"), "only": "new", "seed": 9, "port": 7, "host": "0.0.0.0", "token": "correcthorsebattery"}
+    (config,), _ = arrived(monkeypatch, "genie_gym.annotation.sheet.Sheet", ["annotate", "Toy", "Pong"], given)
+    assert vars(config) == {"games": ("Toy", "Pong")} | given

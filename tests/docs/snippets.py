@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from genie_gym.cli import data
+from genie_gym.cli import data, judge
 
 program: Any = importlib.import_module("genie_gym.cli.main")  # the package offers its function under the same name
 
@@ -31,7 +31,8 @@ def parse_command(line: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The function that the command line would call, with every argument understood; it is not run."""
     called: list[str] = []
     monkeypatch.setattr(program, "COMMANDS", tuple(_noted(command, called) for command in program.COMMANDS))
-    monkeypatch.setattr(data, "import_roms", _noted(data.import_roms, called))
+    for module, name in ((data, "import_roms"), (judge, "run_study"), (judge, "study_results")):
+        monkeypatch.setattr(module, name, _noted(getattr(module, name), called))
     words = shlex.split(line.partition(" > ")[0])  # what a file takes is the shell's matter
     assert program.main(words[1:]) == 0, line
     (name,) = called

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,61 +16,23 @@ import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra web: pip install genie_gym[web]")
-playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
 
-from genie_gym.envs import WorldModelEnv  # noqa: E402
-from genie_gym.utils.images import letterbox  # noqa: E402
-from genie_gym.web.protocol import read_play  # noqa: E402
-from tests.web.visits import WAIT, serving  # noqa: E402
-
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None
-)
-QUIET = ("sandbox", "first-run", "default-browser-check")
-WITHOUT = ("gpu", "quic", "background-networking", "component-update", "sync", "dev-shm-usage")
-ARGUMENTS = [*(f"--no-{name}" for name in QUIET), *(f"--disable-{name}" for name in WITHOUT)]
-PIXELS = """canvas => {
-    const paper = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
-    paper.drawImage(canvas, 0, 0);
-    return Array.from(paper.getImageData(0, 0, canvas.width, canvas.height).data);
-}"""
+from genie_gym.envs import WorldModelEnv
+from genie_gym.utils.images import letterbox
+from genie_gym.web.protocol import read_play
+from tests.web.browser import NEEDS_CHROMIUM, Page
+from tests.web.visits import WAIT, serving
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="needs Chromium: apt-get install chromium"),
+    NEEDS_CHROMIUM,
 ]
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
-        yield browser
-        browser.close()
+class PlayPage(Page):
+    """A page that is played on."""
 
-
-class Page:
-    """A page that is looked at and played on."""
-
-    def __init__(self, page, address: str):
-        self.page, self.address, self.wrong, self.elsewhere = page, address, [], []
-        page.on("console", lambda message: message.type in ("error", "warning") and self.wrong.append(message.text))
-        page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("request", lambda request: self._note(request.url))
-        page.on("websocket", lambda opened: self._note(opened.url.replace("ws://", "http://")))
-
-    def _note(self, url: str) -> None:
-        if not url.startswith((f"{self.address}/", "blob:", "data:")):
-            self.elsewhere.append(url)
-
-    def until(self, what: str, *arguments: object) -> None:
-        """Wait until a JavaScript expression is true."""
-        ends = time.monotonic() + WAIT
-        while not self.page.evaluate(what, *arguments):
-            assert time.monotonic() < ends, (what, self.page.inner_text("body"), self.wrong)
-            time.sleep(0.02)
-
-    def play(self, address: str = "#world=Toy-Numpy", steps: int = 5) -> "Page":
+    def play(self, address: str = "#world=Toy-Numpy", steps: int = 5) -> "PlayPage":
         """Open the address and let the dream go on for some steps."""
         self.page.goto(f"{self.address}/{address}")
         self.until(f"document.getElementById('dream').dataset.step >= {steps}")
@@ -90,7 +51,7 @@ class Page:
 
     def picture(self) -> np.ndarray:
         """The dream as it is shown, uint8 (s, s, 3)."""
-        pixels = np.array(self.page.eval_on_selector("#dream-picture", PIXELS), np.uint8)
+        pixels = np.array(self.pixels("#dream-picture"), np.uint8)
         side = round((len(pixels) / 4) ** 0.5)
         return pixels.reshape(side, side, 4)[..., :3]
 
@@ -112,20 +73,7 @@ class Page:
         return {name: value for name, (value,) in parse_qs(urlsplit(link).fragment).items()} | {"link": link}
 
 
-@pytest.fixture
-def open_page(browser):
-    """Opens pages; at the end none of them has complained or asked another host for anything."""
-    opened = []
-
-    def one(address: str, **options) -> Page:
-        context = browser.new_context(**{"viewport": {"width": 640, "height": 480}} | options)
-        opened.append((context, Page(context.new_page(), address)))
-        return opened[-1][1]
-
-    yield one
-    for context, page in opened:
-        context.close()
-        assert page.wrong == [] and page.elsewhere == []
+PAGE = PlayPage
 
 
 def frames_of(world: str, seed: int, actions: list[int], **options) -> list[np.ndarray]:
@@ -197,10 +145,11 @@ def test_overlays_are_drawn_and_can_be_switched_off(served, open_page):
     assert not page.page.is_visible("#heat")
     page.page.check("#show-heat")
     page.page.wait_for_selector("#heat", state="visible")
-    alpha = np.array(page.page.eval_on_selector("#heat", PIXELS)).reshape(-1, 4)[:, 3]
+    page.until("document.getElementById('heat').width === 4")  # it has been drawn: a pixel for each of 4x4 tokens
+    alpha = np.array(page.pixels("#heat")).reshape(-1, 4)[:, 3]
     assert len(alpha) == 16 and len(set(alpha)) > 1
     for plot in ("reward-plot", "end-plot"):
-        assert np.array(page.page.eval_on_selector(f"#{plot}", PIXELS)).any()
+        assert np.array(page.pixels(f"#{plot}")).any()
     page.page.uncheck("#show-plots")
     assert not page.page.is_visible("#reward-plot")
     page.page.uncheck("#show-heat")
@@ -258,7 +207,7 @@ def test_the_real_game_is_shown_beside_the_dream(served, open_page):
     page.page.check("#use-real")
     page.page.wait_for_selector("#real", state="visible")
     page.until("document.getElementById('dream').dataset.step > 3")
-    assert np.array(page.page.eval_on_selector("#real-picture", PIXELS)).reshape(-1, 4)[:, :3].std() > 1
+    assert np.array(page.pixels("#real-picture")).reshape(-1, 4)[:, :3].std() > 1
 
 
 def test_touch_on_a_phone(served, open_page):

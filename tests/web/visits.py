@@ -4,7 +4,7 @@ import json
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from genie_gym.web.access import Access
 from genie_gym.web.app import make_app
-from genie_gym.web.config import ServeConfig
+from genie_gym.web.config import PageOptions, ServeConfig
 from genie_gym.web.protocol import MOST_BYTES
 from genie_gym.web.worlds import find_worlds
 from genie_gym.world_model import Checkpoint
@@ -130,12 +130,20 @@ class Served:
 def serving(*places: str, **options: Any) -> Iterator[Served]:
     """Serve checkpoints on a port of its own."""
     config = ServeConfig(worlds=places, device="cpu", **{"port": 0, **options})
-    access = Access(config)
-    app = make_app(find_worlds(config.worlds, config.device), config, access)
+    worlds = find_worlds(config.worlds, config.device)
+    with running(lambda access: make_app(worlds, config, access), config) as server:
+        yield server
+
+
+@contextmanager
+def running(make: Callable[[Access], Any], options: PageOptions) -> Iterator[Served]:
+    """Run an application in this process."""
+    access = Access(options)
+    app = make(access)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            port=config.port,
+            port=options.port,
             log_level="error",
             ws_max_size=MOST_BYTES,
             ws_per_message_deflate=False,

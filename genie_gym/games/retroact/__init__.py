@@ -4,7 +4,7 @@ from genie_gym.games.retroact.game_set import GameSet
 from genie_gym.games.retroact.meanings import action_names
 from genie_gym.games.retroact.published import fetch, find_file
 from genie_gym.games.retroact.query import SETS, GameQuery
-from genie_gym.games.retroact.table import COLUMNS, Annotation, load, load_own
+from genie_gym.games.retroact.table import COLUMNS, Annotation, load, load_own, save
 
 __all__ = [
     "COLUMNS",
@@ -17,4 +17,5 @@ __all__ = [
     "find_file",
     "load",
     "load_own",
+    "save",
 ]

@@ -1,15 +1,17 @@
-"""Reading tables of annotations in RetroAct's format: the published one, and our own for games that run here."""
+"""Tables of annotations in RetroAct's format: the published one, our own for games that run here, and yours."""
 
 import csv
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from genie_gym.errors import GameError
 from genie_gym.utils import paths
+from genie_gym.utils.atomic import atomic_write
 
-__all__ = ["BUTTONS", "COLUMNS", "Annotation", "load", "load_names", "load_own"]
+__all__ = ["BUTTONS", "COLUMNS", "Annotation", "load", "load_names", "load_own", "save"]
 
 BUTTONS = ("RIGHT", "LEFT", "UP", "DOWN", "ACTION_PRIMARY", "ACTION_SECONDARY")
 COLUMNS = ("game", "view", "motion", "genre", "camera", *BUTTONS, "blinking", "delayed")
@@ -55,6 +57,22 @@ def load(file: str | Path) -> dict[str, Annotation]:
     for row in _rows(Path(file), COLUMNS):
         annotations.setdefault(row["game"], _annotation(row))
     return annotations
+
+
+def save(file: str | Path, annotations: Mapping[str, Annotation]) -> None:
+    """Write annotations in RetroAct's format; `load` is the inverse.
+
+    Raises:
+        DataError: The file cannot be written; what was there before is untouched.
+    """
+    text = io.StringIO()
+    rows = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    rows.writeheader()
+    for one in annotations.values():
+        flags = {name: "YES" if getattr(one, name) else "NO" for name in ("blinking", "delayed")}
+        plain = {name: getattr(one, name) for name in ("game", "view", "motion", "genre", "camera")}
+        rows.writerow(plain | one.effects | flags)
+    atomic_write(Path(file), text.getvalue().encode())
 
 
 def load_own() -> dict[str, Annotation]:

@@ -2,6 +2,7 @@
 
 import { Controls } from "./controls.js";
 import { Session } from "./session.js";
+import { openApi } from "./token.js";
 import { Plot, drawHeat, drawPicture, pixelsOf } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
@@ -273,32 +274,6 @@ addEventListener("drop", (event) => {
 
 // -- Opening the page -----------------------------------------------------------------------------------------------
 
-async function logIn(token) {
-  const answer = await fetch("/api/token", { method: "POST", body: JSON.stringify({ token }) });
-  return answer.ok;
-}
-
-// A token in the address is used and taken out of it, so that it is in no link that is passed on.
-async function useTokenOfAddress() {
-  const asked = new URLSearchParams(location.search), token = asked.get("token");
-  if (!token) return;
-  await logIn(token);
-  history.replaceState(null, "", location.pathname + location.hash);
-}
-
-async function askForToken() {
-  $("token").showModal();
-  await new Promise((opened) => {
-    $("token").querySelector("form").onsubmit = async (event) => {
-      event.preventDefault();
-      if (await logIn($("token-given").value)) opened();
-      else $("token-wrong").hidden = false;
-    };
-    $("token").oncancel = (event) => event.preventDefault();
-  });
-  $("token").close();
-}
-
 function card({ id, title, system, preset, upscaler }, several, frames) {
   const link = document.createElement("a");
   link.className = "world";
@@ -317,13 +292,7 @@ function card({ id, title, system, preset, upscaler }, several, frames) {
 }
 
 async function open() {
-  await useTokenOfAddress();
-  let answer = await fetch("/api/worlds");
-  if (answer.status === 401) {
-    await askForToken();
-    answer = await fetch("/api/worlds");
-  }
-  const found = await answer.json();
+  const found = await (await openApi("/api/worlds")).json();
   worlds = new Map(found.worlds.map((one) => [one.id, one]));
   const several = (title) => found.worlds.filter((one) => one.title === title).length > 1;
   $("worlds").replaceChildren(...found.worlds.map((one) => card(one, several(one.title), found.preview_frames)));

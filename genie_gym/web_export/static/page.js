@@ -46,11 +46,11 @@ async function tick() {
 }
 
 async function run() {
-  for (;;) {
-    const began = performance.now();
+  const period = 1000 / dream.world.frames_per_second;
+  for (let due = performance.now() + period; ; due = Math.max(due + period, performance.now())) {
     await tick();
-    const wait = 1000 / dream.world.frames_per_second - (performance.now() - began);
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, wait)));
+    // Counted from when it was due: timers are late, and would add up to fewer frames than the game has.
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - performance.now())));
   }
 }
 
