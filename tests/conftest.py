@@ -18,6 +18,7 @@ from genie_gym.models.upscaler import Upscaler, UpscalerConfig
 from genie_gym.utils import precision
 from genie_gym.utils.images import to_model
 from genie_gym.world_model import Checkpoint, WorldModel
+from tests.ray_nodes import nodes  # noqa: F401  (a fixture)
 
 torch.set_num_threads(1)  # tiny models are not worth sharing out, least of all on a busy machine
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a script's background commands have it

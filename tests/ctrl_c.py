@@ -37,6 +37,6 @@ def ctrl_c(stage: str, step: int) -> Iterator[None]:
         return run_training(model, sample, validate, replace(config, prefetch=0), folder, name)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("stages", "upscaler"):
+        for module in ("stages", "termination", "upscaler"):
             patch.setattr(f"genie_gym.training.{module}.run_training", interrupted)
         yield

@@ -96,6 +96,7 @@ def begins(*args: Any, **options: Any) -> None:
 WORK = (
     "genie_gym.training.stages.run_training",
     "genie_gym.training.upscaler.run_training",
+    "genie_gym.training.replace_termination.train_termination",
     "genie_gym.training.map_actions.fit_action_map",
     "genie_gym.collection.collect.WorkerPool",
     "genie_gym.evaluation.evaluate.predict_clips",

@@ -33,6 +33,7 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     train.train,
     train.finetune,
     train.train_upscaler,
+    train.train_termination,
     train.map_actions,
     evaluate.evaluate,
     visualize.demo,

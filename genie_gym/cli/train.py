@@ -5,12 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
-from genie_gym.training.config import FinetuneRunConfig, MapActionsConfig, TrainConfig, UpscalerTrainConfig
+from genie_gym.training.config import (
+    FinetuneRunConfig,
+    MapActionsConfig,
+    TerminationTrainConfig,
+    TrainConfig,
+    UpscalerTrainConfig,
+)
 
 if TYPE_CHECKING:  # loads torch
     from genie_gym.training.checks.verdict import Verdict
 
-__all__ = ["finetune", "map_actions", "train", "train_upscaler"]
+__all__ = ["finetune", "map_actions", "train", "train_termination", "train_upscaler"]
 
 INTERRUPTED = 130  # exit code, as shells know it
 
@@ -56,6 +62,19 @@ def train_upscaler(config: Annotated[UpscalerTrainConfig, arg(name="")]) -> int:
     print(f"{psnr:.2f} dB on held-out frames, where bicubic enlarging has {bicubic:.2f}")
     name = shlex.quote(str(config.out or config.checkpoint))
     print(f"upscaler in {report.checkpoint}; see it with: genie-gym play {name} --upscale")
+    return 0
+
+
+def train_termination(config: Annotated[TerminationTrainConfig, arg(name="")]) -> int:
+    """Train the head that tells the ends of episodes, and nothing else. Resumable: rerun the same command."""
+    from genie_gym.training.replace_termination import replace_termination
+
+    report = replace_termination(config)
+    if report.checkpoint is None:
+        return _interrupted()
+    recall, alarms = (report.training.metrics[name] for name in ("recall", "false_alarms"))
+    print(f"of held-out episodes {recall:.0%} of the ends are told at their step; false alarms a step: {alarms:.1e}")
+    print(f"world model in {report.checkpoint}; frames and rewards are as before")
     return 0
 
 

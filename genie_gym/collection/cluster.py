@@ -5,8 +5,6 @@ has there. In the end the driver, which has the dataset, fetches these files and
 matter whether nodes share a disk.
 """
 
-import logging
-import socket
 import warnings
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,10 +17,10 @@ from genie_gym import data
 from genie_gym.collection.plan import Task
 from genie_gym.collection.player import Job, Player
 from genie_gym.data.storage import Storage
-from genie_gym.errors import ConfigError, GenieGymError, first_line
+from genie_gym.errors import GenieGymError, first_line
 from genie_gym.utils import paths
 from genie_gym.utils.atomic import atomic_write
-from genie_gym.utils.extras import require
+from genie_gym.utils.parallel.cluster import RayCluster
 
 __all__ = ["Cluster", "ClusterPool"]
 
@@ -32,37 +30,8 @@ MAX_LOSSES = 3  # workers that may die over one episode, or before their first o
 Place = tuple[Path | None, str]  # folder of a dataset if it was named, and the game; each node has its own data folder
 
 
-class Cluster:
-    """A Ray cluster, as a context manager.
-
-    Args:
-        address: As `ray.init` takes it: "auto", HOST:PORT, or "local" for a cluster of this machine alone.
-
-    Raises:
-        MissingExtraError: Ray is not installed.
-        ConfigError: There is no cluster at the address.
-    """
-
-    def __init__(self, address: str):
-        self._ray: Any = require("ray")
-        self._ours = not self._ray.is_initialized()
-        if not self._ours:
-            return
-        try:
-            _knock(address)
-            self._ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-        except Exception as error:  # of many kinds, for wrong addresses and for clusters that are gone
-            raise ConfigError(
-                f"there is no Ray cluster at {address!r} ({first_line(error)}); start its head with: ray start --head, "
-                "further nodes with: ray start --address HEAD:6379, and give --ray auto"
-            ) from error
-
-    def __enter__(self) -> "Cluster":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._ours:
-            self._ray.shutdown()
+class Cluster(RayCluster):
+    """A Ray cluster whose nodes collect episodes; see `RayCluster`."""
 
     def pool(self, jobs: Sequence[Job], workers: int | None) -> "ClusterPool":
         """Return workers on the cluster's nodes, one for each CPU by default.
@@ -70,10 +39,7 @@ class Cluster:
         Raises:
             ConfigError: The cluster has no CPU.
         """
-        cpus = int(self._ray.cluster_resources().get("CPU", 0))
-        if not (workers or cpus):
-            raise ConfigError("the nodes of the Ray cluster offer no CPU; start them without --num-cpus 0")
-        return ClusterPool(self._ray, jobs, workers or cpus)
+        return ClusterPool(self.ray, jobs, workers or self.cpus())
 
     def gather(self, jobs: Sequence[Job]) -> None:
         """Move the episodes that nodes have stored into the folders of their datasets here.
@@ -84,14 +50,14 @@ class Cluster:
             GenieGymError: A node cannot read or delete its files.
             DataError: A folder here cannot be written.
         """
-        for node in self._ray.nodes():
+        for node in self.ray.nodes():
             if not node["Alive"]:
                 continue
             try:
                 self._gather_from(node["NodeID"], jobs)
-            except self._ray.exceptions.RayTaskError as error:
+            except self.ray.exceptions.RayTaskError as error:
                 raise GenieGymError(f"a node of the Ray cluster failed: {first_line(error.cause)}") from error
-            except self._ray.exceptions.RayError:
+            except self.ray.exceptions.RayError:
                 name = node.get("NodeName", "a node")
                 warnings.warn(f"{name} does not answer; what only it has is collected again", stacklevel=2)
 
@@ -109,16 +75,9 @@ class Cluster:
 
     def _on(self, node: str, function: Any, *arguments: Any) -> Any:
         """Call a function on a node, whatever else that does."""
-        strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
-        remote = self._ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=strategy)(function)
-        return self._ray.get(remote.remote(*arguments))
-
-
-def _knock(address: str) -> None:
-    """Raise OSError if nothing listens at HOST:PORT, of which Ray would be sure in minutes only."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        strategy = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
+        remote = self.ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=strategy)(function)
+        return self.ray.get(remote.remote(*arguments))
 
 
 class ClusterPool:

@@ -26,7 +26,7 @@ from genie_gym.evaluation.results import (
     SpriteMetrics,
     StepMetrics,
 )
-from genie_gym.evaluation.rollouts import BATCH_SIZE, rollout, rollout_single_pass
+from genie_gym.evaluation.rollouts import BATCH_SIZE, RunBatches, rollout, rollout_single_pass
 from genie_gym.metrics.image import Frames, moving_pixels
 from genie_gym.world_model import Checkpoint, SamplingConfig
 from genie_gym.world_model.batched import decode_clips, encode_clips
@@ -45,12 +45,14 @@ class ClipPredictor:
         prompts: Context frames of the clips, uint8 (b, c, s, s, 3).
         seeds: int64 (b,).
         sampling: How tokens are sampled.
+        run: Computes the batches; here by default.
     """
 
     checkpoint: Checkpoint
     prompts: Frames
     seeds: np.ndarray
     sampling: SamplingConfig
+    run: RunBatches | None = None
 
     @property
     def context(self) -> int:
@@ -66,11 +68,13 @@ class ClipPredictor:
         Returns:
             uint8 (b, h, s, s, 3).
         """
-        return rollout(self.checkpoint, self.prompts, *self._split(actions), self.seeds, self.sampling)
+        return rollout(self.checkpoint, self.prompts, *self._split(actions), self.seeds, self.sampling, self.run)
 
     def single_pass(self, actions: np.ndarray) -> Frames:
         """Predict all frames in a single pass; arguments and result as for `autoregressive`."""
-        return rollout_single_pass(self.checkpoint, self.prompts, *self._split(actions), self.seeds, self.sampling)
+        return rollout_single_pass(
+            self.checkpoint, self.prompts, *self._split(actions), self.seeds, self.sampling, self.run
+        )
 
     def _split(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return actions[:, : self.context - 1], actions[:, self.context - 1 :]
@@ -152,8 +156,17 @@ def predict_clips(
     episodes: np.ndarray,
     sampling: SamplingConfig,
     config: EvalConfig,
+    run: RunBatches | None = None,
 ) -> PredictedClips:
     """Draw clips, predict them, and write a few of them to the folder `config.out`, if there is one.
+
+    Args:
+        checkpoint: The world model.
+        dataset: Episodes of its game.
+        episodes: Indices of the episodes to use.
+        sampling: How tokens are sampled.
+        config: Number and lengths of the clips, and the seed.
+        run: Computes the batches; here by default.
 
     Raises:
         DataError: No episode is long enough, or the images cannot be written.
@@ -163,7 +176,7 @@ def predict_clips(
     clip = windows.sample(np.random.default_rng(config.seed), config.clips)
     frames, actions = clip["frames"], clip["actions"]
     seeds = np.random.default_rng(config.seed).integers(2**63, size=len(frames))
-    predictor = ClipPredictor(checkpoint, frames[:, : config.context], seeds, sampling)
+    predictor = ClipPredictor(checkpoint, frames[:, : config.context], seeds, sampling, run)
     predicted, speed = _timed(predictor, actions)
     clips = PredictedClips(
         predictor=predictor,

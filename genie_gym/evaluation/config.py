@@ -29,6 +29,8 @@ class EvalConfig(ComputeOptions, SamplingOptions, CheckpointArgument):
         real_actions: For a latent action model: predict under the recorded actions through the action map, in place
             of the latent actions inferred from the very frames to be predicted.
         out: Folder for figures.json and images of predictions; nothing is written by default.
+        ray: Address of a Ray cluster (auto for the one this machine is part of) on whose nodes the clips are predicted,
+            each batch on one CPU; device then counts for nothing. The figures are the same, but for the speed.
     """
 
     data: Path | None = None
@@ -41,6 +43,7 @@ class EvalConfig(ComputeOptions, SamplingOptions, CheckpointArgument):
     perceptual: bool = False
     real_actions: bool = False
     out: Path | None = None
+    ray: str | None = None
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -1,6 +1,7 @@
 """Evaluation of a world model on episodes it was not trained on."""
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from genie_gym.data import EpisodeDataset
 from genie_gym.evaluation.actions import to_model_actions
 from genie_gym.evaluation.clips import predict_clips
+from genie_gym.evaluation.cluster import ClusterBatches
 from genie_gym.evaluation.config import EvalConfig
 from genie_gym.evaluation.long_horizon import long_rollouts
 from genie_gym.evaluation.perceptual import PerceptualScore
@@ -56,7 +58,8 @@ def evaluate(
     use_threads(config.threads)
     if config.out is not None:
         check_writable(Path(config.out))
-    loaded = load_given(checkpoint, config.checkpoint, config.device, config.game)
+    device = config.device if config.ray is None else "cpu"  # which all nodes have
+    loaded = load_given(checkpoint, config.checkpoint, device, config.game)
     dataset = resolve_dataset(loaded.game["name"], config.data) if dataset is None else dataset
     sampling = loaded.sampling.with_overrides(config)
     chosen = split_in_two(dataset)[1] if episodes is None else np.asarray(episodes)
@@ -83,7 +86,13 @@ def _evaluate(
 ) -> EvalReport:
     perceptual = PerceptualScore(checkpoint.model.device) if config.perceptual else None
     actions = to_model_actions(checkpoint, dataset, episodes, config.real_actions, config.seed)
-    clips = predict_clips(checkpoint, actions.dataset, episodes, sampling, config)
+    cluster: AbstractContextManager[ClusterBatches | None] = nullcontext()
+    if config.ray is not None:
+        cluster = ClusterBatches(config.ray)
+    with cluster as run:
+        clips = predict_clips(checkpoint, actions.dataset, episodes, sampling, config, run)
+        controllability = clips.controllability(actions.choices, config.seed)
+        single_pass_controllability = clips.controllability(actions.choices, config.seed, single_pass=True)
     long, rewards = None, None
     if config.long_steps:
         given, seed, out = (checkpoint, actions.dataset, episodes), config.seed, config.out
@@ -96,8 +105,8 @@ def _evaluate(
         prediction=clips.step_metrics(clips.predicted),
         single_pass=clips.step_metrics(clips.single_pass),
         repeat=clips.step_metrics(clips.repeated),
-        controllability=clips.controllability(actions.choices, config.seed),
-        single_pass_controllability=clips.controllability(actions.choices, config.seed, single_pass=True),
+        controllability=controllability,
+        single_pass_controllability=single_pass_controllability,
         speed=clips.speed,
         perceptual=clips.perceptual_metrics(perceptual) if perceptual else None,
         sprite=clips.sprite_metrics(sprite) if sprite else None,

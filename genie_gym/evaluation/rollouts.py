@@ -3,7 +3,7 @@
 Shapes: b rollouts, c context frames, h steps, s side of a frame in pixels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -12,9 +12,13 @@ from genie_gym.metrics.image import Frames
 from genie_gym.utils.progress import tracked
 from genie_gym.world_model import Checkpoint, Outcome, SamplingConfig
 
-__all__ = ["BATCH_SIZE", "rollout", "rollout_single_pass", "rollout_steps"]
+__all__ = ["BATCH_SIZE", "Batch", "PredictBatch", "RunBatches", "rollout", "rollout_single_pass", "rollout_steps"]
 
 BATCH_SIZE = 32  # rollouts in one forward pass
+
+Batch = tuple[np.ndarray, ...]  # prompts, previous actions, actions and seeds of some rollouts
+PredictBatch = Callable[[Checkpoint, Batch, SamplingConfig], Frames]
+RunBatches = Callable[[PredictBatch, Checkpoint, Sequence[Batch], SamplingConfig], Iterator[Frames]]
 
 
 def rollout_steps(
@@ -47,13 +51,14 @@ def rollout(
     actions: np.ndarray,
     seeds: np.ndarray,
     sampling: SamplingConfig,
+    run: RunBatches | None = None,
 ) -> Frames:
-    """Return all predicted frames, uint8 (b, h, s, s, 3), computed in batches; see `rollout_steps` for arguments."""
-    parts = []
-    for rows in _batches(len(prompts)):
-        steps = rollout_steps(checkpoint, prompts[rows], prev_actions[rows], actions[rows], seeds[rows], sampling)
-        parts.append(np.stack([outcome.frames.cpu().numpy() for outcome in steps], 1))
-    return np.concatenate(parts)
+    """Return all predicted frames, uint8 (b, h, s, s, 3), computed in batches; see `rollout_steps` for arguments.
+
+    Args:
+        run: Computes the batches; here, one after the other, by default.
+    """
+    return _in_batches(_rollout_batch, checkpoint, (prompts, prev_actions, actions, seeds), sampling, run)
 
 
 def rollout_single_pass(
@@ -63,15 +68,33 @@ def rollout_single_pass(
     actions: np.ndarray,
     seeds: np.ndarray,
     sampling: SamplingConfig,
+    run: RunBatches | None = None,
 ) -> Frames:
     """Return as many frames predicted in a single pass, see `WorldModel.single_pass`: uint8 (b, h, s, s, 3)."""
-    parts = []
-    for rows in _batches(len(prompts)):
-        shown, before, taken, own = (torch.from_numpy(x[rows]) for x in (prompts, prev_actions, actions, seeds))
-        parts.append(checkpoint.model.single_pass(shown, before, taken, own, sampling).cpu().numpy())
-    return np.concatenate(parts)
+    return _in_batches(_single_pass_batch, checkpoint, (prompts, prev_actions, actions, seeds), sampling, run)
 
 
-def _batches(clips: int) -> Iterator[slice]:
-    starts = range(0, clips, BATCH_SIZE)
-    yield from tracked((slice(i, i + BATCH_SIZE) for i in starts), "predicting clips", len(starts), unit="batches")
+def _run_here(
+    predict: PredictBatch, checkpoint: Checkpoint, batches: Sequence[Batch], sampling: SamplingConfig
+) -> Iterator[Frames]:
+    return (predict(checkpoint, batch, sampling) for batch in batches)
+
+
+def _in_batches(
+    predict: PredictBatch, checkpoint: Checkpoint, inputs: Batch, sampling: SamplingConfig, run: RunBatches | None
+) -> Frames:
+    starts = range(0, len(inputs[0]), BATCH_SIZE)
+    batches = [tuple(x[i : i + BATCH_SIZE] for x in inputs) for i in starts]
+    parts = (run or _run_here)(predict, checkpoint, batches, sampling)
+    return np.concatenate(list(tracked(parts, "predicting clips", len(starts), unit="batches")))
+
+
+def _rollout_batch(checkpoint: Checkpoint, batch: Batch, sampling: SamplingConfig) -> Frames:
+    prompts, prev_actions, actions, seeds = batch
+    steps = rollout_steps(checkpoint, prompts, prev_actions, actions, seeds, sampling)
+    return np.stack([outcome.frames.cpu().numpy() for outcome in steps], 1)
+
+
+def _single_pass_batch(checkpoint: Checkpoint, batch: Batch, sampling: SamplingConfig) -> Frames:
+    prompts, prev_actions, actions, seeds = map(torch.from_numpy, batch)
+    return checkpoint.model.single_pass(prompts, prev_actions, actions, seeds, sampling).cpu().numpy()

@@ -15,7 +15,7 @@ __all__ = ["IMAGINED_REWARDS", "REWARDS", "CoverageConfig", "ExploreConfig", "Fr
 
 REWARDS = (*INTRINSIC_REWARDS, "game")
 IMAGINED_REWARDS = ("autoexplore", "game")  # those that a world model can compute in imagination
-CHANGEABLE = {"steps", "record", "out", "compile", "device", "threads"}  # between two calls for the same agent
+CHANGEABLE = {"steps", "record", "out", "compile", "device", "threads", "ray"}  # between two calls for the same agent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,9 @@ class ExploreConfig(ComputeOptions, CheckpointOptions, EnvOptions, FrontierOptio
         out: Folder of the agent, its TensorBoard events and its GIF; below the data folder by default.
         compile: Compile the scoring or the imagined rollouts with torch: one or two minutes at the start, then about
             twice as fast.
+        ray: Address of a Ray cluster (auto for the one this machine is part of) on whose nodes the games run; the agent
+            learns here. It learns the same, unless a node dies: that costs the episodes of its games. Not with
+            imagined.
     """
 
     game: str
@@ -80,6 +83,7 @@ class ExploreConfig(ComputeOptions, CheckpointOptions, EnvOptions, FrontierOptio
     record: Path | None = None
     out: Path | None = None
     compile: bool = False
+    ray: str | None = None
 
     def __post_init__(self) -> None:
         known = IMAGINED_REWARDS if self.imagined else REWARDS
@@ -92,6 +96,8 @@ class ExploreConfig(ComputeOptions, CheckpointOptions, EnvOptions, FrontierOptio
         self.check_frontier(self.reward, self.imagined)
         if self.imagined and self.env:
             raise ConfigError(f"in imagination the environment {self.env} is not started; leave out env or imagined")
+        if self.imagined and self.ray:
+            raise ConfigError(f"in imagination no game runs on {self.ray}; leave out ray or imagined")
         if self.imagined and self.record:
             raise ConfigError(
                 f"imagined episodes are not recorded, so {self.record} would stay empty; leave out record or imagined"

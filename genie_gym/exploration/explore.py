@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from genie_gym.utils.extras import require
 from genie_gym.utils.images import enlarge, to_gif
 from genie_gym.utils.locks import run_lock
 from genie_gym.utils.options import make_config
+from genie_gym.utils.parallel.cluster import RayCluster
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.utils.signals import stop_signal
 from genie_gym.world_model.real_game import named_options, real_game, with_env
@@ -147,7 +148,17 @@ def _train_in_env(
     progress: bool,
     explorer: "ExplorerConfig | None",
 ) -> ExploreReport:
-    env = _make_imagined_env(config) if spec is None else _make_game_env(config, spec)
+    connection: AbstractContextManager[RayCluster | None] = nullcontext()
+    if config.ray is not None:
+        connection = RayCluster(config.ray)
+    with connection as cluster:
+        env = _make_imagined_env(config) if spec is None else _make_game_env(config, spec, cluster)
+        return _train_and_close(config, env, folder, progress, explorer)
+
+
+def _train_and_close(
+    config: ExploreConfig, env: Any, folder: Path, progress: bool, explorer: "ExplorerConfig | None"
+) -> ExploreReport:
     try:
         return _train(config, env, folder, progress, explorer)
     except (EOFError, ConnectionError) as error:
@@ -194,12 +205,12 @@ def _make_imagined_env(config: ExploreConfig) -> Any:
     )
 
 
-def _make_game_env(config: ExploreConfig, spec: games.GameSpec) -> Any:
+def _make_game_env(config: ExploreConfig, spec: games.GameSpec, cluster: RayCluster | None) -> Any:
     """Copies of the real game as a VecEnv, recorded if asked for, with the reward to train on."""
     from genie_gym.sb3 import VecEpisodeRecorder, make_game_vec_env, wrap_reward
     from genie_gym.sb3.frontier import VecArchivedStarts, VecStateArchiver
 
-    env = make_game_vec_env(spec, config.num_envs, max_steps=config.max_steps)
+    env = make_game_vec_env(spec, config.num_envs, max_steps=config.max_steps, cluster=cluster)
     archive = FrontierArchive(config.frontier, config.seed) if config.frontier else None
     try:
         if archive is not None:

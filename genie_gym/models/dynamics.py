@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genie_gym.models.heads import OutcomeHeads
 from genie_gym.models.kv_cache import Cache
 from genie_gym.models.limits import check_sizes
 from genie_gym.models.masked_prediction import MaskedPrediction, MaskedPredictionConfig, mixed_actions
@@ -71,7 +70,7 @@ class Dynamics(MaskedPrediction):
         self.skip = nn.Linear(config.code_dim, config.dim, bias=False) if config.token_input else None
         self.transformer = SpaceTimeTransformer(config.transformer)
         self.to_logits = nn.Linear(config.dim, config.codes)
-        self.heads = OutcomeHeads(config.dim)
+        self.heads = self.heads_of(config.dim)
 
     def adopt_codebook(self, tokenizer: Tokenizer) -> None:
         """Copy the tokenizer's codes, which token input and token distances need."""

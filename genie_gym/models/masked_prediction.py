@@ -8,7 +8,7 @@ holds frame t and predicts t + 1, and all sampling steps of a single frame see t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -46,6 +46,8 @@ class MaskedPredictionConfig:
         action_dropout: Share of actions replaced by none in training.
         history_dropout: Share of clips whose actions before some frame are replaced by none, as rollouts begin.
         outcome_weight: Weight of the reward and termination losses.
+        termination_sees_frame: Whether the end of an episode is read from the frame's own tokens too, rather than only
+            from what was known before it.
         rollout_share: Share of batches trained with a past that the model predicted itself, at the end of the training;
             it grows from 0, as early predictions teach nothing.
         rollout_temperature: Lowest temperature that those rollouts are sampled with; each draws one from there to 1.
@@ -64,6 +66,7 @@ class MaskedPredictionConfig:
     fully_masked_share: float = 0.5  # as in the first sampling step
     action_dropout: float = 0.05  # contexts may come without actions
     outcome_weight: float = 1.0
+    termination_sees_frame: bool = False  # as in models made before there was a choice
     history_dropout: float = 0.0
     rollout_share: float = 0.0
     rollout_temperature: float = 1.0
@@ -201,6 +204,20 @@ class MaskedPrediction(nn.Module):
         """
         return features.new_zeros(())
 
+    def heads_of(self, dim: int) -> OutcomeHeads:
+        """Return heads for features of that width, not yet trained."""
+        return OutcomeHeads(dim, code_dim=self.config.code_dim if self.config.termination_sees_frame else None)
+
+    def with_frame_termination(self) -> "MaskedPrediction":
+        """Return a copy whose termination is read from the frame's own tokens too, by a head that knows nothing yet.
+
+        Everything else is kept.
+        """
+        other: MaskedPrediction = replace(self.config, termination_sees_frame=True).build()
+        kept = {name: value for name, value in self.state_dict().items() if not name.startswith("heads.termination.")}
+        other.load_state_dict(other.state_dict() | kept)
+        return other.to(self.codebook.device)
+
     def one_hot(self, actions: Tensor) -> Tensor:
         """Return one-hot actions (..., num_actions) of actions int64 (...); zeros for -1, no action."""
         known = (actions >= 0).unsqueeze(-1)
@@ -247,12 +264,10 @@ class MaskedPrediction(nn.Module):
         sums over that of the numbers, not the mean of the means.
         """
         c, past, past_masks = self.config, *self._noisy_past(batch["tokens"])
-        # The first frame cannot be predicted, and the last one is the past of no other.
-        m = min(c.predicted_frames or past.shape[1], past.shape[1] - 1)
+        m = self._predicted(past)
         tokens, rewards, terminated, changed = (batch[name][:, -m:] for name in PREDICTED)
         independent = batch["independent"][:, -m:] if "independent" in batch else torch.zeros_like(changed)
-        masks = random_masks(tokens.shape[:2], tokens.shape[2], c.fully_masked_share, tokens.device)
-        masks = masks | past_masks[:, -m:]  # a frame that is masked as past is masked as draft
+        masks = self._draft_masks(past_masks[:, -m:])
         actions = self._with_dropout(batch["actions"])
         drafts, cache = tokens.masked_fill(masks, self.mask_token), None
         if self.training and torch.rand(()) < c.rollout_share * float(batch.get("progress", 1.0)):
@@ -260,7 +275,7 @@ class MaskedPrediction(nn.Module):
         features, motion = self.training_features(past[:, :-1], drafts, actions, cache)
         counts = self._counts(masks, changed)
         importance = 1 + c.changed_weight * changed + c.independent_weight * independent
-        reward, termination = self.heads.loss(features, rewards, terminated)
+        reward, termination = self.heads.loss(features, self.codebook[tokens], rewards, terminated)
         camera = batch["camera"][:, -m:] if "camera" in batch else None
         loss = self.auxiliary_loss(features, tokens, importance, motion, camera) + c.outcome_weight * (
             reward + termination
@@ -275,6 +290,26 @@ class MaskedPrediction(nn.Module):
         losses = token_distance_cross_entropy(logits, tokens, self.codebook, c.tdce)
         loss = loss + (weight * losses).sum() / weight.sum().clamp(min=1)
         return loss, _totals(logits.detach(), tokens, changed, counts) | _frame_totals(outcomes, masks)
+
+    @torch.no_grad()
+    def noisy_features(self, batch: dict[str, Tensor], count: int) -> Tensor:
+        """Return features float (b, m, n, d) of drafts of the last frames, m <= count, of a batch of `forward`.
+
+        Drafts are masked as in training, and in training mode the past and the actions are as noisy as there.
+        """
+        past, past_masks = self._noisy_past(batch["tokens"])
+        m = min(count, self._predicted(past))
+        drafts = batch["tokens"][:, -m:].masked_fill(self._draft_masks(past_masks[:, -m:]), self.mask_token)
+        return self.training_features(past[:, :-1], drafts, self._with_dropout(batch["actions"]))[0]
+
+    def _predicted(self, past: Tensor) -> int:
+        """Number of frames predicted of a clip (b, t, n): the first one cannot be."""
+        return min(self.config.predicted_frames or past.shape[1], past.shape[1] - 1)
+
+    def _draft_masks(self, past_masks: Tensor) -> Tensor:
+        """Draw the masks (b, m, n) of drafts; a frame that is masked as past is masked as draft."""
+        b, m, n = past_masks.shape
+        return random_masks((b, m), n, self.config.fully_masked_share, past_masks.device) | past_masks
 
     def _counts(self, masks: Tensor, changed: Tensor) -> Tensor:
         """How often each token counts, float (b, t, n): masked ones once, some unchanged ones for others of them."""

@@ -11,6 +11,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from genie_gym import games
 from genie_gym.errors import ClosedError, ConfigError, GameError
+from genie_gym.sb3.cluster_vec_env import ClusterVecEnv
+from genie_gym.utils.parallel.cluster import RayCluster
 from genie_gym.utils.signals import interrupts_held
 from genie_gym.utils.validation import check_seed, typed
 
@@ -19,7 +21,14 @@ __all__ = ["GameVecEnv", "TerminationAsTruncation", "make_game_vec_env"]
 MAX_GAMES = 1024  # each takes a process
 
 
-def make_game_vec_env(game: str | games.GameSpec, num_envs: int, *, seed: int = 0, max_steps: int = 1000) -> VecEnv:
+def make_game_vec_env(
+    game: str | games.GameSpec,
+    num_envs: int,
+    *,
+    seed: int = 0,
+    max_steps: int = 1000,
+    cluster: RayCluster | None = None,
+) -> VecEnv:
     """Return real games that start at random savestates and moments, with the game's own reward.
 
     Scripts must call it under `if __name__ == "__main__":`, because the emulators' processes import the script.
@@ -29,6 +38,7 @@ def make_game_vec_env(game: str | games.GameSpec, num_envs: int, *, seed: int = 
         num_envs: Number of environments N. Each emulator runs in its own process, the toy game in this one.
         seed: Random seed of the initial states. Environment i has seed + i.
         max_steps: Number of actions after which an episode is truncated.
+        cluster: A Ray cluster on whose nodes the games run, in place of processes here; the episodes are the same.
 
     Returns:
         Environments with observations uint8 (N, 64, 64, 3) and Discrete actions. At the end of an episode
@@ -47,7 +57,9 @@ def make_game_vec_env(game: str | games.GameSpec, num_envs: int, *, seed: int = 
     spec = game if isinstance(game, games.GameSpec) else games.find(game)
     maker = partial(games.make, spec, max_steps=max_steps)
     env: VecEnv
-    if spec.system == "Numpy":
+    if cluster is not None:
+        env = ClusterVecEnv(cluster, [maker] * num_envs)
+    elif spec.system == "Numpy":
         env = DummyVecEnv([maker] * num_envs)
     else:
         _check_start(spec)

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from genie_gym.data import EpisodeDataset, FramePairs, split
-from genie_gym.errors import ConfigError, DataError
+from genie_gym.errors import DataError
 from genie_gym.models.upscaler import Upscaler
+from genie_gym.training.checks.beforehand import own_place
 from genie_gym.training.config import UpscalerTrainConfig, as_config
 from genie_gym.training.records import software_used
 from genie_gym.training.trainer import StageReport
@@ -20,7 +21,7 @@ from genie_gym.utils.parallel.processes import first_process_first, join_process
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.many_games import refuse_to_replace, require_one_game
-from genie_gym.world_model.resolve import check_game, resolve_checkpoint, shipped_checkpoint
+from genie_gym.world_model.resolve import check_game, resolve_checkpoint
 
 __all__ = ["UpscalerReport", "add_upscaler"]
 
@@ -70,10 +71,8 @@ def add_upscaler(
     place = resolve_checkpoint(config.checkpoint)
     loaded = Checkpoint.from_pretrained(config.checkpoint, game=config.game)
     require_one_game(loaded)
-    if config.out is None and not Path(place).is_dir():
-        raise ConfigError(f"{place} is on the hub; say where to keep it with its upscaler, with --out FOLDER")
     game = loaded.game["name"]
-    out = Path(config.out or _writable_place(place, game))
+    out = Path(config.out or own_place(place, game))
     refuse_to_replace(out, loaded)
     dataset = EpisodeDataset(config.data or paths.data_dir(game))
     check_game(game, dataset)
@@ -112,12 +111,6 @@ def _sides(dataset: EpisodeDataset) -> tuple[FramePairs, FramePairs]:
     # If there are none, FramePairs reports what is missing.
     train, held_out = split(dataset, among=high_res) if high_res else (None, None)
     return FramePairs(dataset, train), FramePairs(dataset, held_out)
-
-
-def _writable_place(checkpoint: str, game: str) -> Path:
-    """The checkpoint itself, or the user's own weights of the game if it is the one that ships with the package."""
-    folder = Path(checkpoint)
-    return folder if folder != shipped_checkpoint(game) else paths.weights_dir(game)
 
 
 def _description(config: UpscalerTrainConfig, train: FramePairs, report: StageReport) -> str:

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from genie_gym.utils.options import CheckpointArgument, FinetuneOptions, ThreadOptions, make_config
-from genie_gym.utils.validation import at_least, check_seed, more_than_zero
+from genie_gym.utils.validation import at_least, at_most, check_seed, more_than_zero
 
 __all__ = [
     "FinetuneConfig",
     "FinetuneRunConfig",
     "MapActionsConfig",
+    "TerminationTrainConfig",
     "TrainConfig",
     "TrainingRunOptions",
     "UpscalerTrainConfig",
@@ -18,6 +19,8 @@ __all__ = [
 ]
 
 Config = TypeVar("Config")
+
+MOST_CLIPS = 20_000  # their features are held in memory: 5 GB for the preset tiny
 
 
 def as_config(kind: type[Config], given: Config | str | Path, options: dict[str, Any]) -> Config:
@@ -158,6 +161,35 @@ class FinetuneRunConfig(FinetuneConfig, RunFolderOptions, CheckpointArgument):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(1, threads=self.threads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TerminationTrainConfig(RunFolderOptions, CheckpointArgument):
+    """Training of the head that tells whether an episode ended; the world's frames and rewards stay as they are.
+
+    Attributes:
+        data: Folders of datasets with episodes that the game ended, some hundreds of them; the game's own below the
+            data folder by default.
+        steps: Optimiser steps.
+        clips: Clips drawn from the steps at which no episode ends, beside all ends.
+        out: Folder of the checkpoint with its new head. By default the checkpoint itself is changed, or, if it is the
+            one that ships with genie_gym, a copy where gymnasium.make looks for the game's weights.
+        seed: Random seed.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    data: tuple[Path, ...] = ()
+    steps: int = 1000
+    clips: int = 400
+    out: Path | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        at_least(1, steps=self.steps, clips=self.clips, threads=self.threads)
+        at_most(MOST_CLIPS, clips=self.clips)
 
 
 @dataclass(frozen=True)

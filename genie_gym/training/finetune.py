@@ -38,7 +38,7 @@ from genie_gym.world_model.many_games import require_one_game
 from genie_gym.world_model.metadata import FinetuneRecord
 from genie_gym.world_model.resolve import resolve_checkpoint, resolve_game, wanted_game
 
-__all__ = ["FinetuneReport", "FinetuneResult", "finetune", "finetune_checkpoint"]
+__all__ = ["FinetuneReport", "FinetuneResult", "finetune", "finetune_checkpoint", "with_model_actions"]
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def finetune_checkpoint(
         for one in new:
             _check(checkpoint, one, with_actions=True)
         checkpoint = with_recorded_actions(checkpoint, new)
-    new, old = ([_with_model_actions(checkpoint, one) for one in datasets] for datasets in (new, old))
+    new, old = ([with_model_actions(checkpoint, one) for one in datasets] for datasets in (new, old))
     clips = _Clips(new, old, config.new_share)
     checkpoint = for_game(checkpoint, new[-1].header["game"])
     preset, model = get_preset(checkpoint.metadata.preset), checkpoint.model
@@ -202,8 +202,13 @@ def _verdict(
     return judge(stages, recipes, model.tokenizer.config.codes, again, clips.frames)
 
 
-def _with_model_actions(checkpoint: Checkpoint, dataset: EpisodeDataset) -> EpisodeDataset:
-    """The dataset with actions that a model of the checkpoint's kind can learn: recorded or latent ones."""
+def with_model_actions(checkpoint: Checkpoint, dataset: EpisodeDataset) -> EpisodeDataset:
+    """Return the dataset with actions that a model of the checkpoint's kind can learn: recorded or latent ones.
+
+    Raises:
+        DataError: Its frames have another size, or its actions or rewards cannot be used.
+        ConfigError: It has no actions, and the model is not one of latent actions.
+    """
     lam = checkpoint.model.latent_actions
     _check(checkpoint, dataset, with_actions=lam is None)
     return dataset if lam is None else relabel_with_latent_actions(dataset, lam.to(training_device()))

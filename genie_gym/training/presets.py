@@ -107,7 +107,7 @@ PRESETS = {
     # feed-forward layer a block rather than two spares three tenths of the matrix products.
     "tiny": Preset(
         tokenizer=TokenizerConfig(feed_forwards=1),
-        dynamics=DynamicsConfig(num_actions=0, feed_forwards=1),
+        dynamics=DynamicsConfig(num_actions=0, feed_forwards=1, termination_sees_frame=True),
         lam=LatentActionConfig(patch=16, dim=64, encoder_blocks=1, decoder_blocks=1),
         tokenizer_training=TrainerConfig(steps=2400, batch_size=4, lr=2e-3, validate_every=1000),
         dynamics_training=TrainerConfig(steps=5000, batch_size=4, lr=1.5e-3, validate_every=1000),
@@ -115,7 +115,7 @@ PRESETS = {
     ),
     "small": Preset(
         tokenizer=TokenizerConfig(dim=256, window=16, encoder_blocks=4, decoder_blocks=4, warmup=500),
-        dynamics=DynamicsConfig(num_actions=0, dim=256, blocks=8, window=16),
+        dynamics=DynamicsConfig(num_actions=0, dim=256, blocks=8, window=16, termination_sees_frame=True),
         lam=LatentActionConfig(dim=256, feed_forwards=2, encoder_blocks=4, decoder_blocks=4),
         tokenizer_training=TrainerConfig(steps=50_000, batch_size=32, lr=5e-4, warmup=1000, ema_decay=0.999),
         dynamics_training=TrainerConfig(steps=50_000, batch_size=32, lr=5e-4, warmup=1000, ema_decay=0.999),
@@ -129,7 +129,9 @@ PRESETS = {
         tokenizer=TokenizerConfig(
             patch=4, dim=512, heads=8, window=16, encoder_blocks=8, decoder_blocks=8, warmup=1000
         ),
-        dynamics=DynamicsConfig(num_actions=0, dim=512, blocks=12, heads=8, side=16, window=16),
+        dynamics=DynamicsConfig(
+            num_actions=0, dim=512, blocks=12, heads=8, side=16, window=16, termination_sees_frame=True
+        ),
         # Genie's for CoinRun but for its 6 codes: width 512, 8 + 8 blocks, patches of 16 pixels.
         lam=LatentActionConfig(
             patch=16, dim=512, heads=8, window=16, feed_forwards=2, encoder_blocks=8, decoder_blocks=8, warmup=1000

@@ -94,6 +94,7 @@ class TrainingMetadata:
         finetuning: Finetuning runs, oldest first.
         software: Versions and machine.
         upscaler: How the upscaler was made, if there is one.
+        termination: How the head that tells the ends of episodes was trained, if it was trained alone.
         commands: Commands that reproduce the model, where known.
         notes: Anything else.
     """
@@ -105,6 +106,7 @@ class TrainingMetadata:
     finetuning: tuple[FinetuneRecord, ...] = ()
     software: str = ""
     upscaler: str | None = None
+    termination: str | None = None
     commands: tuple[str, ...] = ()
     notes: str = ""
 
@@ -123,7 +125,8 @@ class TrainingMetadata:
         rows += [("software", self.software)]
         for number, record in enumerate(self.finetuning, 1):
             rows += [(f"finetuning {number}", f"{record}; seed {record.seed}; {record.software}")]
-        rows += [("upscaler", self.upscaler or ""), ("commands", "; ".join(self.commands)), ("notes", self.notes)]
+        rows += [("upscaler", self.upscaler or ""), ("ends of episodes", self.termination or "")]
+        rows += [("commands", "; ".join(self.commands)), ("notes", self.notes)]
         return [(name, value) for name, value in rows if value]
 
     def to_dict(self) -> dict[str, Any]:

@@ -308,7 +308,7 @@ class WorldModel(nn.Module):
         tokens, logits, features = self._sample(state, actions, token_noise, sampling, one_pass)
         if given is not None:
             tokens = torch.where(given >= 0, given, tokens)
-        rewards, termination = self.dynamics.heads(features)
+        rewards, termination = self.dynamics.heads(features, self.dynamics.codebook[tokens])
         termination_prob = termination.float().sigmoid()
         frames = decode(tokens[:, None], state.decoder_past)[:, 0]
         state.tokens.copy_(tokens)

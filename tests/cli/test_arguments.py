@@ -15,7 +15,8 @@ from genie_gym.training.config import FinetuneRunConfig, MapActionsConfig, Train
 ENV = {"env": "mine:make", "env_kwargs": '{"size": 9}', "env_picture": "front", "env_actions": "[[0], [1]]"}
 COMMANDS = (
     *(data.import_roms, data.games, data.collect, data.convert),
-    *(train.train, train.finetune, train.train_upscaler, evaluate.evaluate, train.map_actions),
+    *(train.train, train.finetune, train.train_upscaler, train.train_termination, train.map_actions),
+    evaluate.evaluate,
     *(explore.explore, explore.coverage, explore.refit, visualize.demo, visualize.inspect, visualize.play),
     *(visualize.serve, visualize.export_web, judge.run_study, judge.study_results, judge.annotate),
 )
@@ -56,14 +57,14 @@ def test_every_option_is_explained(command):
 
 BEYOND = {"uncertainty": "round_trip", "action_sample": 3, "habituation": "both", "hash_bits": 9, "frontier": 0.5}
 PAPERS = {"uncertainty": "entropy", "action_sample": 4, "habituation": "none", "hash_bits": 16, "frontier": 0.0}
-IN_IMAGINATION = {"imagined": True, "reward": "game", "record": None, **dict.fromkeys(ENV), **PAPERS}
+IN_IMAGINATION = {"imagined": True, "reward": "game", "record": None, "ray": None, **dict.fromkeys(ENV), **PAPERS}
 
 
 @pytest.mark.parametrize("imagined", [{}, IN_IMAGINATION])
 def test_explore(monkeypatch, imagined):
     given = {"steps": 7, "reward": "autoexplore", "checkpoint": "c", "score_interval": 3, "num_envs": 5, "seed": 9}
     given |= {"max_steps": 11, "init_from": "b", "record": Path("r"), "out": Path("o"), "compile": True}
-    given |= {"device": "cpu", "threads": 2, **ENV, **BEYOND, **imagined}
+    given |= {"device": "cpu", "threads": 2, "ray": "auto", **ENV, **BEYOND, **imagined}
     options = {name: value for name, value in given.items() if value is not None}
     (config,), _ = arrived(monkeypatch, "genie_gym.exploration.explore.explore", ["explore", "Toy"], options)
     assert vars(config) == {"game": "Toy", "imagined": False} | given
@@ -130,6 +131,13 @@ def test_train_upscaler(monkeypatch, toy_checkpoint):
     assert got == ((UpscalerTrainConfig(toy_checkpoint, **given),), {})
 
 
+def test_train_termination(monkeypatch):
+    given = {"steps": 7, "clips": 8, "out": Path("o"), "run": Path("r"), "seed": 9, "threads": 2}
+    where = "genie_gym.training.replace_termination.replace_termination"
+    (config,), _ = arrived(monkeypatch, where, ["train-termination", "Toy-Numpy", "--data", "a", "b"], given)
+    assert vars(config) == {"checkpoint": "Toy-Numpy", "data": (Path("a"), Path("b"))} | given
+
+
 def test_finetune(monkeypatch):
     given = {"decoder_steps": 7, "dynamics_steps": 8, "lr_scale": 0.2, "new_share": 0.7, "seed": 9, "threads": 2}
     given |= {"out": Path("o"), "run": Path("r"), "game": "Pong", "weights": "actions", "rank": 3, "real_actions": True}
@@ -154,7 +162,7 @@ def test_demo(monkeypatch):
 def test_evaluate(monkeypatch):
     given = {"data": Path("d"), "clips": 3, "context": 4, "horizon": 5, "long_steps": 6, "num_rollouts": 7, "seed": 9}
     given |= {"perceptual": True, "real_actions": True, "out": Path("o"), "device": "cpu", "threads": 2}
-    given |= {"sampling_steps": 8, "temperature": 0.5, "order": "random", "min_p": 0.1, "game": "Pong"}
+    given |= {"sampling_steps": 8, "temperature": 0.5, "order": "random", "min_p": 0.1, "game": "Pong", "ray": "auto"}
     (config,), _ = arrived(monkeypatch, "genie_gym.evaluation.evaluate.evaluate", ["evaluate", "Toy"], given)
     assert vars(config) == {"checkpoint": "Toy"} | given
 

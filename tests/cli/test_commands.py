@@ -32,7 +32,17 @@ def test_help_names_every_command_without_waiting_for_torch():
     script = f"try:\n {script}\nfinally:\n print(sorted({{'torch', 'stable_baselines3'}} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     others = ("map-actions", "explore", "coverage", "refit", "demo", "inspect", "play")
-    for command in ("roms", "games", "collect", "convert", "train", "train-upscaler", "evaluate", *others):
+    for command in (
+        "roms",
+        "games",
+        "collect",
+        "convert",
+        "train",
+        "train-upscaler",
+        "train-termination",
+        "evaluate",
+        *others,
+    ):
         assert command in answer.stdout
     assert answer.returncode == 0 and answer.stdout.splitlines()[-1] == "[]"
 

@@ -109,8 +109,8 @@ def test_the_asked_for_limit_truncates(make):
 def test_an_end_at_the_limit_is_both_as_in_gymnasiums_own(make, toy_checkpoint, monkeypatch):
     heads = OutcomeHeads.forward
 
-    def ends(self, features):
-        rewards, logits = heads(self, features)
+    def ends(self, features, codes):
+        rewards, logits = heads(self, features, codes)
         return rewards, torch.full_like(logits, 100.0)
 
     monkeypatch.setattr(OutcomeHeads, "forward", ends)

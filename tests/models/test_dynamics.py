@@ -224,7 +224,8 @@ def test_the_loss_is_of_hidden_tokens_alone_and_heads_read_the_frame_that_came(m
     each = token_distance_cross_entropy(model.to_logits(features), tokens, model.codebook)
     weight = masks * (1 + 4.0 * batch["changed"][:, 1:])
     assert loss.item() == pytest.approx(((weight * each).sum() / weight.sum()).item(), rel=1e-5)
-    for got, expected in zip(given[0], (features, batch["rewards"][:, 1:], batch["terminated"][:, 1:]), strict=True):
+    frame = (model.codebook[tokens], batch["rewards"][:, 1:], batch["terminated"][:, 1:])
+    for got, expected in zip(given[0], (features, *frame), strict=True):
         assert torch.equal(got, expected)
 
 

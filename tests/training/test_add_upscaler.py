@@ -130,7 +130,7 @@ def test_frames_to_validate_with_are_among_the_large_ones(checkpoint, recording,
 
 
 def test_a_checkpoint_that_ships_is_not_changed(recording, tmp_path, monkeypatch, toy_checkpoint):
-    monkeypatch.setattr("genie_gym.training.add_upscaler.shipped_checkpoint", lambda game: Path(toy_checkpoint))
+    monkeypatch.setattr("genie_gym.training.checks.beforehand.shipped_checkpoint", lambda game: Path(toy_checkpoint))
     report = add_upscaler(toy_checkpoint, data=recording, preset_overrides=OVERRIDES)
     assert report.checkpoint == paths.weights_dir("Toy-Numpy")
     assert Checkpoint.load(toy_checkpoint).upscaler is None

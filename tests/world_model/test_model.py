@@ -161,7 +161,8 @@ def test_a_step_is_the_uncached_pass_over_all_frames(checkpoint, model):
             features = model.dynamics.features(tokens, hidden, all_led[:, : tokens.shape[1] + 1])[:, -1]
             logits = model.dynamics.to_logits(features)
             torch.testing.assert_close(got["logits"][:, t], logits, atol=1e-4, rtol=1e-4)
-            reward, end = model.dynamics.heads(features)
+            codes = model.dynamics.codebook[logits.argmax(-1)]
+            reward, end = model.dynamics.heads(features, codes)
             torch.testing.assert_close(
                 got["rewards"][:, t], model.dynamics.heads.expected(reward), atol=1e-2, rtol=1e-3
             )

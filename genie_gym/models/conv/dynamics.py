@@ -26,7 +26,6 @@ from genie_gym.models.conv.guess import FrameGuess, camera_loss, expected_motion
 from genie_gym.models.conv.layers import ATTENTION_HEADS, Attention, Conv, GatedMemory, Residual, patches_of, pixels_of
 from genie_gym.models.conv.matching import MATCHED_PAIRS, SHIFTS, agreed, lagging, matches
 from genie_gym.models.conv.tokenizer import ConvTokenizer
-from genie_gym.models.heads import OutcomeHeads
 from genie_gym.models.limits import check_sizes, check_weights
 from genie_gym.models.masked_prediction import MaskedPrediction, MaskedPredictionConfig, mixed_actions
 from genie_gym.utils.precision import full_precision
@@ -141,7 +140,7 @@ class ConvDynamics(MaskedPrediction):
         nn.init.zeros_(self.confidence.weight)
         nn.init.zeros_(self.confidence.bias)
         self.bias = nn.Parameter(torch.zeros(c.codes))
-        self.heads = OutcomeHeads(c.dim + c.code_dim)
+        self.heads = self.heads_of(c.dim + c.code_dim)
         self.register_buffer("patches", torch.zeros(c.codes, pixels))
         self.register_buffer("to_code", torch.zeros(pixels, c.code_dim))
         self.register_buffer("code_offset", torch.zeros(c.code_dim))

@@ -7,11 +7,14 @@ import numpy as np
 import torch
 
 from genie_gym.data import EpisodeDataset, SequenceDataset
+from genie_gym.errors import ConfigError
 from genie_gym.models.architectures import AnyDynamicsConfig, AnyTokenizerConfig
 from genie_gym.models.lam import LatentActionConfig, LatentActionModel
+from genie_gym.utils import paths
 from genie_gym.utils.atomic import check_writable
+from genie_gym.world_model.resolve import shipped_checkpoint
 
-__all__ = ["bytes_needed", "check_folders", "check_windows"]
+__all__ = ["bytes_needed", "check_folders", "check_windows", "own_place"]
 
 BYTES_KEPT = 4 * 4  # per weight in a training state: the weight, its average and two moments of the optimiser
 
@@ -35,6 +38,20 @@ def check_folders(run: Path, out: Path, size: int) -> None:
     there = sum(file.stat().st_size for file in run.rglob("state.safetensors")) if run.is_dir() else 0
     check_writable(run, max(size - there, 0))
     check_writable(out)
+
+
+def own_place(checkpoint: str, game: str) -> Path:
+    """Return where a checkpoint with a part trained anew goes by default.
+
+    That is the checkpoint itself, or the user's own weights of the game if it is the one that ships with the package.
+
+    Raises:
+        ConfigError: The checkpoint is on the hub.
+    """
+    folder = Path(checkpoint)
+    if not folder.is_dir():
+        raise ConfigError(f"{checkpoint} is on the hub; say where to keep it with its new part, with --out FOLDER")
+    return folder if folder != shipped_checkpoint(game) else paths.weights_dir(game)
 
 
 def check_windows(dataset: EpisodeDataset, sides: Sequence[np.ndarray], lengths: Iterable[tuple[int, int]]) -> None:
