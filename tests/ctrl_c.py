@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from genie_gym.training.trainer import run_training
+from genie_gym.training.loop.trainer import run_training
 
 __all__ = ["StopAfter", "ctrl_c"]
 

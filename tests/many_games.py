@@ -11,7 +11,7 @@ from genie_gym import data, games
 from genie_gym.collection.policies import StickyPolicy
 from genie_gym.collection.rollout import play_episode
 from genie_gym.world_model import Checkpoint
-from genie_gym.world_model.vocabulary import vocabulary_game
+from genie_gym.world_model.actions.vocabulary import vocabulary_game
 
 __all__ = ["ORDER", "PERMUTED", "TOY", "as_many", "record_two"]
 

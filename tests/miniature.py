@@ -3,8 +3,8 @@
 from genie_gym.models.dynamics import DynamicsConfig
 from genie_gym.models.lam import LatentActionConfig
 from genie_gym.models.tokenizer import TokenizerConfig
+from genie_gym.training.loop.trainer import TrainerConfig
 from genie_gym.training.presets import Preset
-from genie_gym.training.trainer import TrainerConfig
 
 __all__ = ["MINIATURE", "miniature"]
 

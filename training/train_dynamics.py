@@ -19,13 +19,13 @@ from genie_gym import Checkpoint, EpisodeDataset
 from genie_gym.data import SequenceDataset, split
 from genie_gym.models.architectures import tokenizer_config
 from genie_gym.models.lam import LatentActionConfig, LatentActionModel
+from genie_gym.training.loop.trainer import StageReport
 from genie_gym.training.presets import get_preset, timed
 from genie_gym.training.records import data_used, stage_record
 from genie_gym.training.stages import train_dynamics
-from genie_gym.training.trainer import StageReport
 from genie_gym.training.windows import draw_initial_contexts, usable_lengths
 from genie_gym.world_model import WorldModel
-from genie_gym.world_model.latent_relabel import relabel_with_latent_actions
+from genie_gym.world_model.actions.latent_relabel import relabel_with_latent_actions
 from genie_gym.world_model.metadata import TrainingMetadata
 
 

@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 from genie_gym import EpisodeDataset
 from genie_gym.data import SequenceDataset, split
 from genie_gym.models.lam import LatentActionModel
+from genie_gym.training.loop.trainer import StageReport
 from genie_gym.training.presets import get_preset, timed
 from genie_gym.training.stages import train_lam
-from genie_gym.training.trainer import StageReport
-from genie_gym.world_model.latent_relabel import compare_actions, paired_actions, relabel_with_latent_actions
+from genie_gym.world_model.actions.latent_relabel import compare_actions, paired_actions, relabel_with_latent_actions
 
 
 def main(

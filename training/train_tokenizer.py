@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from genie_gym import EpisodeDataset
 from genie_gym.data import SequenceDataset, split
 from genie_gym.models.architectures import with_architecture
+from genie_gym.training.loop.trainer import StageReport
 from genie_gym.training.presets import get_preset, timed
 from genie_gym.training.stages import train_tokenizer
-from genie_gym.training.trainer import StageReport
 
 
 def main(data: Path, out: Path, preset: str = "tiny", minutes: float | None = None, seed: int = 0) -> StageReport:

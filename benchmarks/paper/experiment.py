@@ -16,7 +16,7 @@ from benchmarks.paper.scales import Scale
 from benchmarks.paper.scores import CONTEXT, SAMPLING, next_frame_figures
 from genie_gym.data import EpisodeDataset, EpisodeWriter
 from genie_gym.errors import ConfigError
-from genie_gym.world_model.fit_action_map import fit_action_map
+from genie_gym.world_model.actions.fit_action_map import fit_action_map
 from genie_gym.world_model.resolve import load_checkpoint
 
 __all__ = ["EPSILON", "PaperExperiment", "label"]

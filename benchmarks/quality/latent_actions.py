@@ -29,8 +29,12 @@ from genie_gym.training.world_model import train
 from genie_gym.utils import paths
 from genie_gym.utils.jsonable import to_jsonable
 from genie_gym.world_model import Checkpoint
-from genie_gym.world_model.fit_action_map import fit_action_map
-from genie_gym.world_model.latent_relabel import infer_rollout_actions, paired_actions, relabel_with_latent_actions
+from genie_gym.world_model.actions.fit_action_map import fit_action_map
+from genie_gym.world_model.actions.latent_relabel import (
+    infer_rollout_actions,
+    paired_actions,
+    relabel_with_latent_actions,
+)
 from genie_gym.world_model.metadata import TrainingMetadata
 
 CONTEXT, STEPS = 4, 8  # frames of an initial context, and steps that a latent action is held

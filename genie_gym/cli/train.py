@@ -83,7 +83,7 @@ def map_actions(config: Annotated[MapActionsConfig, arg(name="")]) -> int:
     from rich.console import Console
 
     from genie_gym.training.map_actions import map_actions as find_actions
-    from genie_gym.world_model.fit_action_map import summary
+    from genie_gym.world_model.actions.fit_action_map import summary
 
     report = find_actions(config)
     Console().print(summary(report.action_map))

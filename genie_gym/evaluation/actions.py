@@ -8,8 +8,8 @@ from genie_gym.data import EpisodeDataset
 from genie_gym.errors import ConfigError
 from genie_gym.models.lam import LatentActionModel
 from genie_gym.world_model import Checkpoint
-from genie_gym.world_model.action_map import ActionAgreement
-from genie_gym.world_model.latent_relabel import compare_actions, paired_actions, relabel_with_latent_actions
+from genie_gym.world_model.actions.action_map import ActionAgreement
+from genie_gym.world_model.actions.latent_relabel import compare_actions, paired_actions, relabel_with_latent_actions
 
 __all__ = ["ModelActions", "check_actions", "to_model_actions"]
 

@@ -34,7 +34,7 @@ from genie_gym.utils.options import make_config
 from genie_gym.utils.paths import own_name
 from genie_gym.utils.progress import tracked
 from genie_gym.world_model import Checkpoint
-from genie_gym.world_model.latent_relabel import infer_actions
+from genie_gym.world_model.actions.latent_relabel import infer_actions
 from genie_gym.world_model.real_game import named_options, real_game
 from genie_gym.world_model.resolve import load_checkpoint, resolve_checkpoint, resolve_game
 

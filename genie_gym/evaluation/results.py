@@ -11,7 +11,7 @@ from rich.table import Table
 from genie_gym.evaluation.config import COMPARED_STEP
 from genie_gym.utils.jsonable import to_jsonable
 from genie_gym.world_model import SamplingConfig
-from genie_gym.world_model.action_map import ActionAgreement
+from genie_gym.world_model.actions.action_map import ActionAgreement
 
 __all__ = [
     "Controllability",

@@ -12,9 +12,9 @@ from torch.nn.utils import parametrize
 from genie_gym.data import EpisodeDataset, split
 from genie_gym.models.architectures import AnyDynamics
 from genie_gym.models.conv.layers import Conv
-from genie_gym.training.trainer import training_device
+from genie_gym.training.loop.trainer import training_device
 from genie_gym.world_model import Checkpoint, WorldModel
-from genie_gym.world_model.latent_relabel import paired_actions, relabel_with_latent_actions
+from genie_gym.world_model.actions.latent_relabel import paired_actions, relabel_with_latent_actions
 
 __all__ = ["choose_weights", "for_game", "merge_low_rank", "with_recorded_actions"]
 

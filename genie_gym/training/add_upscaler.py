@@ -11,8 +11,8 @@ from genie_gym.errors import DataError
 from genie_gym.models.upscaler import Upscaler
 from genie_gym.training.checks.beforehand import own_place
 from genie_gym.training.config import UpscalerTrainConfig, as_config
+from genie_gym.training.loop.trainer import StageReport
 from genie_gym.training.records import software_used
-from genie_gym.training.trainer import StageReport
 from genie_gym.training.upscaler import UpscalerPreset, get_upscaler_preset, train_upscaler
 from genie_gym.utils import paths
 from genie_gym.utils.atomic import check_writable

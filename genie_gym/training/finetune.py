@@ -14,10 +14,10 @@ from genie_gym.training.adaptation import choose_weights, for_game, merge_low_ra
 from genie_gym.training.checks.beforehand import bytes_needed, check_folders
 from genie_gym.training.checks.verdict import Verdict, judge
 from genie_gym.training.config import FinetuneConfig, FinetuneRunConfig, as_config
+from genie_gym.training.loop.trainer import StageReport, TrainerConfig, training_device
 from genie_gym.training.presets import Preset, get_preset
 from genie_gym.training.records import data_used, software_used, stage_record
 from genie_gym.training.stages import train_decoder, train_dynamics
-from genie_gym.training.trainer import StageReport, TrainerConfig, training_device
 from genie_gym.training.windows import (
     NUM_CONTEXTS,
     check_description,
@@ -33,7 +33,7 @@ from genie_gym.utils.options import FinetuneOptions
 from genie_gym.utils.parallel.processes import first_process_first, join_processes, process_number
 from genie_gym.utils.run_config import check_run_config
 from genie_gym.world_model import Checkpoint, WorldModel
-from genie_gym.world_model.latent_relabel import relabel_with_latent_actions
+from genie_gym.world_model.actions.latent_relabel import relabel_with_latent_actions
 from genie_gym.world_model.many_games import require_one_game
 from genie_gym.world_model.metadata import FinetuneRecord
 from genie_gym.world_model.resolve import resolve_checkpoint, resolve_game, wanted_game

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genie_gym.models.architectures import AnyDynamics, AnyTokenizer
 from genie_gym.models.lam import LatentActionModel
+from genie_gym.training.loop.trainer import StageReport, TrainerConfig, run_training, training_device
 from genie_gym.training.stages import (
     OrderedWindows,
     Windows,
@@ -21,7 +22,6 @@ from genie_gym.training.stages import (
     validate_dynamics,
     validate_lam,
 )
-from genie_gym.training.trainer import StageReport, TrainerConfig, run_training, training_device
 from genie_gym.utils.images import to_model
 
 __all__ = ["train_jointly"]

@@ -8,7 +8,7 @@ from genie_gym.errors import ConfigError
 from genie_gym.training.config import MapActionsConfig, as_config
 from genie_gym.utils.atomic import check_writable
 from genie_gym.world_model import ActionMap, Checkpoint
-from genie_gym.world_model.fit_action_map import fit_action_map
+from genie_gym.world_model.actions.fit_action_map import fit_action_map
 from genie_gym.world_model.many_games import refuse_to_replace, require_one_game
 from genie_gym.world_model.resolve import resolve_checkpoint, resolve_dataset
 

@@ -18,10 +18,10 @@ from genie_gym.training.config import TrainConfig
 from genie_gym.training.records import DataSummary
 from genie_gym.training.windows import NUM_CONTEXTS, check_steps, draw_initial_contexts, split_in_two
 from genie_gym.utils import paths
-from genie_gym.world_model.latent_relabel import latent_game, relabel_with_latent_actions
+from genie_gym.world_model.actions.latent_relabel import latent_game, relabel_with_latent_actions
+from genie_gym.world_model.actions.vocabulary import KnownGame, vocabulary_game
 from genie_gym.world_model.metadata import DataUsed
 from genie_gym.world_model.resolve import check_game, resolve_game
-from genie_gym.world_model.vocabulary import KnownGame, vocabulary_game
 
 __all__ = ["Recordings", "open_datasets"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from genie_gym.data import EpisodeDataset
-from genie_gym.training.trainer import StageReport
+from genie_gym.training.loop.trainer import StageReport
 from genie_gym.utils.atomic import atomic_write
 from genie_gym.utils.run_config import read_run_file
 from genie_gym.utils.version import code_version

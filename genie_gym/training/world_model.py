@@ -16,11 +16,11 @@ from genie_gym.training.checks.beforehand import bytes_needed, check_folders, ch
 from genie_gym.training.checks.verdict import Verdict, judge, minutes_needed
 from genie_gym.training.config import TrainConfig, as_config
 from genie_gym.training.joint import train_jointly
+from genie_gym.training.loop.trainer import StageReport, TrainerConfig
 from genie_gym.training.presets import Preset, get_preset
 from genie_gym.training.recordings import Recordings, open_datasets
 from genie_gym.training.records import DataSummary, mark_finished, note_data, software_used, stage_record
 from genie_gym.training.stages import Windows, train_dynamics, train_lam, train_tokenizer
-from genie_gym.training.trainer import StageReport, TrainerConfig
 from genie_gym.training.windows import check_frame_size, usable_lengths
 from genie_gym.utils import paths
 from genie_gym.utils.device import kept_global_state, use_threads

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from genie_gym.utils.lazy import lazy_attributes
 
 if TYPE_CHECKING:
-    from genie_gym.world_model.action_map import ActionMap
+    from genie_gym.world_model.actions.action_map import ActionMap
     from genie_gym.world_model.checkpoint import Checkpoint
     from genie_gym.world_model.model import Outcome, RolloutState, WorldModel
     from genie_gym.world_model.sampling import SamplingConfig
@@ -16,7 +16,7 @@ __all__ = ["ActionMap", "Checkpoint", "Outcome", "RolloutState", "SamplingConfig
 __getattr__, __dir__ = lazy_attributes(
     __name__,
     {
-        "ActionMap": "genie_gym.world_model.action_map:ActionMap",
+        "ActionMap": "genie_gym.world_model.actions.action_map:ActionMap",
         "Checkpoint": "genie_gym.world_model.checkpoint:Checkpoint",
         "Outcome": "genie_gym.world_model.model:Outcome",
         "RolloutState": "genie_gym.world_model.model:RolloutState",

@@ -35,7 +35,8 @@ from genie_gym.models.upscaler import Upscaler, UpscalerConfig
 from genie_gym.utils.device import find_device
 from genie_gym.utils.jsonable import from_jsonable
 from genie_gym.utils.paths import open_regular
-from genie_gym.world_model.action_map import ActionMap
+from genie_gym.world_model.actions.action_map import ActionMap
+from genie_gym.world_model.actions.vocabulary import KnownGame
 from genie_gym.world_model.card import model_card, with_added_sections
 from genie_gym.world_model.game import check_game_description
 from genie_gym.world_model.hub import download_checkpoint, upload_checkpoint
@@ -54,7 +55,6 @@ from genie_gym.world_model.parts import (
 )
 from genie_gym.world_model.resolve import hub_name, resolve_checkpoint, wanted_game
 from genie_gym.world_model.sampling import SamplingConfig
-from genie_gym.world_model.vocabulary import KnownGame
 
 __all__ = ["FORMAT", "VERSION", "Checkpoint"]
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from genie_gym.errors import ConfigError, GameError
 from genie_gym.games import find
 from genie_gym.games.game_names import known_games
+from genie_gym.world_model.actions.vocabulary import KnownGame, mixture_of_names, names_of
 from genie_gym.world_model.model import WorldModel
-from genie_gym.world_model.vocabulary import KnownGame, mixture_of_names, names_of
 
 if TYPE_CHECKING:
     from genie_gym.world_model.checkpoint import Checkpoint

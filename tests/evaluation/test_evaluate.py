@@ -24,7 +24,7 @@ from genie_gym.metrics.latent_actions import count_pairs, mutual_information
 from genie_gym.models.lam import LatentActionConfig, LatentActionModel
 from genie_gym.utils import paths
 from genie_gym.world_model import ActionMap, Checkpoint, Outcome, SamplingConfig, WorldModel
-from genie_gym.world_model.latent_relabel import compare_actions
+from genie_gym.world_model.actions.latent_relabel import compare_actions
 from tests.conftest import untrained, untrained_latent
 from tests.toy_play import record
 

@@ -14,8 +14,8 @@ from genie_gym.errors import ConfigError, DataError
 from genie_gym.training import finetune as module
 from genie_gym.training.config import FinetuneConfig
 from genie_gym.training.finetune import finetune, finetune_checkpoint
+from genie_gym.training.loop.trainer import StageReport
 from genie_gym.training.presets import PRESETS
-from genie_gym.training.trainer import StageReport
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.metadata import FinetuneRecord, TrainingMetadata
 from tests.conftest import untrained, untrained_latent, untrained_upscaler

@@ -12,6 +12,7 @@ from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.lam import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
 from genie_gym.training import stages
+from genie_gym.training.loop.trainer import StageReport, TrainerConfig
 from genie_gym.training.stages import (
     token_batch,
     train_decoder,
@@ -20,7 +21,6 @@ from genie_gym.training.stages import (
     train_tokenizer,
     validate_dreams,
 )
-from genie_gym.training.trainer import StageReport, TrainerConfig
 from genie_gym.utils.images import to_model
 from genie_gym.world_model import SamplingConfig, WorldModel
 from tests.conftest import chosen_codes, excited

@@ -17,12 +17,12 @@ from genie_gym.errors import ConfigError, DataError
 from genie_gym.models.dynamics import DynamicsConfig
 from genie_gym.models.lam import LatentActionConfig
 from genie_gym.models.tokenizer import TokenizerConfig
+from genie_gym.training.loop.trainer import TrainerConfig
 from genie_gym.training.presets import get_preset
-from genie_gym.training.trainer import TrainerConfig
 from genie_gym.training.world_model import train
 from genie_gym.utils import paths
 from genie_gym.world_model import Checkpoint
-from genie_gym.world_model.action_map import ActionMap
+from genie_gym.world_model.actions.action_map import ActionMap
 from genie_gym.world_model.metadata import TrainingMetadata
 from tests.conftest import untrained, untrained_latent, untrained_upscaler
 from tests.ctrl_c import ctrl_c

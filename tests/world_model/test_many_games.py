@@ -18,8 +18,8 @@ from genie_gym.rewards.make import make_reward
 from genie_gym.utils import paths
 from genie_gym.web.worlds import find_worlds
 from genie_gym.world_model import Checkpoint, SamplingConfig
+from genie_gym.world_model.actions.vocabulary import KnownGame, mixture_of_names, vocabulary_game
 from genie_gym.world_model.resolve import load_checkpoint, resolve_checkpoint
-from genie_gym.world_model.vocabulary import KnownGame, mixture_of_names, vocabulary_game
 from tests.conftest import untrained, untrained_conv, untrained_latent
 from tests.many_games import ORDER, PERMUTED, TOY, as_many
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from genie_gym.training.trainer import StageReport, TrainerConfig
+from genie_gym.training.loop.trainer import StageReport, TrainerConfig
 
 __all__ = ["Verdict", "judge", "minutes_needed"]
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from genie_gym.training.checks.verdict import judge, minutes_needed
+from genie_gym.training.loop.trainer import StageReport
 from genie_gym.training.presets import get_preset
-from genie_gym.training.trainer import StageReport
 
 RECIPES = get_preset("tiny").plan(None, 0)
 AGAIN = dict.fromkeys(RECIPES, "train with --minutes 99")

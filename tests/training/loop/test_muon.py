@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genie_gym.training.muon import MuonAdamW
+from genie_gym.training.loop.muon import MuonAdamW
 
 
 def gradients(shape: tuple[int, ...], count: int = 4) -> list[torch.Tensor]:

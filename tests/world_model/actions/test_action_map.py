@@ -14,7 +14,7 @@ from genie_gym import games
 from genie_gym.envs import WorldModelEnv, WorldModelVectorEnv
 from genie_gym.errors import CheckpointError, ConfigError, InvalidActionError
 from genie_gym.world_model import ActionMap, Checkpoint
-from genie_gym.world_model.action_map import ActionAgreement, ActionFit, ActionMapFit
+from genie_gym.world_model.actions.action_map import ActionAgreement, ActionFit, ActionMapFit
 from tests.conftest import untrained_latent
 
 CODES = [3, 0, 4, 1]

@@ -10,8 +10,8 @@ from genie_gym.errors import ConfigError
 from genie_gym.metrics.latent_actions import count_pairs
 from genie_gym.models.lam import LatentActionModel
 from genie_gym.world_model import ActionMap, Checkpoint
-from genie_gym.world_model.action_map import ActionFit, ActionMapFit
-from genie_gym.world_model.latent_relabel import compare_actions, paired_actions, relabel_with_latent_actions
+from genie_gym.world_model.actions.action_map import ActionFit, ActionMapFit
+from genie_gym.world_model.actions.latent_relabel import compare_actions, paired_actions, relabel_with_latent_actions
 
 __all__ = ["choose_codes", "fit_action_map", "summary"]
 

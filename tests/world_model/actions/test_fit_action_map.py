@@ -6,9 +6,9 @@ from rich.console import Console
 
 from genie_gym import data, games
 from genie_gym.errors import ConfigError
-from genie_gym.world_model import fit_action_map as fit_action_map_module
-from genie_gym.world_model.fit_action_map import choose_codes, fit_action_map, summary
-from genie_gym.world_model.latent_relabel import latent_game
+from genie_gym.world_model.actions import fit_action_map as fit_action_map_module
+from genie_gym.world_model.actions.fit_action_map import choose_codes, fit_action_map, summary
+from genie_gym.world_model.actions.latent_relabel import latent_game
 from tests.conftest import untrained, untrained_latent
 from tests.toy_play import record
 

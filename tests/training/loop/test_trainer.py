@@ -19,8 +19,8 @@ from torch import nn
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.models.conv.layers import Conv
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
-from genie_gym.training.ema import averaged_model
-from genie_gym.training.trainer import TrainerConfig, batch_seed, run_training
+from genie_gym.training.loop.ema import averaged_model
+from genie_gym.training.loop.trainer import TrainerConfig, batch_seed, run_training
 from tests.ctrl_c import StopAfter
 
 CONFIG = TrainerConfig(
@@ -182,7 +182,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import torch
 from tests.training.test_trainer import CONFIG, Line, line_batch, make, nothing, replace
-from genie_gym.training.trainer import run_training
+from genie_gym.training.loop.trainer import run_training
 
 def slow(rng, size):
     time.sleep(0.01)
@@ -351,7 +351,7 @@ def test_a_signal_during_the_last_validation_stops_what_would_come_next(tmp_path
 
 def test_minutes_end_and_count_over_pieces(tmp_path, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr("genie_gym.training.trainer.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("genie_gym.training.loop.trainer.time", SimpleNamespace(monotonic=lambda: clock[0]))
 
     def tick(rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
         clock[0] += 1 / 64
@@ -367,7 +367,7 @@ def test_minutes_end_and_count_over_pieces(tmp_path, monkeypatch):
 
 def test_minutes_include_the_validation_at_the_end(tmp_path, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr("genie_gym.training.trainer.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("genie_gym.training.loop.trainer.time", SimpleNamespace(monotonic=lambda: clock[0]))
 
     def tick(rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
         clock[0] += 1
@@ -387,7 +387,7 @@ def test_minutes_include_the_validation_at_the_end(tmp_path, monkeypatch):
 
 def test_slow_steps_print_lines_all_the_same(tmp_path, monkeypatch, capsys):
     clock = [0.0]
-    monkeypatch.setattr("genie_gym.training.logger.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("genie_gym.training.loop.logger.time", SimpleNamespace(monotonic=lambda: clock[0]))
 
     def slow(rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
         clock[0] += 11
@@ -419,7 +419,7 @@ def test_activations_are_recomputed_where_asked_for(tmp_path):
 
 def test_saves_now_and_then(tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr("genie_gym.training.trainer.save_state", lambda *args: saved.append(args[-1].step))
+    monkeypatch.setattr("genie_gym.training.loop.trainer.save_state", lambda *args: saved.append(args[-1].step))
     run_training(make(Line), line_batch, nothing, replace(CONFIG, steps=4, save_every=0.0), tmp_path)
     assert saved == [1, 2, 3, 4, 4]
 

@@ -13,7 +13,7 @@ from genie_gym.metrics.latent_actions import count_pairs, mutual_information, on
 from genie_gym.models.lam import LatentActionModel
 from genie_gym.utils.images import to_model
 from genie_gym.utils.progress import tracked
-from genie_gym.world_model.action_map import ActionAgreement
+from genie_gym.world_model.actions.action_map import ActionAgreement
 
 __all__ = [
     "compare_actions",

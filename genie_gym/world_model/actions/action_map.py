@@ -68,7 +68,7 @@ class ActionMapFit:
 
 @dataclass(frozen=True)
 class ActionMap:
-    """A latent action for each of the real game's actions, see `genie_gym.world_model.fit_action_map`.
+    """A latent action for each of the real game's actions, see `genie_gym.world_model.actions.fit_action_map`.
 
     Attributes:
         actions: The real game's actions, described as in `GameSpec.to_dict`.

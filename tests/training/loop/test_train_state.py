@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from genie_gym.errors import CheckpointError
-from genie_gym.training.train_state import SavedProgress, load_state, save_state
+from genie_gym.training.loop.train_state import SavedProgress, load_state, save_state
 from genie_gym.world_model.checksum import checksum
 from tests.fuzz import damage_json, mutate_bytes
 
@@ -125,7 +125,7 @@ import sys
 from pathlib import Path
 import torch
 from torch import nn
-from genie_gym.training.train_state import SavedProgress, save_state
+from genie_gym.training.loop.train_state import SavedProgress, save_state
 model, average = nn.Linear(700, 700), nn.Linear(700, 700)
 optimizer = torch.optim.AdamW(model.parameters())
 step = 0

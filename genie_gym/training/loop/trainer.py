@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from genie_gym.errors import ConfigError
 from genie_gym.models.transformer import recompute_activations
-from genie_gym.training.ema import averaged_model
-from genie_gym.training.logger import TrainingLogger
-from genie_gym.training.muon import MuonAdamW
-from genie_gym.training.train_state import SavedProgress, load_state, save_state
+from genie_gym.training.loop.ema import averaged_model
+from genie_gym.training.loop.logger import TrainingLogger
+from genie_gym.training.loop.muon import MuonAdamW
+from genie_gym.training.loop.train_state import SavedProgress, load_state, save_state
 from genie_gym.utils.atomic import remove_partial_files
 from genie_gym.utils.compile import compile_for_training, compiler_errors_as_config_errors
 from genie_gym.utils.device import kept_global_state

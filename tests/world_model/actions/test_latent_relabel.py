@@ -6,10 +6,10 @@ import torch
 
 from genie_gym import data, games
 from genie_gym.models.lam import LatentActionConfig, LatentActionModel
+from genie_gym.training.loop.trainer import TrainerConfig
 from genie_gym.training.stages import train_lam
-from genie_gym.training.trainer import TrainerConfig
-from genie_gym.world_model import latent_relabel
-from genie_gym.world_model.latent_relabel import (
+from genie_gym.world_model.actions import latent_relabel
+from genie_gym.world_model.actions.latent_relabel import (
     compare_actions,
     infer_rollout_actions,
     latent_game,

@@ -1,0 +1,1 @@
+"""The training loop: optimisers, averaged weights, saved state and progress, for any model."""
