@@ -62,7 +62,7 @@ def replace_termination(checkpoint: str | Path | TerminationTrainConfig, **optio
     config = as_config(TerminationTrainConfig, checkpoint, options)
     use_threads(config.threads)
     place = resolve_checkpoint(config.checkpoint)
-    loaded = Checkpoint.from_pretrained(place)
+    loaded = Checkpoint.from_pretrained(config.checkpoint, game=config.game)
     require_one_game(loaded)
     game = loaded.game["name"]
     datasets = [EpisodeDataset(folder) for folder in config.data or (paths.data_dir(game),)]

@@ -132,7 +132,7 @@ def test_train_upscaler(monkeypatch, toy_checkpoint):
 
 
 def test_train_termination(monkeypatch):
-    given = {"steps": 7, "clips": 8, "out": Path("o"), "run": Path("r"), "seed": 9, "threads": 2}
+    given = {"steps": 7, "clips": 8, "out": Path("o"), "run": Path("r"), "seed": 9, "threads": 2, "game": "Pong"}
     where = "genie_gym.training.replace_termination.replace_termination"
     (config,), _ = arrived(monkeypatch, where, ["train-termination", "Toy-Numpy", "--data", "a", "b"], given)
     assert vars(config) == {"checkpoint": "Toy-Numpy", "data": (Path("a"), Path("b"))} | given

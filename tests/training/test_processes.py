@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.training.test_trainer import CONFIG, Joined, Line, clips, line_batch, make, nothing
+from tests.training.loop.test_trainer import CONFIG, Joined, Line, clips, line_batch, make, nothing
 from torch import nn
 
 from genie_gym.cli import main

@@ -181,7 +181,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import torch
-from tests.training.test_trainer import CONFIG, Line, line_batch, make, nothing, replace
+from tests.training.loop.test_trainer import CONFIG, Line, line_batch, make, nothing, replace
 from genie_gym.training.loop.trainer import run_training
 
 def slow(rng, size):
@@ -195,7 +195,7 @@ print("stopped after", report.steps, report.finished, flush=True)
 
 
 def test_sigterm_saves_and_the_next_process_goes_on(tmp_path):
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
     command = [sys.executable, "-c", SUBPROCESS, str(root), str(tmp_path)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
