@@ -35,6 +35,7 @@ __all__ = ["ConvDynamics", "ConvDynamicsConfig"]
 ACTION_DIM = 128
 READ_ACTIONS = ("act.weight", "memory.act.weight", "motion.from_buttons.0.weight")
 CONFIDENCE = 2.0  # how far a token's confidence lies from that of all, as a logarithm
+EXACT = 8.0  # nearly all codes lie half a squared distance of 1 or more from any other
 CAMERA_STEPS = 8  # of the camera's motion that a prediction knows
 
 
@@ -137,8 +138,10 @@ class ConvDynamics(MaskedPrediction):
         nn.init.zeros_(self.correction.bias)
         self.sharpness = nn.Parameter(torch.zeros(()))
         self.confidence = nn.Linear(c.dim, 1)  # what rests is far surer than what comes into view
-        nn.init.zeros_(self.confidence.weight)
-        nn.init.zeros_(self.confidence.bias)
+        self.exactness = nn.Linear(c.dim, 1)  # how far a code counts that is the guess itself, as where nothing moves
+        for layer in (self.confidence, self.exactness):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
         self.bias = nn.Parameter(torch.zeros(c.codes))
         self.heads = self.heads_of(c.dim + c.code_dim)
         self.register_buffer("patches", torch.zeros(c.codes, pixels))
@@ -322,7 +325,8 @@ class ConvDynamics(MaskedPrediction):
         for block in self.after:
             x = block(x, action)
         frame, motion = self.motion(last, lag, camera[:, -1], torch.cat([buttons, cameras], 1), action, coarse, x)
-        guess = rearrange(patches_of(frame, self.config.patch), "b p y x -> b (y x) p") @ self.to_code
+        with full_precision(frame.device):
+            guess = rearrange(patches_of(frame.float(), self.config.patch), "b p y x -> b (y x) p") @ self.to_code
         return x, guess + self.code_offset, motion
 
     def refine(self, context: Tensor, guess: Tensor, drafts: Tensor) -> Tensor:
@@ -337,13 +341,21 @@ class ConvDynamics(MaskedPrediction):
         return torch.cat([rearrange(x, "b w y x -> b (y x) w"), guess], -1)
 
     def to_logits(self, features: Tensor) -> Tensor:  # type: ignore[override]
-        """Return logits (..., n, k) of features (..., n, w + c): scaled, minus half the squared distance to codes."""
+        """Return logits (..., n, k) of features (..., n, w + c): scaled, minus half the squared distance to codes.
+
+        A code that is the guess itself has a logit besides: many codes lie close together, and of those around it
+        some are so much more frequent that what rests would not stay as it is.
+        """
         own, guess = features.split([self.config.dim, self.config.code_dim], -1)
         query = guess + self.correction(own)
         with full_precision(query.device):
-            nearness = query.float() @ self.codebook.T - 0.5 * self.codebook.square().sum(-1)
+            lengths = 0.5 * self.codebook.square().sum(-1)
+            nearness = query.float() @ self.codebook.T - lengths
+            guess = guess.float()
+            apart = 0.5 * guess.square().sum(-1, keepdim=True) + lengths - guess @ self.codebook.T
+        exact = (-EXACT * apart).exp() * self.exactness(own).float()
         confidence = self.sharpness + CONFIDENCE * self.confidence(own).float().tanh()
-        return nearness * confidence.exp() + self.bias
+        return nearness * confidence.exp() + self.bias + exact
 
     def auxiliary_loss(
         self, features: Tensor, tokens: Tensor, weight: Tensor, motion: Tensor | None, camera: Tensor | None

@@ -259,6 +259,19 @@ def test_a_past_it_predicted_counts_in_training_as_in_a_rollout(model):
     assert torch.allclose(trained, stepped, atol=1e-3) and not torch.allclose(without, stepped, atol=1e-2)
 
 
+@torch.no_grad()
+def test_what_is_guessed_exactly_can_be_kept_among_codes_that_are_nearly_alike(model):
+    tokens = torch.arange(32)[None]
+    guess = model.codebook[tokens]
+    features = torch.cat([torch.zeros(1, 32, SMALL.dim), guess], -1)
+    model.bias.copy_(torch.linspace(-9, 9, 32))
+    model.sharpness.fill_(-4.0)
+    model.exactness.bias.fill_(0.0)
+    assert (model.to_logits(features).argmax(-1) == tokens).float().mean() < 0.5
+    model.exactness.bias.fill_(40.0)
+    assert (model.to_logits(features).argmax(-1) == tokens).all()
+
+
 def test_it_is_trained_in_bfloat16_as_on_any_gpu(model):
     tokens, actions = clips()
     batch = {
