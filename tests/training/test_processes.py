@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.training.loop.test_trainer import CONFIG, Joined, Line, clips, line_batch, make, nothing
 from torch import nn
 
 from genie_gym.cli import main
@@ -18,6 +17,7 @@ from genie_gym.models.codebook import Codebook, EuclideanCodebook
 from genie_gym.training.loop.trainer import run_training
 from genie_gym.utils import paths
 from genie_gym.world_model import Checkpoint
+from tests.training.loop.test_trainer import CONFIG, Joined, Line, clips, line_batch, make, nothing
 
 pytestmark = pytest.mark.slow
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.training.loop.test_trainer import CONFIG, Line, line_batch, make, nothing
 
 from genie_gym.errors import ConfigError
 from genie_gym.training.loop.trainer import run_training
 from genie_gym.utils.compile import compiler_errors_as_config_errors
+from tests.training.loop.test_trainer import CONFIG, Line, line_batch, make, nothing
 
 FIT = """
 from dataclasses import replace
