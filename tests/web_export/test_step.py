@@ -38,15 +38,15 @@ def test_onnxruntime_takes_the_steps_that_torch_takes(checkpoint, sampling, requ
         results = session.run(None, inputs | arrays)
         frame, reward, probability, terminated, entropy = results[: len(OUTPUTS)]
         assert np.abs(frame.astype(int) - outcome.frames.numpy()).max() <= 1
-        np.testing.assert_allclose(reward, outcome.rewards, rtol=1e-4, atol=1e-4)
-        np.testing.assert_allclose(probability, outcome.termination_prob, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(reward, outcome.rewards, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(probability, outcome.termination_prob, rtol=1e-3, atol=1e-3)
         assert terminated == outcome.terminated.numpy()
         chances = outcome.logits.softmax(-1).numpy()
         bits = -(chances * np.log(np.maximum(chances, 1e-30))).sum(-1)
-        np.testing.assert_allclose(entropy, 2 * bits / np.log(chances.shape[-1]), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(entropy, 2 * bits / np.log(chances.shape[-1]), rtol=1e-3, atol=1e-3)
         arrays = dict(zip(arrays, results[len(OUTPUTS) :], strict=True))
         for name, tensor in named_tensors(state):
-            np.testing.assert_allclose(arrays[name], tensor, rtol=1e-3, atol=1e-3, err_msg=name)
+            np.testing.assert_allclose(arrays[name], tensor, rtol=2e-3, atol=2e-3, err_msg=name)
     given = np.arange(model.tokens)[None] % 5
     given[:, 3] = -1  # this one is sampled
     (tokens,) = session.run(["next.tokens"], {"action": np.array([-1]), "given": given, "noise": noise} | arrays)
