@@ -147,10 +147,7 @@ def finetune_checkpoint(
             others.
         ConfigError: A dataset has no actions, and the model is not one of latent actions.
     """
-    if config.real_actions and checkpoint.model.latent_actions is not None:
-        for one in new:
-            _check(checkpoint, one, with_actions=True)
-        checkpoint = with_recorded_actions(checkpoint, new)
+    checkpoint = _with_recorded_actions(checkpoint, new, config)
     new, old = ([with_model_actions(checkpoint, one) for one in datasets] for datasets in (new, old))
     clips = _Clips(new, old, config.new_share)
     checkpoint = for_game(checkpoint, new[-1].header["game"])
@@ -180,13 +177,29 @@ def finetune_checkpoint(
         software=software_used(),
         weights=config.weights,
     )
-    finetuned = replace(
+    finetuned = _finetuned(checkpoint, new[-1], record)
+    return FinetuneResult(finetuned, decoder, dynamics, _verdict(decoder, dynamics, model, clips, preset))
+
+
+def _with_recorded_actions(
+    checkpoint: Checkpoint, datasets: Sequence[EpisodeDataset], config: FinetuneConfig
+) -> Checkpoint:
+    """A model of latent actions as one of the recorded ones, where that is asked for."""
+    if not config.real_actions or checkpoint.model.latent_actions is None:
+        return checkpoint
+    for one in datasets:
+        _check(checkpoint, one, with_actions=True)
+    return with_recorded_actions(checkpoint, datasets)
+
+
+def _finetuned(checkpoint: Checkpoint, dataset: EpisodeDataset, record: FinetuneRecord) -> Checkpoint:
+    """The checkpoint of a model that was trained in place, with initial contexts of the new dataset among its own."""
+    return replace(
         checkpoint,
-        model=model.cpu().eval().requires_grad_(False),
-        initial_contexts=_mixed_contexts(checkpoint.initial_contexts, new[-1], config.seed),
+        model=checkpoint.model.cpu().eval().requires_grad_(False),
+        initial_contexts=_mixed_contexts(checkpoint.initial_contexts, dataset, record.seed),
         metadata=replace(checkpoint.metadata, finetuning=(*checkpoint.metadata.finetuning, record)),
     )
-    return FinetuneResult(finetuned, decoder, dynamics, _verdict(decoder, dynamics, model, clips, preset))
 
 
 def _verdict(
