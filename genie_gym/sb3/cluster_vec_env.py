@@ -125,7 +125,8 @@ class ClusterVecEnv(VecEnv):
             )
         warnings.warn("a game on the Ray cluster died, and its episode is lost; it starts anew", stacklevel=2)
         self._ray.kill(self._games[row])  # or it might only be out of reach
-        self._games[row] = self._kind.remote(self._makers[row])
+        # Beside the games of the nodes that are left: with a node's CPUs gone, it would wait for one for ever.
+        self._games[row] = self._kind.options(num_cpus=0).remote(self._makers[row])
         seed = np.random.SeedSequence([self._first_seeds[row] or 0, self._losses[row]]).generate_state(1)[0] >> 1
         try:
             begun: tuple[np.ndarray, dict[str, Any]] = self._ray.get(self._games[row].reset.remote(int(seed), {}))
