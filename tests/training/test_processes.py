@@ -32,6 +32,13 @@ from tests.ctrl_c import StopAfter
 from tests.training.test_processes import *
 folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])
 """
+
+
+def say(*words: object) -> None:
+    """Write a line at once: torchrun's processes are unbuffered, and `print` writes the end of the line by itself."""
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+
+
 STEPS, FIRST, SECOND = 20, 7, 13  # of a run that is interrupted twice
 
 
@@ -85,7 +92,7 @@ if rank == 1:
     clock = time.monotonic
     time.monotonic = lambda: 1000 * clock()
 report = run_training(make(Line), line_batch, nothing, fast, folder / "clock")
-print("clock", rank, report.steps, report.seconds, report.finished, flush=True)
+say("clock", rank, report.steps, report.seconds, report.finished)
 """
 
 
@@ -115,7 +122,7 @@ sample = line_batch
 if sys.argv[2] == "first" and rank == 1:  # either may be told to stop
     sample = StopAfter(line_batch, {FIRST})
 report = run_training(make(Line, seed=rank), sample, nothing, CONFIG, folder)
-print("ended", report.steps, report.finished, flush=True)
+say("ended", report.steps, report.finished)
 """
 
 

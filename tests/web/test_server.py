@@ -16,6 +16,7 @@ from genie_gym.errors import ConfigError
 from genie_gym.utils.paths import weights_dir
 from genie_gym.web.config import ServeConfig
 from genie_gym.web.worlds import find_worlds
+from genie_gym.world_model.resolve import shipped_checkpoint
 from tests.conftest import untrained, untrained_latent
 from tests.web.visits import WAIT
 
@@ -76,7 +77,8 @@ def test_worlds_of_this_machine_are_found_and_damaged_ones_left_out(home):
     (weights_dir("Broken-Own") / "config.json").write_text("{}")
     with pytest.warns(UserWarning, match="Broken-Own"):
         worlds = find_worlds((), "cpu")
-    assert set(worlds) == {"Airstriker-Genesis", "Toy-Numpy"}
+    shipped = {folder.name for folder in shipped_checkpoint("").iterdir() if (folder / "config.json").exists()}
+    assert set(worlds) == shipped | {"Toy-Numpy"}
     assert worlds["Toy-Numpy"].real is not None
 
 
