@@ -1,16 +1,12 @@
 """How fast a level scrolls under held actions: `python -m benchmarks.quality.scrolling SuperMarioBros`.
 
-Plays the real game, and at many moments branches the emulator: each action is held from the same state, in the game and
-in the model, which is shown the frames before. How far the camera moved is measured alike in both. Moments count at
-which the real camera's motion is known throughout, which it is not where a level ends. Writes scrolling-GAME.json and a
-picture to --out, by default benchmarks/results.
+At many moments of the real game each action is held for some steps, in the game and in the model. How far the camera
+moved is measured alike in both. Moments count at which the real camera's motion is known throughout, which it is not
+where a level ends. Writes scrolling-GAME.json and a picture to --out, by default benchmarks/results.
 """
 
-import argparse
-import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,49 +14,22 @@ import torch
 from einops import rearrange, repeat
 
 from benchmarks.common.experiment import run_script
-from benchmarks.common.machine import machine_facts
-from benchmarks.common.options import model_options
-from benchmarks.common.results import RESULTS, write_result
-from benchmarks.quality.steering import Branches, branch, dream
-from genie_gym import games
-from genie_gym.collection.policies import POLICIES
-from genie_gym.evaluation.report import write_grid
+from benchmarks.quality.branches import Branches, read_options, run_beside_the_game, write_branches
 from genie_gym.games.spec import GameSpec
 from genie_gym.metrics.image import Frames
 from genie_gym.utils.motion import camera_and_independent_tokens
-from genie_gym.world_model.resolve import load_checkpoint, resolve_checkpoint
 
 PATCH = 4  # any divisor of a frame's size: of what is measured, only the camera's motion is used
 COLUMNS = 8  # of the picture
 
 
-def read_options() -> argparse.Namespace:
-    parser = model_options(__doc__)
-    parser.add_argument("--moments", type=int, default=60, help="moments at which the emulator is branched")
-    parser.add_argument("--hold", type=int, default=20, help="steps that each action is held")
-    parser.add_argument("--policy", default="sticky", choices=sorted(POLICIES), help="policy that plays in between")
-    parser.add_argument("--seed", type=int, default=2000, help="random seed")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
-    return parser.parse_args()
-
-
 def main() -> None:
-    options, machine = read_options(), machine_facts()
-    torch.set_num_threads(options.threads)
-    checkpoint = load_checkpoint(resolve_checkpoint(options.checkpoint), options.device, "auto")
-    game = GameSpec.from_dict(checkpoint.game)
-    env = games.make(game.name)
-    branches = branch(env, POLICIES[options.policy](), options.moments, options.hold, options.seed)
-    env.close()
-    dreamed = dream(checkpoint, branches, options.hold)
-    chosen = {key: getattr(options, key) for key in ("moments", "hold", "policy", "seed")}
-    figures: dict[str, Any] = {"game": game.name, "settings": chosen, "checkpoint": checkpoint.metadata.to_dict()}
-    figures |= score(branches, dreamed, game.meanings)
+    options = read_options(__doc__, hold=20, seed=2000)
+    checkpoint, branches, dreamed = run_beside_the_game(options)
     shown = np.unique(np.geomspace(1, options.hold, COLUMNS).round().astype(int)) - 1
     rows = [held[shown] for i in range(2) for pair in zip(branches.held[i], dreamed[i], strict=True) for held in pair]
-    write_grid(options.out / f"scrolling-{game.name}.png", np.stack(rows))
-    print(json.dumps({key: value for key, value in figures.items() if key != "checkpoint"}, indent=1))
-    print(f"results in {write_result(options.out / f'scrolling-{game.name}.json', figures, machine)}")
+    scores = score(branches, dreamed, GameSpec.from_dict(checkpoint.game).meanings)
+    write_branches("scrolling", options, checkpoint, scores, rows)
 
 
 def score(branches: Branches, dreamed: Frames, actions: Sequence[str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from genie_gym.world_model.model import WorldModel
 if TYPE_CHECKING:
     from genie_gym.world_model.checkpoint import Checkpoint
 
-__all__ = ["check_known_games", "of_game", "refuse_to_replace", "require_one_game"]
+__all__ = ["check_known_games", "of_game", "refuse_to_replace", "require_game", "require_one_game"]
 
 
 def check_known_games(games: tuple[KnownGame, ...], vocabulary: int) -> None:
@@ -42,6 +42,17 @@ def require_one_game(checkpoint: "Checkpoint") -> None:
             f"{checkpoint.game['name']} is one model of {len(checkpoint.games)} games; say which is meant with game= "
             f"(--game): {names}"
         )
+
+
+def require_game(checkpoint: "Checkpoint", game: str | None) -> None:
+    """Raise ConfigError if a game is named that is not the one of the checkpoint, which is a model of one game."""
+    name = checkpoint.game["name"]
+    if game is None or _plain(game) in (name.lower(), name.rpartition("-")[0].lower()):
+        return
+    raise ConfigError(
+        f"this is a model of {name} alone, so that it cannot be one of {game}; leave game= (--game) out, or adapt it: "
+        f"genie-gym finetune CHECKPOINT --game {game}"
+    )
 
 
 def refuse_to_replace(folder: Path, checkpoint: "Checkpoint") -> None:
@@ -73,12 +84,16 @@ def _known(checkpoint: "Checkpoint", game: str | dict[str, Any]) -> KnownGame | 
     if isinstance(game, dict):
         same = [one for one in checkpoint.games if one.name == game["name"]]
         return same[0] if same and _meanings(same[0].game) == _meanings(game) else None
-    wanted = game.removeprefix("GenieRedux/").removesuffix("-v0").lower()
+    wanted = _plain(game)
     exact = [one for one in checkpoint.games if one.name.lower() == wanted]
     titled = [one for one in checkpoint.games if one.name.rpartition("-")[0].lower() == wanted]
     if len(found := exact or titled) > 1:
         raise GameError(f"{game!r} is the title of several games; say which: {', '.join(one.name for one in found)}")
     return found[0] if found else None
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("GenieRedux/").removesuffix("-v0").lower()
 
 
 def _meanings(game: dict[str, Any]) -> list[str]:

@@ -231,12 +231,14 @@ def load_given(given: Any, place: str, device: str, game: str | None) -> "Checkp
         CheckpointError, GameError, ConfigError: As `load_checkpoint`.
     """
     from genie_gym.world_model.checkpoint import Checkpoint
-    from genie_gym.world_model.many_games import require_one_game
+    from genie_gym.world_model.many_games import require_game, require_one_game
 
-    if not isinstance(given, Checkpoint):
-        return load_checkpoint(place, device, game=game)
-    chosen = given.of_game(game) if given.games and game is not None else given
-    require_one_game(chosen)
+    if isinstance(given, Checkpoint):
+        chosen = given.of_game(game) if given.games and game is not None else given
+        require_one_game(chosen)
+    else:
+        chosen = load_checkpoint(place, device, game=game)
+    require_game(chosen, game)
     return chosen
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from benchmarks.quality.branches import Branches
 from benchmarks.quality.scrolling import camera_path, score
-from benchmarks.quality.steering import Branches
 
 
 def panned(speed: int, steps: int, seed: int) -> np.ndarray:

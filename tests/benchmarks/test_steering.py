@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.quality.steering import Branches, branch, dream, score
+from benchmarks.quality.branches import Branches, branch, dream
+from benchmarks.quality.steering import score
 from genie_gym import games
 from genie_gym.collection.policies import StickyPolicy
 from genie_gym.world_model import Checkpoint

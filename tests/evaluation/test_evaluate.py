@@ -384,6 +384,8 @@ def test_refuses_what_cannot_be_evaluated(toy, lamps, tmp_path):
             evaluate(untrained(), toy, **wrong)
     with pytest.raises(ConfigError, match="BRIGHTER"):
         evaluate(untrained(), lamps(at_random))
+    with pytest.raises(ConfigError, match="a model of Toy-Numpy alone"):
+        evaluate(untrained(), toy, game="Airstriker")
     Path(tmp_path / "file").touch()
     with pytest.raises(DataError, match="cannot write"):
         evaluate(untrained(), toy, clips=2, horizon=4, long_steps=0, out=tmp_path / "file")
