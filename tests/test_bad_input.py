@@ -206,7 +206,9 @@ def test_a_header_that_lacks_what_it_should_hold(capsys, tmp_path):
 
 def test_nothing_to_inspect(capsys, tmp_path, toy_checkpoint):
     assert "clips must be 1 or more, got 0" in complaint(capsys, "inspect", toy_checkpoint, "--clips", "0")
-    line = complaint(capsys, "inspect", toy_checkpoint, "--data", str(tmp_path / "nowhere"))
+    out = tmp_path / "out"
+    line = complaint(capsys, "inspect", toy_checkpoint, "--data", str(tmp_path / "nowhere"), "--out", str(out))
+    assert not out.exists()  # nothing is left of what failed
     assert str(tmp_path / "nowhere") in line and "genie-gym collect" in line
     (tmp_path / "file").write_text("")
     line = complaint(capsys, "inspect", toy_checkpoint, "--clips", "1", "--out", str(tmp_path / "file"))

@@ -9,9 +9,8 @@ from genie_gym.analysis.findings import InspectReport, analyse
 from genie_gym.analysis.report import draw_page
 from genie_gym.analysis.samples import imagined_clips, recorded_clips
 from genie_gym.data import EpisodeDataset
-from genie_gym.errors import DataError
 from genie_gym.utils import paths
-from genie_gym.utils.atomic import atomic_write
+from genie_gym.utils.atomic import atomic_write, check_writable
 from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.options import make_config
 from genie_gym.world_model import Checkpoint
@@ -42,7 +41,7 @@ def inspect(
     """
     config = _configuration(checkpoint, options)
     use_threads(config.threads)
-    _create(Path(config.out))
+    check_writable(Path(config.out))
     loaded = load_given(checkpoint, config.checkpoint, config.device, config.game)
     dataset = _find_dataset(loaded.game["name"], config.data) if dataset is None else dataset
     if dataset is None:
@@ -77,10 +76,3 @@ def _find_dataset(game: str, folder: Path | None) -> EpisodeDataset | None:
     """Return the dataset of the folder given, or the game's own if there is one."""
     exists = (paths.data_dir(game) / "recording.json").is_file()
     return resolve_dataset(game, folder) if folder is not None or exists else None
-
-
-def _create(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot write to {folder} ({error.strerror}); give another folder with --out") from error
