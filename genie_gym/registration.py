@@ -14,7 +14,8 @@ NAMESPACE = "GenieRedux"
 def register_games() -> None:
     """Register every game, and the user's own games that have weights, without importing an environment."""
     _register({name: name for name in names()} | short_titles())
-    register_own_games()
+    if paths.has_home():
+        register_own_games()
 
 
 def register_own_games() -> None:

@@ -99,7 +99,7 @@ def describe(rates: dict[int, list[float]]) -> Figures:
         str(workers): {
             "frames_per_second": round(median, 1),
             "efficiency": round(median / medians[fewest] * usable[fewest] / usable[workers], 2),
-            "runs": np.round(rates[workers], 1),
+            "runs": np.round(rates[workers], 1).tolist(),
         }
         for workers, median in medians.items()
     }

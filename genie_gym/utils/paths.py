@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from genie_gym.errors import GameError, printable
+from genie_gym.errors import ConfigError, GameError, printable
 from genie_gym.utils.validation import is_name
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "data_dir",
     "exists",
     "file_size",
+    "has_home",
     "home",
     "is_file",
     "is_folder",
@@ -31,11 +32,29 @@ OWN_NAMES = re.compile(r"[\w.-]+")  # of games of your own: names of folders and
 
 
 def home() -> Path:
-    """Return the data folder: `$GENIE_GYM_HOME`, `$XDG_DATA_HOME/genie_gym` or `~/.local/share/genie_gym`."""
-    if chosen := os.environ.get("GENIE_GYM_HOME"):
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    """Return the data folder: `$GENIE_GYM_HOME`, `$XDG_DATA_HOME/genie_gym` or `~/.local/share/genie_gym`.
+
+    Raises:
+        ConfigError: None is set, and the user has no home folder, as in some containers.
+    """
+    try:
+        if chosen := os.environ.get("GENIE_GYM_HOME"):
+            return Path(chosen).expanduser()
+        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    except RuntimeError as error:  # no HOME, and the user is not in the list of users
+        raise ConfigError(
+            "there is no home folder to keep recordings and weights in; set GENIE_GYM_HOME to a folder that exists"
+        ) from error
     return Path(base) / "genie_gym"
+
+
+def has_home() -> bool:
+    """Return whether there is a data folder; what ships with genie_gym works without one."""
+    try:
+        home()
+    except ConfigError:
+        return False
+    return True
 
 
 def absolute(place: str | Path | None) -> str | None:

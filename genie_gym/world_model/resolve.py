@@ -146,14 +146,22 @@ def hub_name(place: str) -> str | None:
 
 def _weights_of(game: str) -> str:
     name = resolve_game(game)
-    places = [paths.weights_dir(name), shipped_checkpoint(name)]
-    for place in [*places, *_models_of_many_games(name)]:
+    for place in _places_of(name):
         if (place / "config.json").is_file():
             return str(place)
     raise CheckpointError(
-        f"no weights of {name} in {places[0]}, and none ship with genie_gym. Make them with: "
+        f"no weights of {name} in {paths.weights_dir(name)}, and none ship with genie_gym. Make them with: "
         f"genie-gym collect {name} && genie-gym train {name}; or give checkpoint=PATH_OR_HUB_ID"
     )
+
+
+def _places_of(game: str) -> Iterator[Path]:
+    """Where weights of a game may be, in the order in which they are looked for."""
+    if paths.has_home():
+        yield paths.weights_dir(game)
+    yield shipped_checkpoint(game)
+    if paths.has_home():
+        yield from _models_of_many_games(game)
 
 
 def _models_of_many_games(game: str) -> Iterator[Path]:

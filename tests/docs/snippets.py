@@ -22,8 +22,9 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def commands(text: str) -> list[str]:
-    """Every `genie-gym` line of the bash blocks, wherever the program lies."""
-    lines = [part.strip() for block in blocks(text, "bash") for line in block.splitlines() for part in line.split("&&")]
+    """Every `genie-gym` line of the bash blocks, wherever the program lies; a backslash continues a line."""
+    whole = [line for block in blocks(text, "bash") for line in re.sub(r"\\\n\s*", "", block).splitlines()]
+    lines = [part.strip() for line in whole for part in line.split("&&")]
     return [line[line.index("genie-gym") :] for line in lines if re.match(r"(\S*/)?genie-gym ", line)]
 
 

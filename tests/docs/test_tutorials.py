@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from genie_gym.data import EpisodeDataset
 from genie_gym.utils import paths
 from genie_gym.world_model.resolve import shipped_checkpoint
 from tests.docs.snippets import blocks, commands, parse_command
@@ -53,18 +54,24 @@ def test_quick_start_runs():
         exec(compile(block, "index.md", "exec"), {"__name__": "__main__"})
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Minari asks for an author and a link to the code
 def test_formats_run(tmp_path, monkeypatch):
-    """Dataset, checkpoint and agent are read as the page says."""
+    """Dataset, checkpoint and agent are read as the page says, and datasets of other libraries as well."""
     pytest.importorskip("h5py", reason="needs h5py: pip install genie_gym[train]")
     pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
     pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
+    for package in ("minari", "pyarrow"):
+        pytest.importorskip(package, reason="needs minari and pyarrow: pip install genie_gym[minari,lerobot]")
     from tests.toy_play import record
 
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     record(tmp_path / "path/to/folder", 2, 8)
     shutil.copytree(shipped_checkpoint("Airstriker-Genesis"), tmp_path / "path/to/checkpoint")
     monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks((DOCS / "formats.md").read_text(), "python"):
-        exec(compile(block, "formats.md", "exec"), {"__name__": "__main__"})
+        exec(compile(block, "formats.md", "exec"), names)
+    assert len(EpisodeDataset("from-minari")) == len(EpisodeDataset("from-lerobot")) == 2
 
 
 @pytest.mark.parametrize("line", sorted({line for page in PAGES for line in commands(page.read_text())}))

@@ -18,7 +18,7 @@ from genie_gym.training.loop.trainer import StageReport
 from genie_gym.training.presets import PRESETS
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.metadata import FinetuneRecord, TrainingMetadata
-from tests.conftest import untrained, untrained_latent, untrained_upscaler
+from tests.conftest import untrained, untrained_conv, untrained_latent, untrained_upscaler
 from tests.ctrl_c import ctrl_c
 from tests.toy_play import record
 
@@ -28,6 +28,10 @@ def recordings(tmp_path_factory) -> list[EpisodeDataset]:
     """Two old ones of 6 and 2 episodes, and two new ones of 3."""
     folder, spans = tmp_path_factory.mktemp("finetune"), ((0, 6), (20, 22), (30, 33), (40, 43))
     return [EpisodeDataset(record(Path(folder) / str(first), last, 40, first)) for first, last in spans]
+
+
+def untrained_upscaled() -> Checkpoint:
+    return replace(untrained(window=6), upscaler=untrained_upscaler())
 
 
 @pytest.fixture
@@ -210,6 +214,29 @@ def test_a_model_of_latent_actions_infers_those_of_the_dataset(tmp_path):
     assert report.checkpoint == tmp_path / "run" / "checkpoint"
     assert [action["meaning"] for action in after.game["actions"]] == [f"LATENT {i}" for i in range(5)]
     assert after.model.dynamics.config.num_actions == 5 and after.model.latent_actions is not None
+
+
+def of_preset(checkpoint: Checkpoint, preset: str) -> Checkpoint:
+    return replace(checkpoint, metadata=replace(checkpoint.metadata, preset=preset))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: untrained(window=6), lambda: of_preset(untrained_conv(), "conv"), untrained_latent, untrained_upscaled],
+    ids=["transformer", "convolutional", "latent", "upscaled"],
+)
+def test_every_kind_of_checkpoint_is_finetuned(make, recordings, tmp_path):
+    make().save(tmp_path / "before")
+    folders = tuple(one.folder for one in recordings[2:])
+    steps = {"decoder_steps": 1, "dynamics_steps": 1}
+    report = finetune(tmp_path / "before", data=folders, run=tmp_path / "run", out=tmp_path / "after", **steps)
+    before, after = Checkpoint.load(tmp_path / "before"), Checkpoint.load(report.checkpoint)
+    assert after.model.dynamics.config == before.model.dynamics.config and len(after.metadata.finetuning) == 1
+    kept, tuned = ({**one.model.tokenizer.state_dict()} for one in (before, after))
+    encoder = [name for name in kept if name.startswith("encoder")]
+    assert encoder and all(torch.equal(kept[name], tuned[name]) for name in encoder)  # tokens keep their meaning
+    weights, tuned = (one.model.dynamics.state_dict() for one in (before, after))
+    assert any(not torch.equal(weights[name], tuned[name]) for name in weights)
 
 
 def test_a_dataset_without_actions_is_refused(checkpoint, tmp_path):

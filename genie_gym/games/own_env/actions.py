@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from enum import IntEnum
 from itertools import product
 from typing import Any
 
@@ -100,7 +101,7 @@ def describe_actions(env: gym.Env, table: list[Any]) -> tuple[Action, ...]:
     if not isinstance(space, gym.spaces.Discrete):
         meanings = [_meaning(space, value) for value in table]
         return tuple(Action(meaning, keys=_keys(meaning, i)) for i, meaning in enumerate(meanings))
-    names = [str(name) for name in _ask(env, "get_action_meanings") or [f"ACTION_{i}" for i in range(int(space.n))]]
+    names = [str(name) for name in _ask(env, "get_action_meanings") or _enumerated(env, space) or _numbered(space)]
     if len(names) != space.n:
         raise GameError(f"The environment has {len(names)} names of actions, and the actions {space}.")
     meanings, keys = [names[value - int(space.start)] for value in table], _ask(env, "get_keys_to_action")
@@ -112,6 +113,20 @@ def describe_actions(env: gym.Env, table: list[Any]) -> tuple[Action, ...]:
 
 def _ask(env: gym.Env, method: str) -> Any:
     return env.get_wrapper_attr(method)() if env.has_wrapper_attr(method) else None
+
+
+def _enumerated(env: gym.Env, space: gym.spaces.Discrete) -> list[str]:
+    """Return the names of an environment's enumeration `actions`, as MiniGrid and BabyAI have it; else nothing."""
+    kind = getattr(env.unwrapped, "actions", None)
+    if not (isinstance(kind, type) and issubclass(kind, IntEnum)):
+        return []
+    names = {int(one): one.name.upper() for one in kind}
+    values = [int(space.start) + i for i in range(int(space.n))]
+    return [names[value] for value in values] if set(values) <= set(names) else []
+
+
+def _numbered(space: gym.spaces.Discrete) -> list[str]:
+    return [f"ACTION_{i}" for i in range(int(space.n))]
 
 
 def _meaning(space: gym.Space, value: list[Any]) -> str:

@@ -1,5 +1,6 @@
 """Actions of every space become a table of named ones, or an error that says what to give."""
 
+from enum import IntEnum
 from itertools import product
 
 import gymnasium as gym
@@ -89,6 +90,36 @@ def test_nothing_pressed_is_no_action_and_arrows_are_keys():
     env = Listening(gym.spaces.Discrete(3))
     env.get_action_meanings = lambda: ["NOOP", "LEFT", "JUMP"]
     assert [action.keys for action in games.wrap(env).game.actions] == [(), ("left",), ("2",)]
+
+
+class Moves(IntEnum):
+    left, forward, right = 1, 2, 3
+
+
+@pytest.mark.parametrize(
+    ("space", "names"),
+    [
+        (gym.spaces.Discrete(3, start=1), ["LEFT", "FORWARD", "RIGHT"]),
+        (gym.spaces.Discrete(2, start=2), ["FORWARD", "RIGHT"]),
+        (gym.spaces.Discrete(3), ["ACTION_0", "ACTION_1", "ACTION_2"]),  # one of them has no name
+    ],
+    ids=str,
+)
+def test_an_enumeration_names_actions(space, names):
+    env = Listening(space)
+    env.actions = Moves
+    game = games.wrap(env).game
+    assert game.meanings == names
+    assert all(
+        action.keys == (action.meaning.lower(),) for action in game.actions if action.meaning in ("LEFT", "RIGHT")
+    )
+    env.actions = [Moves.left]
+    assert games.wrap(env).get_action_meanings()[0] == "ACTION_0"
+
+
+def test_names_of_a_grid_world():
+    pytest.importorskip("minigrid", reason="needs minigrid")
+    assert games.own("Rooms", "MiniGrid-FourRooms-v0", env_actions=[0, 1, 2]).meanings == ["LEFT", "RIGHT", "FORWARD"]
 
 
 def walker(observation) -> list[int]:
