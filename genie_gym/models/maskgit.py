@@ -11,6 +11,9 @@ from torch import Tensor
 
 __all__ = ["confidence", "num_masked_after", "random_masks", "sample_tokens", "unmask"]
 
+FAINTEST = -80.0  # below it exp is subnormal, and ten times slower
+NEVER = 1e-34  # odds, a little above those; float32 sums of odds do not show them
+
 
 def num_masked_after(step: int, steps: int, tokens: int) -> int:
     """Return how many tokens are still masked after sampling step `step` (from 0) of `steps`, by the cosine schedule.
@@ -56,8 +59,9 @@ def sample_tokens(logits: Tensor, uniform: Tensor, temperature: float, min_p: fl
     if temperature == 0:
         return logits.argmax(-1)
     logits = logits.float()
-    odds = (logits - logits.amax(-1, keepdim=True)).div_(temperature).exp_()  # relative to the likeliest
-    cumulative = F.threshold(odds, min_p, 0).cumsum(-1)
+    odds = (logits - logits.amax(-1, keepdim=True)).div_(temperature)  # in place, as new memory costs more than sums
+    odds = odds.clamp_(min=FAINTEST).exp_()  # relative to the likeliest
+    cumulative = F.threshold(odds, max(min_p, NEVER), 0, inplace=True).cumsum_(-1)
     target = (uniform * cumulative[..., -1]).unsqueeze(-1)
     return torch.searchsorted(cumulative, target, right=True).squeeze(-1).clamp(max=logits.shape[-1] - 1)
 

@@ -315,7 +315,7 @@ class WorldModel(nn.Module):
         state.actions.copy_(actions)
         expected = self.dynamics.heads.expected(rewards)
         terminated = noise[:, 0] < termination_prob
-        return Outcome(from_model(frames), expected, termination_prob, terminated, logits.float())
+        return Outcome(from_model(frames), expected, termination_prob, terminated, logits)
 
     def _sample(
         self,
@@ -337,7 +337,7 @@ class WorldModel(nn.Module):
             # The first pass also commits the previous frame; later ones compute the new frame only.
             features = one_pass(past, tokens[:, None], prev_actions, state.past)[:, -1]
             past, prev_actions = past[:, :0], prev_actions[:, -1:]
-            new_logits = self.dynamics.to_logits(features)
+            new_logits = self.dynamics.to_logits(features).float()
             logits = new_logits if i == 0 else torch.where(masked.unsqueeze(-1), new_logits, logits)
             tokens, masked = self._unmask(new_logits, noise[:, i], tokens, masked, i, sampling)
         return tokens, logits, features

@@ -1,8 +1,12 @@
 """The ways to weigh plans give the same returns, or nothing is reported."""
 
+import time
+
 import numpy as np
 import pytest
+import torch
 
+from benchmarks.common.operation_clock import OperationClock
 from benchmarks.speed import planning
 from genie_gym.envs import WorldModelEnv
 
@@ -33,3 +37,24 @@ def test_other_returns_are_not_reported(env, monkeypatch):
     monkeypatch.setitem(planning.WAYS, "branch", lambda env, plans: planning.by_branch(env, plans) * 2)
     with pytest.raises(AssertionError):
         planning.measure(env, PLANS, rounds=1)
+
+
+def test_bounds_follow_from_where_the_time_goes(env):
+    found = planning.least(env, PLANS, 100.0)
+    taken = found["seconds"]
+    assert taken.keys() == {"products", "attention", "rest"} and taken["products"] > 0 and taken["rest"] > 0
+    bounds = found["times_as_fast_at_most"]
+    assert bounds["products and attention"] == pytest.approx(100 / (taken["products"] + taken["attention"]), rel=0.2)
+    assert bounds["products and attention"] <= bounds["products"]
+
+
+def test_operations_are_told_apart():
+    x = torch.ones(300, 300)
+    started = time.thread_time()
+    with OperationClock() as clock:
+        for _ in range(10):
+            x = (x @ x).clamp(max=1.0)
+    whole = time.thread_time() - started
+    assert clock.seconds["products"] > clock.seconds["rest"] > 0
+    assert clock.seconds["attention"] == 0
+    assert 0.5 * whole < sum(clock.seconds.values()) <= whole

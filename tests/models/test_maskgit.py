@@ -68,6 +68,18 @@ def test_the_largest_and_smallest_noise_draw_codes_above_the_floor():
         assert (drawn >= 0.2 * logits.softmax(-1).amax(-1) - 1e-6).all()
 
 
+@pytest.mark.parametrize("temperature", [0.3, 1.0])
+@pytest.mark.parametrize("noise", [0.0, 0.5, 1 - 2**-24])
+def test_codes_that_are_impossible_are_never_drawn_and_logits_stay_as_they_are(temperature, noise):
+    logits = torch.full((50, 64), -float("inf"))
+    logits[:, 10:20] = torch.randn(50, 10, generator=torch.Generator().manual_seed(5))
+    logits[:, 15] -= 1000.0  # finite, but nothing beside the others
+    before = logits.clone()
+    codes = sample_tokens(logits, torch.full((50,), noise), temperature)
+    assert ((codes >= 10) & (codes < 20) & (codes != 15)).all()
+    assert torch.equal(logits, before)
+
+
 def test_temperature_zero_takes_the_likeliest_whatever_the_noise():
     logits = torch.randn(4, 9, 16, generator=torch.Generator().manual_seed(2))
     for noise in (torch.zeros(4, 9), torch.full((4, 9), 0.999)):

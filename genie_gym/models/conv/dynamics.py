@@ -35,6 +35,7 @@ __all__ = ["ConvDynamics", "ConvDynamicsConfig"]
 ACTION_DIM = 128
 READ_ACTIONS = ("act.weight", "memory.act.weight", "motion.from_buttons.0.weight")
 CONFIDENCE = 2.0  # how far a token's confidence lies from that of all, as a logarithm
+FAINTEST = -80.0  # below it exp is subnormal, and ten times slower
 EXACT = 8.0  # nearly all codes lie half a squared distance of 1 or more from any other
 CAMERA_STEPS = 8  # of the camera's motion that a prediction knows
 
@@ -347,15 +348,16 @@ class ConvDynamics(MaskedPrediction):
         some are so much more frequent that what rests would not stay as it is.
         """
         own, guess = features.split([self.config.dim, self.config.code_dim], -1)
-        query = guess + self.correction(own)
+        query, guess = (guess + self.correction(own)).float(), guess.float()
+        scale = (self.sharpness + CONFIDENCE * self.confidence(own).float().tanh()).exp()
+        # Sums and scales are part of the products: passes over all codes of all tokens take longer than these do.
         with full_precision(query.device):
-            lengths = 0.5 * self.codebook.square().sum(-1)
-            nearness = query.float() @ self.codebook.T - lengths
-            guess = guess.float()
-            apart = 0.5 * guess.square().sum(-1, keepdim=True) + lengths - guess @ self.codebook.T
-        exact = (-EXACT * apart).exp() * self.exactness(own).float()
-        confidence = self.sharpness + CONFIDENCE * self.confidence(own).float().tanh()
-        return nearness * confidence.exp() + self.bias + exact
+            lengths = 0.5 * self.codebook.square().sum(-1, keepdim=True)  # (k, 1)
+            ones, half = torch.ones_like(lengths), 0.5 * guess.square().sum(-1, keepdim=True)
+            logits = F.linear(torch.cat([scale * query, scale], -1), torch.cat([self.codebook, -lengths], 1), self.bias)
+            apart = F.linear(torch.cat([guess, half], -1), torch.cat([-self.codebook, ones], 1), lengths[:, 0])
+        exact = apart.mul_(-EXACT).clamp_(min=FAINTEST).exp_()
+        return logits.addcmul_(exact, self.exactness(own).float())
 
     def auxiliary_loss(
         self, features: Tensor, tokens: Tensor, weight: Tensor, motion: Tensor | None, camera: Tensor | None

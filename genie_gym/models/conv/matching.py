@@ -38,7 +38,7 @@ def matches(frames: Tensor, patch: int) -> tuple[Tensor, Tensor, Tensor]:
     size = grey.shape[-1]
     before = F.pad(grey[:, :-1], (MATCH_REACH,) * 4, mode="replicate").unfold(2, size, 2).unfold(3, size, 1)
     # Every other row, and columns averaged by a matrix product: a quarter of the time of the obvious way.
-    error = (before[..., ::2, :] - grey[:, 1:, None, None, ::2]).abs()
+    error = (before[..., ::2, :] - grey[:, 1:, None, None, ::2]).abs_()
     columns = rearrange(torch.eye(size // patch, device=grey.device), "q r -> q 1 r").expand(-1, patch, -1) / patch
     with full_precision(grey.device):  # motions below a pixel are differences of nearly equal sums
         places = error @ rearrange(columns, "q p r -> (q p) r").to(error.dtype)

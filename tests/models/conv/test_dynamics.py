@@ -260,6 +260,27 @@ def test_a_past_it_predicted_counts_in_training_as_in_a_rollout(model):
 
 
 @torch.no_grad()
+def test_logits_are_distances_to_codes_and_a_bonus_for_the_guess_itself(model):
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 9, SMALL.dim + SMALL.code_dim, generator=generator)
+    features[0, :, SMALL.dim :] = model.codebook[:9]
+    model.bias.copy_(torch.randn(32, generator=generator))
+    own, guess = np.split(features.double().numpy(), [SMALL.dim], -1)
+    weights = {name: value.double().numpy() for name, value in model.state_dict().items()}
+
+    def layer(name: str) -> np.ndarray:
+        return own @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+    codes = weights["codebook"]
+    apart = 0.5 * ((guess[..., None, :] - codes) ** 2).sum(-1)
+    query = guess + layer("correction")
+    near = (query[..., None, :] * codes).sum(-1) - 0.5 * (codes**2).sum(-1)
+    scale = np.exp(weights["sharpness"] + 2 * np.tanh(layer("confidence")))
+    expected = near * scale + weights["bias"] + np.exp(-8 * apart) * layer("exactness")
+    np.testing.assert_allclose(model.to_logits(features).numpy(), expected, rtol=1e-4, atol=1e-3)
+
+
+@torch.no_grad()
 def test_what_is_guessed_exactly_can_be_kept_among_codes_that_are_nearly_alike(model):
     tokens = torch.arange(32)[None]
     guess = model.codebook[tokens]
