@@ -1,10 +1,13 @@
 """Trains PPO in imagination alone, then evaluates it in the real game beside random actions.
 
-python training/ppo_in_dream.py --game Airstriker-Genesis --steps 100000 --seeds 0 1 2
+And beside PPO that is trained in the real game, for as many steps as the model has learned from:
+
+python training/ppo_in_dream.py --game Airstriker-Genesis --steps 100000 --real-steps 100000 --seeds 0 1 2
 """
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -51,12 +54,21 @@ def train(env: VecEnv, steps: int, seed: int) -> PPO:
     return PPO("CnnPolicy", env, learning_rate=5e-4, ent_coef=0.01, gamma=0.97, seed=seed, **options).learn(steps)
 
 
+def save(agents: dict[str, PPO], game: str, out: Path | None) -> None:
+    """Save the agent that was trained last beside the file of the returns, if there is to be one."""
+    name, agent = list(agents.items())[-1]
+    if out:
+        words = "-".join(re.findall(r"\w+", name))
+        save_agent(agent, out.with_name(f"{out.stem}-{words}.safetensors"), {"game": game})
+
+
 def main(
     game: str = "Airstriker-Genesis",
     steps: int = 100_000,
     episodes: int = 30,
     seeds: tuple[int, ...] = (0,),
     num_envs: int = 16,
+    real_steps: int = 0,
     checkpoint: str | None = None,
     compile: bool = False,
     threads: int = 2,
@@ -69,7 +81,8 @@ def main(
         steps: Imagined steps that train each agent.
         episodes: Real episodes to evaluate on.
         seeds: Random seeds, one for each agent.
-        num_envs: Imagined environments in a batch.
+        num_envs: Environments in a batch, imagined or real.
+        real_steps: Steps of the real game that train as many agents more, to compare with; 0 for none.
         checkpoint: Checkpoint folder or hub id; the game's own weights by default.
         compile: Compile the model's step, which takes a minute at first.
         threads: CPU threads.
@@ -81,11 +94,15 @@ def main(
     options: dict[str, Any] = {"checkpoint": checkpoint, "compile": compile, "max_episode_steps": 200}
     imagined = [stacked(ImaginedVecEnv(game, num_envs, **options), seed) for seed in seeds]
     real_game(game).close()  # one that does not start is reported before the training
-    agents: dict[str, Any] = {}
+    agents: dict[str, PPO] = {}
     for env, seed in zip(imagined, seeds, strict=True):
         agents[f"seed {seed}"] = train(env, steps, seed)
-        if out:
-            save_agent(agents[f"seed {seed}"], out.with_name(f"{out.stem}-seed-{seed}.safetensors"), {"game": game})
+        save(agents, game, out)
+    for seed in seeds if real_steps else ():
+        real = stacked(make_game_vec_env(game, num_envs, max_steps=options["max_episode_steps"]), seed)
+        agents[f"real game, seed {seed}"] = train(real, real_steps, seed)
+        save(agents, game, out)
+        real.close()
     returns: dict[str, list[float]] = {}
     for name in (*agents, "random"):
         real = real_game(game)
@@ -96,6 +113,7 @@ def main(
         real.close()
     if out:
         settings = {"game": game, "steps": steps, "episodes": episodes, "seeds": seeds, "num_envs": num_envs}
+        settings["real_steps"] = real_steps
         settings |= {"checkpoint": checkpoint, "compile": compile, "threads": threads}
         made = {"software": software, "minutes": round((time.monotonic() - started) / 60, 1)}
         atomic_write(out, json.dumps({"settings": settings, **made, "returns": returns}, indent=1).encode())

@@ -53,7 +53,10 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="runs of each kind")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument("--seed", type=int, default=0, help="random seed")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.steps < 2:  # the time between the first and the last is what counts
+        parser.error(f"--steps must be 2 or more, got {options.steps}")
+    return options
 
 
 def frames_per_second(preset: str, dataset: EpisodeDataset, prefetch: int, options: argparse.Namespace) -> float:

@@ -24,11 +24,13 @@ def step_metrics(shown: Frames, real: Frames, moving: np.ndarray) -> StepMetrics
         moving: Moving pixels, bool (b, h, s, s).
     """
     pairs = [(shown[:, t], real[:, t], moving[:, t]) for t in range(shown.shape[1])]
-    everywhere = np.ones_like(moving[:, 0])
+    everywhere, by_clip = np.ones_like(moving[:, 0]), psnr(shown, real)
+    clips = len(by_clip)
     return StepMetrics(
         mse=[mse(frames, target) for frames, target, _ in pairs],
         moving_mse=[mse(*pair) for pair in pairs],
-        psnr=list(psnr(shown, real).mean(0)),
+        psnr=list(by_clip.mean(0)),
+        psnr_error=list(by_clip.std(0, ddof=1) / np.sqrt(clips)) if clips > 1 else [np.nan] * by_clip.shape[1],
         pooled_psnr=[moving_psnr(frames, target, everywhere) for frames, target, _ in pairs],
         moving_psnr=[moving_psnr(*pair) for pair in pairs],
         ssim=_ssim(shown, real),

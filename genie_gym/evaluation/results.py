@@ -85,6 +85,7 @@ class StepMetrics:
         mse: Mean squared error in squared pixel levels, 0 to 65,025.
         moving_mse: The same over moving pixels, see `metrics.image.moving_pixels`; NaN where nothing moves.
         psnr: PSNR in dB, mean over frames.
+        psnr_error: Its standard error over clips; NaN for a single clip.
         pooled_psnr: PSNR in dB of the mean squared error over all frames.
         moving_psnr: PSNR in dB over moving pixels, pooled over frames; NaN where nothing moves.
         ssim: Structural similarity, mean over frames.
@@ -94,6 +95,7 @@ class StepMetrics:
     mse: list[float]
     moving_mse: list[float]
     psnr: list[float]
+    psnr_error: list[float]
     pooled_psnr: list[float]
     moving_psnr: list[float]
     ssim: list[float]

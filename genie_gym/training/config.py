@@ -89,6 +89,8 @@ class TrainConfig(TrainingRunOptions):
         joint: Train the latent action model and the dynamics together, as Genie does, rather than one after the other.
         compile: Compile the training steps with torch, which takes minutes at first. On a CPU the preset tiny is then
             a tenth faster, paper is slower.
+        shard: Divide weights, gradients and optimiser state among the processes that torchrun started (FSDP2), for
+            models past one card. Not with the preset conv, nor with compile.
 
     Raises:
         ConfigError: A value is out of range.
@@ -101,6 +103,7 @@ class TrainConfig(TrainingRunOptions):
     latent_actions: int | None = None
     joint: bool = False
     compile: bool = False
+    shard: bool = False
 
 
 @dataclass(frozen=True)

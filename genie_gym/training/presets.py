@@ -60,7 +60,14 @@ class Preset:
         return replace(self.dynamics, num_actions=num_actions)
 
     def plan(
-        self, minutes: float | None, seed: int, *, latent: bool = False, joint: bool = False, compile: bool = False
+        self,
+        minutes: float | None,
+        seed: int,
+        *,
+        latent: bool = False,
+        joint: bool = False,
+        compile: bool = False,
+        shard: bool = False,
     ) -> dict[str, TrainerConfig]:
         """Return the stages of a training run in their order, each with its recipe.
 
@@ -70,6 +77,10 @@ class Preset:
             latent: Whether the actions are latent ones.
             joint: Whether latent action model and dynamics are trained together.
             compile: Whether training steps are compiled.
+            shard: Whether the models are divided among the processes.
+
+        Raises:
+            ConfigError: They cannot be.
         """
         tokenizer = self.tokenizer_share * (1 - self.lam_share if latent else 1)
         stages = {"tokenizer": (self.tokenizer_training, tokenizer)}
@@ -81,7 +92,9 @@ class Preset:
         else:
             stages["dynamics"] = (self.dynamics_training, 1 - tokenizer)
         recipes = {name: timed(recipe, minutes, share, seed) for name, (recipe, share) in stages.items()}
-        return {name: replace(recipe, compile=recipe.compile or compile) for name, recipe in recipes.items()}
+        return {
+            name: replace(recipe, compile=recipe.compile or compile, shard=shard) for name, recipe in recipes.items()
+        }
 
 
 def timed(recipe: TrainerConfig, minutes: float | None, share: float, seed: int) -> TrainerConfig:

@@ -16,7 +16,7 @@ from genie_gym.training.checks.beforehand import bytes_needed, check_folders, ch
 from genie_gym.training.checks.verdict import Verdict, judge, minutes_needed
 from genie_gym.training.config import TrainConfig, as_config
 from genie_gym.training.joint import train_jointly
-from genie_gym.training.loop.trainer import StageReport, TrainerConfig
+from genie_gym.training.loop.trainer import STATES, StageReport, TrainerConfig
 from genie_gym.training.presets import Preset, get_preset
 from genie_gym.training.recordings import Recordings, open_datasets
 from genie_gym.training.records import DataSummary, mark_finished, note_data, software_used, stage_record
@@ -32,6 +32,7 @@ from genie_gym.world_model.metadata import TrainingMetadata
 __all__ = ["TrainReport", "train"]
 
 NO_TIME = 1e-9  # minutes
+NOT_LEARNED = ("_every", ".compile", ".prefetch", ".shard")  # ends of names of settings that may change
 LATENT_ACTIONS = 8  # if a dataset has no actions; as many as Genie has
 
 
@@ -85,6 +86,8 @@ def train(game: str | TrainConfig, *, preset_overrides: dict[str, Any] | None = 
     out = Path(config.out or paths.weights_dir(name))
     if config.out is None:
         _check_kind_of_actions(out, bool(codes))
+    kind = {"latent": bool(codes), "joint": config.joint, "compile": config.compile, "shard": config.shard}
+    plan = preset.plan(config.minutes, config.seed, **kind)
     recordings = Recordings.of(name, datasets, bool(config.games))
 
     run = Path(config.run or paths.home() / "runs" / _run_name(name, config, codes))
@@ -94,8 +97,7 @@ def train(game: str | TrainConfig, *, preset_overrides: dict[str, Any] | None = 
         training.check_beforehand(out)
         longer = check_run_config(run / "settings.json", _settings(name, config, codes, recordings, preset), "minutes")
         used = note_data(run / "data.json", recordings.summary(), longer)
-    kind = {"latent": bool(codes), "joint": config.joint, "compile": config.compile}
-    if not training.run_stages(preset.plan(config.minutes, config.seed, **kind)):
+    if not training.run_stages(plan):
         return TrainReport(name, None, training.reports)
     checkpoint = training.checkpoint(config, used)
     with first_process_first():
@@ -152,7 +154,7 @@ class _Training:
         }
         for name, following in zip_longest(plan, list(plan)[1:]):
             recipe = plan[name]
-            if following and (self.run / following / "state.safetensors").exists():
+            if following and any((self.run / following / state).exists() for state in STATES):
                 # More time is the last stage's: tokens must keep the meaning that it has learned.
                 recipe = replace(recipe, steps=None, minutes=NO_TIME)
             elif not following and recipe.minutes:
@@ -270,8 +272,8 @@ def _settings(game: str, config: TrainConfig, codes: int, recordings: Recordings
 
 
 def _preset_settings(preset: Preset) -> dict[str, Any]:
-    """The fields of a preset, one entry a value, but for those on compilation, logging, validation and saving."""
+    """The fields of a preset, one entry a value, but for those that do not change what is learned."""
     settings: dict[str, Any] = {}
     for name, value in asdict(preset).items():
         settings |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
-    return {name: value for name, value in settings.items() if not name.endswith(("_every", ".compile", ".prefetch"))}
+    return {name: value for name, value in settings.items() if not name.endswith(NOT_LEARNED)}

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from contextlib import suppress
 
 import cv2
@@ -15,6 +16,8 @@ from genie_gym import data
 from genie_gym.collection.collect import collect, collect_games
 from genie_gym.errors import ConfigError, DataError, GameError, GenieGymError
 from genie_gym.games.game_names import game_names
+from tests.conftest import LONG
+from tests.kills import FORK, kills
 
 OPTIONS = {"max_steps": 40, "workers": 1, "progress": False}
 
@@ -111,6 +114,27 @@ def test_kills_change_no_episode(tmp_path):
     for folder, workers in (("killed", 4), ("whole", 1)):
         collect("Toy-Numpy", steps=400, out=tmp_path / folder, **OPTIONS | {"workers": workers})
     assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [5, pytest.param(200, marks=LONG)])
+def test_many_kills_lose_and_repeat_no_episode(tmp_path, monkeypatch, number):
+    monkeypatch.setattr("genie_gym.collection.workers.multiprocessing.get_context", lambda kind: FORK)  # no imports
+    folder, steps = tmp_path / "killed", 120
+
+    def work() -> None:
+        collect("Toy-Numpy", steps=steps, out=folder, **OPTIONS | {"workers": 2})
+
+    before: set[str] = set()
+    for _ in kills(work, number, share=1.0):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a damaged file would warn
+            names = data.EpisodeDataset(folder).ids
+        assert before <= set(names) and len(names) == len(set(names))
+        before, steps = set(names), steps + 80  # there is always some work left
+    for place, workers in ((folder, 2), (tmp_path / "whole", 1)):
+        collect("Toy-Numpy", steps=steps, out=place, **OPTIONS | {"workers": workers})
+    assert len(before) > number / 2 and content(folder) == content(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.15, 0.5, 1.0])
@@ -257,6 +281,7 @@ def test_torn_shard_is_reported_and_replaced(tmp_path):
         ({"steps": 1, "episodes": 1}, "either steps or episodes"),
         ({"steps": 0}, "steps must be 1 or more, got 0"),
         ({"steps": 1, "workers": 0}, "workers must be 1 or more, got 0"),
+        ({"steps": 1, "workers": 100_000}, r"workers must be \d+ or less, got 100000"),
         ({"steps": 1, "max_steps": -1}, "max steps must be 1 or more, got -1"),
         ({"steps": 1, "policy": "clever"}, "unknown policy 'clever'"),
         ({"steps": 1, "epsilon": 1.5}, "epsilon must be from 0 to 1, got 1.5"),

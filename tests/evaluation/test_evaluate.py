@@ -10,12 +10,13 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 import torch
+from scipy.stats import sem
 
 from genie_gym import data
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.evaluation.config import EvalConfig
 from genie_gym.evaluation.evaluate import evaluate
-from genie_gym.evaluation.frame_metrics import thumbnails
+from genie_gym.evaluation.frame_metrics import step_metrics, thumbnails
 from genie_gym.evaluation.long_horizon import longest_absence
 from genie_gym.evaluation.results import EvalReport
 from genie_gym.evaluation.sprites import SpriteDetector
@@ -143,6 +144,15 @@ def test_another_last_action_costs_exactly_one_level(lamps):
     assert found.delta_psnr_last_action_error == pytest.approx(0, abs=1e-4)
 
 
+def test_the_error_of_the_psnr_is_that_of_scipy():
+    real = np.random.default_rng(0).integers(0, 256, (7, 2, 8, 8, 3), np.uint8)
+    shown = np.clip(real + np.arange(1, 8)[:, None, None, None, None], 0, 255).astype(np.uint8)
+    found = step_metrics(shown, real, np.ones((7, 2, 8, 8), bool))
+    squares = ((shown.astype(float) - real) ** 2).mean((2, 3, 4))
+    assert found.psnr_error == pytest.approx(sem(10 * np.log10(255**2 / squares)))
+    assert np.isnan(step_metrics(shown[:1], real[:1], np.ones((1, 2, 8, 8), bool)).psnr_error).all()
+
+
 def test_random_actions_cost_what_chance_says(lamps):
     """All true actions are 1: with k of four random actions 0, the lamp is off by k levels."""
     dataset = lamps(lambda _: np.ones(23))
@@ -162,6 +172,7 @@ def test_repeating_the_last_frame_falls_behind_by_a_level_a_step(lamps):
     assert repeat.mse == pytest.approx(errors**2 * SHARE)
     assert repeat.psnr == pytest.approx(expected + AREA)
     assert repeat.pooled_psnr == pytest.approx(repeat.psnr)
+    assert repeat.psnr_error == pytest.approx([0] * 10, abs=1e-6)  # alike in all clips
     # The median of 12 levels lies half a level from frames 5 and 6, t = 4 and 5: there nothing moves.
     moving = abs(np.arange(1, 11) - 4.5) > 1
     assert repeat.moving_mse == pytest.approx(np.where(moving, errors**2, np.nan), nan_ok=True)

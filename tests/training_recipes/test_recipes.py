@@ -102,14 +102,16 @@ def test_refit_reports_every_round(data, tmp_path, exploring_checkpoint, capsys)
 def test_ppo_in_dream_evaluates_every_agent_and_a_random_one(tmp_path, toy_checkpoint):
     pytest.importorskip("stable_baselines3", reason="needs stable-baselines3: pip install genie_gym[sb3]")
     options = {"steps": 1, "episodes": 2, "seeds": (0, 1), "num_envs": 2, "checkpoint": toy_checkpoint, "threads": 1}
+    options["real_steps"] = 1
     returns = recipe("ppo_in_dream").main("Toy-Numpy", out=tmp_path / "returns.json", **options)
-    assert returns.keys() == {"seed 0", "seed 1", "random"}
+    assert returns.keys() == {"seed 0", "seed 1", "real game, seed 0", "real game, seed 1", "random"}
     assert all(len(one) == 2 for one in returns.values())
     written = json.loads((tmp_path / "returns.json").read_text())
     assert written["returns"] == returns and written["settings"]["seeds"] == [0, 1]
     assert f"torch {torch.__version__}" in written["software"] and written["minutes"] >= 0
     for seed in (0, 1):
-        assert AgentPolicy(tmp_path / f"returns-seed-{seed}.safetensors").name.startswith(f"returns-seed-{seed}-")
+        for name in (f"returns-seed-{seed}", f"returns-real-game-seed-{seed}"):
+            assert AgentPolicy(tmp_path / f"{name}.safetensors").name.startswith(f"{name}-")
 
 
 def test_agents_are_saved_before_they_are_evaluated(tmp_path, toy_checkpoint, monkeypatch):

@@ -35,7 +35,7 @@ def check_folders(run: Path, out: Path, size: int) -> None:
         out: Folder of the checkpoint.
         size: Bytes that the training state needs; what is there already of a resumed run counts.
     """
-    there = sum(file.stat().st_size for file in run.rglob("state.safetensors")) if run.is_dir() else 0
+    there = sum(file.stat().st_size for file in run.rglob("*.safetensors")) if run.is_dir() else 0
     check_writable(run, max(size - there, 0))
     check_writable(out)
 

@@ -20,7 +20,7 @@ from genie_gym.utils.jsonable import from_jsonable, parse_json
 from genie_gym.utils.paths import open_regular
 from genie_gym.world_model.checksum import checksum
 
-__all__ = ["SavedProgress", "load_state", "save_state"]
+__all__ = ["INVALID", "SavedProgress", "check_finite", "load_state", "save_state"]
 
 SLOTS = ("exp_avg", "exp_avg_sq", "momentum", "mean", "square")  # what AdamW and MuonAdamW keep for each parameter
 
@@ -100,7 +100,8 @@ def load_state(path: Path, model: nn.Module, average: nn.Module, optimizer: torc
         values = parse_json(metadata["progress"])
         values.pop("numpy", None)  # of a generator that earlier versions had
         progress = from_jsonable(SavedProgress, values, "progress")
-        _check_values(tensors, progress.step)
+        check_finite(tensors)
+        _check_steps(tensors, progress.step)
         model.load_state_dict(_under("model/", tensors))
         average.load_state_dict(_under("average/", tensors))
         optimizer.load_state_dict(_optimizer_state(optimizer, _under("optimizer/", tensors)))
@@ -130,11 +131,16 @@ def _check_shapes(
             raise ValueError(f"{name} has the shape {shape}")
 
 
-def _check_values(tensors: dict[str, Tensor], steps: int) -> None:
-    """Raise ValueError if a number is not finite, or a parameter had more steps than the training."""
+def check_finite(tensors: dict[str, Tensor]) -> None:
+    """Raise ValueError if a number of a saved state is not finite."""
     for name, value in tensors.items():
         if value.is_floating_point() and not value.isfinite().all():
             raise ValueError(f"{name} holds numbers that are not finite")
+
+
+def _check_steps(tensors: dict[str, Tensor], steps: int) -> None:
+    """Raise ValueError if a parameter had more steps than the training."""
+    for name, value in tensors.items():
         if name.startswith("optimizer/") and name.endswith("/step") and not 0 <= value.item() <= steps:
             raise ValueError(f"{name} is {value.item()} after {steps} steps")
 

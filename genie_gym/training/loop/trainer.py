@@ -1,5 +1,6 @@
 """The one training loop: it trains any module whose forward takes a batch and returns (loss, metrics)."""
 
+import copy
 import itertools
 import math
 import os
@@ -18,9 +19,11 @@ from torch import Tensor, nn
 
 from genie_gym.errors import ConfigError
 from genie_gym.models.transformer import recompute_activations
-from genie_gym.training.loop.ema import averaged_model
+from genie_gym.training.loop.ema import averaged_model, whole_average
 from genie_gym.training.loop.logger import TrainingLogger
 from genie_gym.training.loop.muon import MuonAdamW
+from genie_gym.training.loop.sharded_state import load_sharded_state, save_sharded_state
+from genie_gym.training.loop.sharding import ShardedAverage, own_part, sharding_strategy, whole_value
 from genie_gym.training.loop.train_state import SavedProgress, load_state, save_state
 from genie_gym.utils.atomic import remove_partial_files
 from genie_gym.utils.compile import compile_for_training, compiler_errors_as_config_errors
@@ -38,8 +41,10 @@ from genie_gym.utils.precision import resolve_precision
 from genie_gym.utils.signals import stop_signal
 from genie_gym.utils.validation import more_than_zero
 
-__all__ = ["StageReport", "TrainerConfig", "batch_seed", "run_training", "training_device"]
+__all__ = ["STATES", "StageReport", "TrainerConfig", "batch_seed", "run_training", "training_device"]
 
+STATES = ("state.safetensors", "state.json")  # of whole weights, and of sharded ones
+SHARED = "give --run a folder that all machines share"
 MUON_SIDE, MUON_DECAY = 32, 0.01  # smaller matrices gain nothing
 
 Batch = dict[str, Tensor]
@@ -68,6 +73,7 @@ class TrainerConfig:
         precision: "auto", "float32" or "bfloat16".
         recompute: Recompute activations in the backward pass; see `recompute_activations`.
         compile: Compile forward and backward pass with torch, which takes minutes for each clip length.
+        shard: Divide weights, gradients, optimiser state and average among the processes; see `loop.sharding`.
         log_every: Steps between log entries.
         validate_every: Steps between validations.
         save_every: Seconds between saves.
@@ -93,6 +99,7 @@ class TrainerConfig:
     precision: str = "auto"
     recompute: bool = False  # spares memory for one more forward pass per step
     compile: bool = False  # on two CPU cores with AMX, 1.1 times the steps of `tiny`, but fewer of `paper`
+    shard: bool = False
     log_every: int = 20
     validate_every: int = 500
     save_every: float = 120.0
@@ -111,6 +118,9 @@ class TrainerConfig:
                 raise ConfigError(f"{one} and {other} must be 1 or more; got {got}")
         if self.prefetch < 0:
             raise ConfigError(f"prefetch must be 0 or more; got {self.prefetch}")
+        if self.shard and (self.muon_lr or self.compile):
+            reason = "Muon (of the preset conv) takes whole matrices" if self.muon_lr else "it would be compiled"
+            raise ConfigError(f"this training cannot be sharded, as {reason}; leave out --shard")
 
 
 @dataclass(frozen=True)
@@ -194,11 +204,14 @@ class _Run:
         torch.manual_seed(config.seed)
         recompute_activations(model, config.recompute)
         self.fabric, self.sample, self.validate, self.config = fabric, sample, validate, config
-        self.bare, optimizer = model, _optimizer(model, config)
-        compiled = compile_for_training(model, fabric.device) if config.compile else model
-        self.model, self.optimizer = fabric.setup(compiled, optimizer)
-        self.average = averaged_model(model, config.ema_decay)
-        self.path, self.name = folder / "state.safetensors", name
+        self.result, self.name, self.path = model, name, folder / STATES[config.shard]
+        sharded = config.shard and num_processes() > 1
+        self.bare = copy.deepcopy(model) if sharded else model
+        compiled = compile_for_training(self.bare, fabric.device) if config.compile else self.bare
+        self.model = fabric.setup_module(compiled)  # first, as only then are the weights sharded
+        self.optimizer: Any = fabric.setup_optimizers(_optimizer(self.bare, config))
+        decay = config.ema_decay
+        self.average: Any = ShardedAverage(self.bare, model, decay) if sharded else averaged_model(model, decay)
         self.diverged = torch.zeros((), dtype=torch.bool, device=fabric.device)
         self.progress = _Progress(config, self._load())
 
@@ -206,16 +219,27 @@ class _Run:
         """Restore what an earlier call saved; clear away what a killed save left."""
         if self.fabric.is_global_zero:
             remove_partial_files(self.path.parent)
-        saved = SavedProgress()
-        if self.path.exists():
-            saved = load_state(self.path, self.bare, self.average, self.optimizer)
+        saved, other = SavedProgress(), self.path.with_name(STATES[not self.config.shard])
+        if other.exists():
+            way = ("without", "leave it out") if self.config.shard else ("with", "give it again")
+            raise ConfigError(f"the training in {other.parent} was begun {way[0]} --shard; {way[1]}")
+        if self._is_there():
+            load = load_sharded_state if self.config.shard else load_state
+            saved = load(self.path, self.bare, self.average, self.optimizer.optimizer)
         first = int(from_first_process(torch.tensor(saved.step)))
         if saved.step != first:
             raise ConfigError(
                 f"{self.path.parent} is at step {saved.step} for process {process_number()}, and at step {first} for "
-                "the first one; give --run a folder that all machines share"
+                f"the first one; {SHARED}"
             )
         return saved
+
+    def _is_there(self) -> bool:
+        """Whether something was saved: for all processes, as they read a sharded state together, or for none."""
+        count = int(summed_over_processes(torch.tensor(int(self.path.exists()))))
+        if 0 < count < num_processes():
+            raise ConfigError(f"{self.path} is there for {count} of {num_processes()} processes; {SHARED}")
+        return count > 0
 
     def _batches(self) -> Ahead[Batch]:
         """Batches from where the training is; which ones they are depends on the seed and their numbers only."""
@@ -281,7 +305,8 @@ class _Run:
             with self.fabric.no_backward_sync(self.model, enabled=i < count - 1):
                 loss, metrics = self.model(batch)
                 self.fabric.backward(loss / count)
-        norms = [nn.utils.clip_grad_norm_(part.parameters(), self.config.max_grad_norm) for part in self._models()]
+        most = self.config.max_grad_norm
+        norms = [whole_value(nn.utils.clip_grad_norm_(part.parameters(), most)) for part in self._models()]
         self.diverged |= ~torch.stack([loss.detach().float(), *norms]).isfinite().all()
         if self.fabric.device.type == "cpu":  # asking a GPU would wait for it
             self._require_finite()
@@ -309,21 +334,28 @@ class _Run:
     def _validate(self, logger: TrainingLogger) -> None:
         self._require_finite()
         started = time.monotonic()
-        self.progress.metrics = logger.log_validation(self.progress.step, self.validate(self.average.module))
+        with whole_average(self.average) as average:
+            results = self.validate(average)
+        self.progress.metrics = logger.log_validation(self.progress.step, results)
         seconds = torch.tensor(time.monotonic() - started, dtype=torch.float64)
         self.progress.validated, self.progress.closing = self.progress.step, float(from_first_process(seconds))
 
     def _save(self) -> None:
-        weights = [*self.bare.state_dict().values(), *self.average.state_dict().values()]
-        self.diverged |= ~torch.stack([value.isfinite().all().to(self.diverged.device) for value in weights]).all()
+        values = [*self.bare.state_dict().values(), *self.average.state_dict().values()]
+        damaged = torch.stack([~own_part(one).isfinite().all().to(self.fabric.device) for one in values]).any()
+        self.diverged |= summed_over_processes(damaged.int()) > 0  # each has its part of the weights
         self._require_finite()
-        if self.fabric.is_global_zero:
-            save_state(self.path, self.bare, self.average, self.optimizer, self.progress.to_save())
+        everything = self.path, self.bare, self.average, self.optimizer.optimizer, self.progress.to_save()
+        if self.config.shard:
+            save_sharded_state(*everything)
+        elif self.fabric.is_global_zero:
+            save_state(*everything)
 
     def keep_average(self) -> None:
         """Put the averaged weights into the module."""
-        self.bare.load_state_dict(self.average.module.state_dict())
-        self.bare.eval()
+        with whole_average(self.average) as average:
+            self.result.load_state_dict(average.state_dict())
+        self.result.to(self.fabric.device).eval()
 
 
 class _Progress:
@@ -407,7 +439,8 @@ def _fabric(config: TrainerConfig) -> Fabric:
     low = resolve_precision(config.precision, device) == torch.bfloat16
     # The plugin itself, as its name would print a line about it in every run.
     precision = _Autocast("bf16-mixed", device) if low else Precision()
-    return Fabric(accelerator=device, devices=int(local), num_nodes=int(nodes), plugins=precision)
+    strategy = sharding_strategy() if config.shard and num_processes() > 1 else "auto"
+    return Fabric(accelerator=device, strategy=strategy, devices=int(local), num_nodes=int(nodes), plugins=precision)
 
 
 def _optimizer(model: nn.Module, config: TrainerConfig) -> torch.optim.Optimizer:

@@ -17,6 +17,7 @@ from torch import nn
 from genie_gym.errors import CheckpointError
 from genie_gym.training.loop.train_state import SavedProgress, load_state, save_state
 from genie_gym.world_model.checksum import checksum
+from tests.conftest import LONG
 from tests.fuzz import damage_json, mutate_bytes
 
 PROGRESS = SavedProgress(3, 1.5, {"psnr": 30.0}, validated=2)
@@ -156,7 +157,7 @@ def test_a_kill_while_saving_leaves_a_whole_state(tmp_path):
     assert (model.weight == progress.step).all() and (average.weight == progress.step).all()
 
 
-@pytest.mark.parametrize("inputs", [150, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("inputs", [150, pytest.param(10_000, marks=LONG)])
 def test_any_file_loads_or_is_refused(saved, inputs):
     """Flipped bits anywhere and in the header; or sound tensors beside any progress."""
     rng, content, tensors = np.random.default_rng(inputs), saved.read_bytes(), load_file(saved)
