@@ -50,7 +50,8 @@ class MaskedPredictionConfig:
             from what was known before it.
         rollout_share: Share of batches trained with a past that the model predicted itself, at the end of the training;
             it grows from 0, as early predictions teach nothing.
-        rollout_temperature: Lowest temperature that those rollouts are sampled with; each draws one from there to 1.
+        rollout_temperature: Lowest temperature that those rollouts are sampled with; each draws one from there to 1. It
+            is the one that new models are sampled with by default.
     """
 
     num_actions: int

@@ -362,7 +362,7 @@ def validate_dreams(
         "psnr": PSNR of the mean error four steps ahead (fewer where the windows are too short), in dB; "repeat_psnr":
         that of the last frame before the dream; of several games also "psnr GAME" and "repeat_psnr GAME" of each.
     """
-    world = WorldModel(tokenizer, model)
+    world, sampling = WorldModel(tokenizer, model), SamplingConfig(temperature=model.config.rollout_temperature)
     world.dtype = resolve_precision(config.precision, world.device)
     context = min(DREAM_CONTEXT, held_out.length - 1)
     steps = min(DREAM_STEPS, held_out.length - context)
@@ -373,7 +373,7 @@ def validate_dreams(
         own = torch.from_numpy(seeds.integers(2**63, size=len(frames)))
         state, _ = world.start(frames[:, :context], actions[:, : context - 1], own)
         for step in range(context - 1, context + steps - 1):
-            shown = world.step(state, actions[:, step], SamplingConfig()).frames
+            shown = world.step(state, actions[:, step], sampling).frames
         real = windows["frames"][:, context + steps - 1]
         errors[name].append(_squared_errors(shown.cpu().numpy(), real))
         repeated[name].append(_squared_errors(windows["frames"][:, context - 1], real))

@@ -26,7 +26,7 @@ from genie_gym.utils import paths
 from genie_gym.utils.device import kept_global_state, use_threads
 from genie_gym.utils.parallel.processes import first_process_first, join_processes, process_number
 from genie_gym.utils.run_config import check_run_config
-from genie_gym.world_model import Checkpoint, WorldModel
+from genie_gym.world_model import Checkpoint, SamplingConfig, WorldModel
 from genie_gym.world_model.metadata import TrainingMetadata
 
 __all__ = ["TrainReport", "train"]
@@ -222,7 +222,8 @@ class _Training:
             software=software_used(),
         )
         contexts = self.recordings.initial_contexts(config.seed)
-        return Checkpoint(model, self.recordings.game, contexts, metadata=metadata, games=self.recordings.known)
+        sampling = SamplingConfig(temperature=self.preset.dynamics.rollout_temperature)
+        return Checkpoint(model, self.recordings.game, contexts, sampling, metadata, games=self.recordings.known)
 
 
 def _num_latent_actions(has_actions: bool, config: TrainConfig) -> int:

@@ -32,7 +32,7 @@ SIZES = {"dim": 16, "heads": 2, "window": 3, "codes": 32, "code_dim": 4}
 RECIPE = TrainerConfig(steps=6, batch_size=2, warmup=2, precision="float32", log_every=2, validate_every=4)
 OVERRIDES = {
     "tokenizer": TokenizerConfig(patch=16, encoder_blocks=1, decoder_blocks=1, warmup=3, **SIZES),
-    "dynamics": DynamicsConfig(0, blocks=1, side=4, **SIZES),
+    "dynamics": DynamicsConfig(0, blocks=1, side=4, rollout_temperature=0.4, **SIZES),
     "tokenizer_training": RECIPE,
     "dynamics_training": RECIPE,
     "lam": LatentActionConfig(patch=16, dim=16, heads=2, encoder_blocks=1, decoder_blocks=1, drawing_dim=8, warmup=2),
@@ -70,7 +70,7 @@ def test_the_checkpoint_steps_as_an_environment(fitted):
 def test_the_checkpoint_knows_its_game_and_how_it_was_made(fitted):
     checkpoint = Checkpoint.load(fitted / "out")
     assert checkpoint.game["name"] == "Toy-Numpy"
-    assert checkpoint.model.dynamics.config.num_actions == 4
+    assert checkpoint.model.dynamics.config.num_actions == 4 and checkpoint.sampling.temperature == 0.4
     assert torch.equal(checkpoint.model.dynamics.codebook, checkpoint.model.tokenizer.codebook.codes)
     made = checkpoint.metadata
     assert (made.preset, made.seed) == ("tiny", 0)
