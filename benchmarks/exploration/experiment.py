@@ -28,7 +28,7 @@ from genie_gym.sb3 import (
     save_agent,
     set_reward_statistics,
 )
-from genie_gym.training.loop.trainer import TrainerConfig
+from genie_gym.training.loop.config import TrainerConfig
 from genie_gym.training.presets import get_preset
 from genie_gym.utils.signals import stop_signal
 from genie_gym.world_model.resolve import load_checkpoint

@@ -14,7 +14,8 @@ from genie_gym.training.adaptation import choose_weights, for_game, merge_low_ra
 from genie_gym.training.checks.beforehand import bytes_needed, check_folders
 from genie_gym.training.checks.verdict import Verdict, judge
 from genie_gym.training.config import FinetuneConfig, FinetuneRunConfig, as_config
-from genie_gym.training.loop.trainer import StageReport, TrainerConfig, training_device
+from genie_gym.training.loop.config import TrainerConfig
+from genie_gym.training.loop.trainer import StageReport, training_device
 from genie_gym.training.presets import Preset, get_preset
 from genie_gym.training.records import data_used, software_used, stage_record
 from genie_gym.training.stages import train_decoder, train_dynamics

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from genie_gym.models.architectures import AnyDynamics, AnyTokenizer
 from genie_gym.models.lam import LatentActionModel
-from genie_gym.training.loop.trainer import StageReport, TrainerConfig, run_training, training_device
+from genie_gym.training.loop.config import TrainerConfig
+from genie_gym.training.loop.trainer import StageReport, run_training, training_device
 from genie_gym.training.stages import (
     OrderedWindows,
     Windows,

@@ -13,7 +13,7 @@ from genie_gym.models.conv.tokenizer import ConvTokenizerConfig
 from genie_gym.models.dynamics import DynamicsConfig
 from genie_gym.models.lam import LatentActionConfig
 from genie_gym.models.tokenizer import TokenizerConfig
-from genie_gym.training.loop.trainer import TrainerConfig
+from genie_gym.training.loop.config import TrainerConfig
 
 __all__ = ["PRESETS", "Preset", "get_preset"]
 

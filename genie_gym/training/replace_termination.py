@@ -8,7 +8,8 @@ from genie_gym.data import EpisodeDataset
 from genie_gym.training.checks.beforehand import own_place
 from genie_gym.training.config import TerminationTrainConfig, as_config
 from genie_gym.training.finetune import with_model_actions
-from genie_gym.training.loop.trainer import StageReport, TrainerConfig
+from genie_gym.training.loop.config import TrainerConfig
+from genie_gym.training.loop.trainer import StageReport
 from genie_gym.training.records import software_used
 from genie_gym.training.termination import train_termination
 from genie_gym.utils import paths

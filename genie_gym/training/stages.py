@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from genie_gym.data import MixtureDataset, SequenceDataset
 from genie_gym.models.architectures import AnyDynamics, AnyTokenizer
 from genie_gym.models.lam import LatentActionModel
-from genie_gym.training.loop.trainer import StageReport, TrainerConfig, run_training, training_device
+from genie_gym.training.loop.config import TrainerConfig
+from genie_gym.training.loop.trainer import StageReport, run_training, training_device
 from genie_gym.utils.images import from_model, hstack, to_model
 from genie_gym.utils.motion import camera_and_independent_tokens, changed_tokens
 from genie_gym.utils.precision import autocast, resolve_precision

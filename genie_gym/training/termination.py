@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from genie_gym.data import EpisodeDataset
 from genie_gym.errors import DataError
 from genie_gym.models.heads import FrameTermination
-from genie_gym.training.loop.trainer import StageReport, TrainerConfig, run_training, training_device
+from genie_gym.training.loop.config import TrainerConfig
+from genie_gym.training.loop.trainer import StageReport, run_training, training_device
 from genie_gym.training.stages import token_batch
 from genie_gym.training.windows import split_in_two
 from genie_gym.utils.precision import autocast, resolve_precision

@@ -14,7 +14,8 @@ from torch import Tensor
 from genie_gym.data import FramePairs
 from genie_gym.errors import ConfigError
 from genie_gym.models.upscaler import Upscaler, UpscalerConfig
-from genie_gym.training.loop.trainer import StageReport, TrainerConfig, run_training
+from genie_gym.training.loop.config import TrainerConfig
+from genie_gym.training.loop.trainer import StageReport, run_training
 from genie_gym.training.presets import timed
 from genie_gym.utils.images import from_model, grid, to_model
 from genie_gym.utils.precision import autocast, resolve_precision

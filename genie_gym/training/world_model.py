@@ -16,7 +16,8 @@ from genie_gym.training.checks.beforehand import bytes_needed, check_folders, ch
 from genie_gym.training.checks.verdict import Verdict, judge, minutes_needed
 from genie_gym.training.config import TrainConfig, as_config
 from genie_gym.training.joint import train_jointly
-from genie_gym.training.loop.trainer import STATES, StageReport, TrainerConfig
+from genie_gym.training.loop.config import TrainerConfig
+from genie_gym.training.loop.trainer import STATES, StageReport
 from genie_gym.training.presets import Preset, get_preset
 from genie_gym.training.recordings import Recordings, open_datasets
 from genie_gym.training.records import DataSummary, mark_finished, note_data, software_used, stage_record

@@ -17,7 +17,7 @@ from genie_gym.data import EpisodeDataset
 from genie_gym.envs import WorldModelEnv
 from genie_gym.models.upscaler import UpscalerConfig
 from genie_gym.registration import register_games
-from genie_gym.training.loop.trainer import TrainerConfig
+from genie_gym.training.loop.config import TrainerConfig
 from genie_gym.training.presets import PRESETS
 from genie_gym.training.upscaler import UPSCALER_PRESETS, UpscalerPreset
 from genie_gym.utils import paths

@@ -16,7 +16,7 @@ from genie_gym.envs import WorldModelEnv
 from genie_gym.errors import CheckpointError, ConfigError, DataError
 from genie_gym.models.upscaler import UpscalerConfig
 from genie_gym.training.add_upscaler import add_upscaler
-from genie_gym.training.loop.trainer import TrainerConfig
+from genie_gym.training.loop.config import TrainerConfig
 from genie_gym.training.upscaler import train_upscaler
 from genie_gym.utils import paths
 from genie_gym.world_model import Checkpoint

@@ -11,7 +11,7 @@ from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.lam import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
 from genie_gym.training.joint import _JointModel, _RelabelledWindows, train_jointly
-from genie_gym.training.loop.trainer import TrainerConfig
+from genie_gym.training.loop.config import TrainerConfig
 from genie_gym.training.stages import draw_windows, token_batch
 from genie_gym.utils.images import to_model
 from tests.conftest import chosen_codes, excited

@@ -12,7 +12,8 @@ from genie_gym.models.dynamics import Dynamics, DynamicsConfig
 from genie_gym.models.lam import LatentActionConfig, LatentActionModel
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
 from genie_gym.training import stages
-from genie_gym.training.loop.trainer import StageReport, TrainerConfig
+from genie_gym.training.loop.config import TrainerConfig
+from genie_gym.training.loop.trainer import StageReport
 from genie_gym.training.stages import (
     token_batch,
     train_decoder,

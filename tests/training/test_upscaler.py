@@ -10,7 +10,8 @@ from genie_gym import data
 from genie_gym.errors import ConfigError
 from genie_gym.metrics.image import psnr
 from genie_gym.models.upscaler import Upscaler, UpscalerConfig
-from genie_gym.training.loop.trainer import StageReport, TrainerConfig
+from genie_gym.training.loop.config import TrainerConfig
+from genie_gym.training.loop.trainer import StageReport
 from genie_gym.training.upscaler import UPSCALER_PRESETS, get_upscaler_preset, train_upscaler
 from tests.conftest import untrained_upscaler
 

@@ -17,7 +17,7 @@ from genie_gym.errors import ConfigError, DataError
 from genie_gym.models.dynamics import DynamicsConfig
 from genie_gym.models.lam import LatentActionConfig
 from genie_gym.models.tokenizer import TokenizerConfig
-from genie_gym.training.loop.trainer import TrainerConfig
+from genie_gym.training.loop.config import TrainerConfig
 from genie_gym.training.presets import get_preset
 from genie_gym.training.world_model import train
 from genie_gym.utils import paths

@@ -15,7 +15,7 @@ from genie_gym.errors import GenieGymError
 from genie_gym.models.dynamics import DynamicsConfig
 from genie_gym.models.lam import LatentActionConfig
 from genie_gym.models.tokenizer import TokenizerConfig
-from genie_gym.training.loop.trainer import TrainerConfig
+from genie_gym.training.loop.config import TrainerConfig
 from genie_gym.training.presets import PRESETS, Preset
 from genie_gym.world_model import Checkpoint
 from tests.toy_play import record

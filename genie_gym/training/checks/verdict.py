@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from genie_gym.training.loop.trainer import StageReport, TrainerConfig
+from genie_gym.training.loop.config import TrainerConfig
+from genie_gym.training.loop.trainer import StageReport
 
 __all__ = ["Verdict", "judge", "minutes_needed"]
 

@@ -2,7 +2,6 @@
 
 import copy
 import itertools
-import math
 import os
 import time
 from collections.abc import Callable
@@ -19,9 +18,11 @@ from torch import Tensor, nn
 
 from genie_gym.errors import ConfigError
 from genie_gym.models.transformer import recompute_activations
+from genie_gym.training.loop.config import TrainerConfig
 from genie_gym.training.loop.ema import averaged_model, whole_average
 from genie_gym.training.loop.logger import TrainingLogger
 from genie_gym.training.loop.muon import MuonAdamW
+from genie_gym.training.loop.progress import Progress
 from genie_gym.training.loop.sharded_state import load_sharded_state, save_sharded_state
 from genie_gym.training.loop.sharding import ShardedAverage, own_part, sharding_strategy, whole_value
 from genie_gym.training.loop.train_state import SavedProgress, load_state, save_state
@@ -39,9 +40,8 @@ from genie_gym.utils.parallel.processes import (
 )
 from genie_gym.utils.precision import resolve_precision
 from genie_gym.utils.signals import stop_signal
-from genie_gym.utils.validation import more_than_zero
 
-__all__ = ["STATES", "StageReport", "TrainerConfig", "batch_seed", "run_training", "training_device"]
+__all__ = ["STATES", "StageReport", "batch_seed", "run_training", "training_device"]
 
 STATES = ("state.safetensors", "state.json")  # of whole weights, and of sharded ones
 SHARED = "give --run a folder that all machines share"
@@ -50,77 +50,6 @@ MUON_SIDE, MUON_DECAY = 32, 0.01  # smaller matrices gain nothing
 Batch = dict[str, Tensor]
 Sample = Callable[[np.random.Generator, int], Batch]
 Validate = Callable[[nn.Module], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class TrainerConfig:
-    """Length, optimiser and bookkeeping of one training run.
-
-    Attributes:
-        steps: Optimiser steps in all, or None to go by `minutes`.
-        minutes: Time in all, over all resumed pieces, the last validation included; the learning rate then follows the
-            clock.
-        batch_size: Clips per step and device.
-        accumulate: Batches whose gradients are summed into one optimiser step.
-        lr: Peak learning rate of AdamW.
-        muon_lr: Peak learning rate of Muon for matrices of at least 32 rows and columns; None leaves them to AdamW.
-        final_lr: Share of `lr` that is left at the end of the cosine schedule.
-        warmup: Steps of linear warm-up of the learning rate.
-        weight_decay: Weight decay, on matrices only.
-        betas: Decay rates of AdamW's moments.
-        max_grad_norm: Gradients are clipped to this norm, those of each model on their own if several are trained.
-        ema_decay: Decay of the moving average of the weights, which is what is validated and kept.
-        precision: "auto", "float32" or "bfloat16".
-        recompute: Recompute activations in the backward pass; see `recompute_activations`.
-        compile: Compile forward and backward pass with torch, which takes minutes for each clip length.
-        shard: Divide weights, gradients, optimiser state and average among the processes; see `loop.sharding`.
-        log_every: Steps between log entries.
-        validate_every: Steps between validations.
-        save_every: Seconds between saves.
-        prefetch: Batches that a thread draws ahead while the step before is computed. They are the same ones.
-        seed: Random seed.
-
-    Raises:
-        ConfigError: A value is out of range.
-    """
-
-    steps: int | None = None
-    minutes: float | None = None
-    batch_size: int = 8
-    accumulate: int = 1
-    lr: float = 1e-3
-    muon_lr: float | None = None
-    final_lr: float = 0.02
-    warmup: int = 100  # Adam's second moments are noise before
-    weight_decay: float = 1e-4
-    betas: tuple[float, float] = (0.9, 0.99)  # 0.99 rather than 0.999 because runs are short
-    max_grad_norm: float = 1.0
-    ema_decay: float = 0.99
-    precision: str = "auto"
-    recompute: bool = False  # spares memory for one more forward pass per step
-    compile: bool = False  # on two CPU cores with AMX, 1.1 times the steps of `tiny`, but fewer of `paper`
-    shard: bool = False
-    log_every: int = 20
-    validate_every: int = 500
-    save_every: float = 120.0
-    prefetch: int = 1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if (self.steps is None) == (self.minutes is None):
-            raise ConfigError("give either steps or minutes, not both and not neither")
-        more_than_zero(minutes=self.minutes)
-        if self.steps is not None and self.steps < 1:
-            raise ConfigError(f"steps must be 1 or more; got {self.steps}")
-        for one, other in (("batch_size", "accumulate"), ("log_every", "validate_every")):
-            if min(getattr(self, one), getattr(self, other)) < 1:
-                got = f"{getattr(self, one)} and {getattr(self, other)}"
-                raise ConfigError(f"{one} and {other} must be 1 or more; got {got}")
-        if self.prefetch < 0:
-            raise ConfigError(f"prefetch must be 0 or more; got {self.prefetch}")
-        if self.shard and (self.muon_lr or self.compile):
-            reason = "Muon (of the preset conv) takes whole matrices" if self.muon_lr else "it would be compiled"
-            raise ConfigError(f"this training cannot be sharded, as {reason}; leave out --shard")
 
 
 @dataclass(frozen=True)
@@ -213,7 +142,7 @@ class _Run:
         decay = config.ema_decay
         self.average: Any = ShardedAverage(self.bare, model, decay) if sharded else averaged_model(model, decay)
         self.diverged = torch.zeros((), dtype=torch.bool, device=fabric.device)
-        self.progress = _Progress(config, self._load())
+        self.progress = Progress(config, self._load())
 
     def _load(self) -> SavedProgress:
         """Restore what an earlier call saved; clear away what a killed save left."""
@@ -356,58 +285,6 @@ class _Run:
         with whole_average(self.average) as average:
             self.result.load_state_dict(average.state_dict())
         self.result.to(self.fabric.device).eval()
-
-
-class _Progress:
-    """How much of a run is done, from 0 to 1.
-
-    By the clock, the last steps end so early that the validation at the end still fits in: it is to take as long as the
-    one before, `closing` seconds.
-
-    Attributes:
-        seconds: Training time in all, as the processes have last agreed.
-    """
-
-    def __init__(self, config: TrainerConfig, saved: SavedProgress):
-        self.config, self.step, self.metrics, self.validated = config, saved.step, saved.metrics, saved.validated
-        self.closing = saved.closing
-        self.earlier_seconds, self._started = saved.seconds, time.monotonic()
-        self.seconds, self._saved = saved.seconds, self._started
-
-    def clock(self) -> float:
-        """Training time in all, by the clock of this process."""
-        return self.earlier_seconds + time.monotonic() - self._started
-
-    def to_save(self) -> SavedProgress:
-        """What a later call resumes from."""
-        return SavedProgress(self.step, self.seconds, self.metrics, self.validated, self.closing)
-
-    def share(self) -> float:
-        """Share of the run that is done, from 0 to 1."""
-        if self.config.steps is not None:
-            return self.step / max(self.config.steps, 1)
-        seconds, training = self.seconds, 60 * (self.config.minutes or 0) - self.closing
-        return seconds / training if seconds < training else 1.0
-
-    def must_measure_closing(self) -> bool:
-        """Whether it must be found out now how long a validation takes: half of the time is over."""
-        return self.config.minutes is not None and self.validated < 0 and self.share() >= 0.5
-
-    def done(self) -> bool:
-        return self.share() >= 1
-
-    def save_is_due(self) -> bool:
-        now = time.monotonic()
-        if now - self._saved < self.config.save_every:
-            return False
-        self._saved = now
-        return True
-
-    def lr(self) -> float:
-        """Learning rate: linear warm-up, then a cosine."""
-        c = self.config
-        cosine = 0.5 * (1 + math.cos(math.pi * min(self.share(), 1)))
-        return c.lr * min(1, (self.step + 1) / max(c.warmup, 1)) * (c.final_lr + (1 - c.final_lr) * cosine)
 
 
 def batch_seed(seed: int, step: int, number: int) -> np.random.SeedSequence:

@@ -13,7 +13,8 @@ from genie_gym.cli import main
 from genie_gym.errors import CheckpointError, ConfigError
 from genie_gym.models.codebook import Codebook, EuclideanCodebook
 from genie_gym.models.tokenizer import Tokenizer
-from genie_gym.training.loop.trainer import TrainerConfig, run_training
+from genie_gym.training.loop.config import TrainerConfig
+from genie_gym.training.loop.trainer import run_training
 from genie_gym.training.presets import get_preset
 from genie_gym.world_model import Checkpoint
 from tests.training.loop.test_trainer import CONFIG, SIZES, Joined, Line, clips, line_batch, make, nothing

@@ -19,8 +19,9 @@ from torch import nn
 from genie_gym.errors import ConfigError, DataError
 from genie_gym.models.conv.layers import Conv
 from genie_gym.models.tokenizer import Tokenizer, TokenizerConfig
+from genie_gym.training.loop.config import TrainerConfig
 from genie_gym.training.loop.ema import averaged_model
-from genie_gym.training.loop.trainer import TrainerConfig, batch_seed, run_training
+from genie_gym.training.loop.trainer import batch_seed, run_training
 from tests.ctrl_c import StopAfter
 
 CONFIG = TrainerConfig(
@@ -349,9 +350,16 @@ def test_a_signal_during_the_last_validation_stops_what_would_come_next(tmp_path
     assert report.finished and report.steps == 20 and report.metrics == {"seen": 1.0}
 
 
-def test_minutes_end_and_count_over_pieces(tmp_path, monkeypatch):
+def own_clock(monkeypatch) -> list[float]:
+    """The seconds that a training reads, to be changed by hand."""
     clock = [0.0]
-    monkeypatch.setattr("genie_gym.training.loop.trainer.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    for module in ("progress", "trainer"):
+        monkeypatch.setattr(f"genie_gym.training.loop.{module}.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    return clock
+
+
+def test_minutes_end_and_count_over_pieces(tmp_path, monkeypatch):
+    clock = own_clock(monkeypatch)
 
     def tick(rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
         clock[0] += 1 / 64
@@ -366,8 +374,7 @@ def test_minutes_end_and_count_over_pieces(tmp_path, monkeypatch):
 
 
 def test_minutes_include_the_validation_at_the_end(tmp_path, monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr("genie_gym.training.loop.trainer.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    clock = own_clock(monkeypatch)
 
     def tick(rng: np.random.Generator, size: int) -> dict[str, torch.Tensor]:
         clock[0] += 1

@@ -6,7 +6,7 @@ import torch
 
 from genie_gym import data, games
 from genie_gym.models.lam import LatentActionConfig, LatentActionModel
-from genie_gym.training.loop.trainer import TrainerConfig
+from genie_gym.training.loop.config import TrainerConfig
 from genie_gym.training.stages import train_lam
 from genie_gym.world_model.actions import latent_relabel
 from genie_gym.world_model.actions.latent_relabel import (
