@@ -46,14 +46,19 @@ def test_each_world_leaves_figures_and_a_strip(tmp_path, monkeypatch, toy_checkp
     monkeypatch.setattr(sys, "argv", ["own_environments", toy_checkpoint, *words])
     script.main()
     known = json.loads((tmp_path / "own-environments.json").read_text())
-    known["Other-tiny"] = known.pop("Toy-tiny") | {"cpu_minutes": 12.3, "stages": {"dynamics": {"steps": 4321}}}
+    known["Toy-tiny"]["cpu_minutes"] = 4.5
+    known["Other-tiny"] = known["Toy-tiny"] | {
+        "cpu_minutes": 12.3,
+        "stages": {"dynamics": {"steps": 4321, "minutes": 20}},
+    }
     (tmp_path / "own-environments.json").write_text(json.dumps(known))
     script.main()
     found = json.loads((tmp_path / "own-environments.json").read_text())
     assert found["Other-tiny"] == known["Other-tiny"]
     world = found["Toy-tiny"]
     page = (tmp_path / "own-environments.md").read_text()
-    assert "| Other-tiny | 4,321 steps, 12 minutes of one core | 1 |" in page and page.count("\n") == 2 + 3 + 3
+    assert world["cpu_minutes"] == 4.5  # of the same model, scored again
+    assert "| Other-tiny | 4,321 steps in 20 minutes, 12 of one core | 1 |" in page and page.count("\n") == 2 + 3 + 3
     assert set(world["steps"]) == {"1", "4", "6"} and len(world["delta_psnr"]) == 2
     strip = imageio.imread(tmp_path / "own-environments-Toy-tiny.png")
     columns = len({1, 2, 3, 4, 5, 6})
