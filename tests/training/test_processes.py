@@ -72,7 +72,10 @@ def torchrun(script: str, *arguments: object) -> str:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(BEGIN + script)
     answer = subprocess.run(
-        [*command, str(file), *map(str, arguments)], env=environment, capture_output=True, text=True
+        [*command, "--", str(file), *map(str, arguments)],  # or --run would be taken for torchrun's --run-path
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert answer.returncode == 0, answer.stderr[-3000:]
     return answer.stdout

@@ -1,5 +1,6 @@
 """The processes that torchrun starts for one training; a process that is alone is the first of one."""
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,13 @@ def join_processes() -> None:
     """Meet the other processes that torchrun started, if any; those of tensors on the CPU always talk by gloo."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "MASTER_ADDR" in os.environ and not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        atexit.register(_leave_processes)
+
+
+def _leave_processes() -> None:
+    """Part from the others before the interpreter ends, or threads of the group may abort this process."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def num_processes() -> int:
