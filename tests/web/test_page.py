@@ -86,7 +86,7 @@ def same(shown: np.ndarray, expected: np.ndarray) -> bool:
 
 
 def actions_of(link: dict[str, str]) -> list[int]:
-    return [taken.action for taken in read_play(link["play"], 4, 1.0)]
+    return [taken.action for taken in read_play(link["play"], 4, 1.0)] if "play" in link else []  # at the first frame
 
 
 def test_the_gallery_shows_moving_worlds_and_opens_them(served, open_page):

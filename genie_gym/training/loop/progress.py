@@ -23,7 +23,7 @@ class Progress:
         self.config, self.step, self.metrics, self.validated = config, saved.step, saved.metrics, saved.validated
         self.closing = saved.closing
         self.earlier_seconds, self._started = saved.seconds, time.monotonic()
-        self.seconds, self._saved = saved.seconds, self._started
+        self.seconds = self._saved = saved.seconds
 
     def clock(self) -> float:
         """Training time in all, by the clock of this process."""
@@ -48,10 +48,10 @@ class Progress:
         return self.share() >= 1
 
     def save_is_due(self) -> bool:
-        now = time.monotonic()
-        if now - self._saved < self.config.save_every:
+        """Whether to save now, by the time that the processes agreed on: all of them take part in a save."""
+        if self.seconds - self._saved < self.config.save_every:
             return False
-        self._saved = now
+        self._saved = self.seconds
         return True
 
     def lr(self) -> float:
