@@ -173,7 +173,7 @@ def test_minutes_are_those_of_the_whole_call(recording, tmp_path, monkeypatch):
         looks[0] += 20
         return stage(*args)
 
-    for name in ("loop.trainer", "world_model"):
+    for name in ("loop.progress", "loop.trainer", "world_model"):
         monkeypatch.setattr(f"genie_gym.training.{name}.time", SimpleNamespace(monotonic=monotonic))
     monkeypatch.setattr(module, "train_tokenizer", after_ten_seconds)
     options = {"data": recording, "out": tmp_path / "out", "run": tmp_path / "run", "preset_overrides": OVERRIDES}
