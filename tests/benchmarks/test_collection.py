@@ -20,7 +20,7 @@ def test_efficiency_is_the_rate_of_a_worker_against_that_of_one(monkeypatch):
 @pytest.mark.slow
 def test_a_run_leaves_the_rates_of_each_way(tmp_path, monkeypatch):
     monkeypatch.setattr(script, "RESULTS", tmp_path)
-    words = ["--workers", "1", "--steps", "20", "--rounds", "1", "--max-steps", "20"]
+    words = ["--workers", "1", "--steps", "400", "--rounds", "1", "--max-steps", "20"]
     monkeypatch.setattr(sys, "argv", ["collection", "Toy", *words])
     script.main()
     found = json.loads((tmp_path / "collection-Toy-Numpy.json").read_text())
