@@ -24,6 +24,7 @@ from benchmarks.common.machine import machine_facts
 from benchmarks.common.results import RESULTS, Figures, write_result
 from genie_gym import games
 from genie_gym.collection.collect import collect
+from genie_gym.errors import ConfigError
 
 
 def read_options() -> argparse.Namespace:
@@ -45,6 +46,8 @@ def time_collect(options: argparse.Namespace, workers: int) -> float:
             how = {"out": folder, "workers": workers, "max_steps": options.max_steps, "seed": options.seed}
             reports.append(collect(options.game, episodes=each * workers, progress=False, **how))
     short, long = reports
+    if long.seconds <= short.seconds:
+        raise ConfigError(f"runs of --steps {options.steps} are too short to be told from their start; give more")
     return (long.steps - short.steps) / (long.seconds - short.seconds)
 
 
