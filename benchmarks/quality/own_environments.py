@@ -9,35 +9,28 @@ are kept, and for each world a strip of the first clips: the real frames, below 
 
 import argparse
 import json
-import math
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from einops import rearrange
 
 from benchmarks.common.experiment import Stopped, run_script
 from benchmarks.common.machine import machine_facts
 from benchmarks.common.results import RESULTS, Figures, markdown_table, write_result
+from benchmarks.quality.scoring import ERRORS, predict_held_out, score, strip
 from genie_gym.collection.collect import collect
 from genie_gym.data import EpisodeDataset
-from genie_gym.evaluation.clips import PredictedClips, predict_clips
-from genie_gym.evaluation.config import COMPARED_STEP, EvalConfig
+from genie_gym.evaluation.config import COMPARED_STEP
 from genie_gym.evaluation.report import write_grid
-from genie_gym.metrics.image import Frames, moving_psnr, psnr
-from genie_gym.training.windows import split_in_two
 from genie_gym.training.world_model import train
 from genie_gym.utils import paths
 from genie_gym.utils.jsonable import to_jsonable
 from genie_gym.world_model import Checkpoint
 from genie_gym.world_model.resolve import load_checkpoint, resolve_checkpoint
 
-COLUMNS = 8  # of a strip
-ERRORS = ("mse", "mse_repeating", "mse_less_than_repeating")
 HEADS = ("world", "trained", "t", "MSE", "repeating", "less by", "moving pixels, dB", "repeating, dB", "delta-PSNR, dB")
 
 
@@ -98,11 +91,12 @@ def main() -> None:
             world, spent = make_world(world, RECIPES[world], options)
         checkpoint = load_checkpoint(resolve_checkpoint(world), "cpu", "auto")
         name = f"{checkpoint.game['title']}-{checkpoint.metadata.preset}"
-        clips = predict(checkpoint, options)
+        chosen = {key: getattr(options, key) for key in ("clips", "context", "horizon", "seed")}
+        clips = predict_held_out(checkpoint, EpisodeDataset(paths.data_dir(checkpoint.game["name"])), **chosen)
         write_grid(options.out / f"own-environments-{name}.png", strip(clips.real, clips.predicted, options.shown))
         figures = {**describe(checkpoint), **spent, **score(clips, checkpoint, options.seed)}
-        chosen = {key: getattr(options, key) for key in ("clips", "context", "horizon", "seed", "threads")}
-        add_result(options.out / "own-environments.json", name, {"settings": chosen, **figures, "machine": machine})
+        settings = chosen | {"threads": options.threads}
+        add_result(options.out / "own-environments.json", name, {"settings": settings, **figures, "machine": machine})
         print(name, json.dumps(figures["steps"], indent=1), json.dumps(figures["delta_psnr"]))
 
 
@@ -118,62 +112,10 @@ def make_world(title: str, recipe: Recipe, options: argparse.Namespace) -> tuple
     return str(out), {"minutes": options.minutes, "cpu_minutes": (time.process_time() - started) / 60}
 
 
-def predict(checkpoint: Checkpoint, options: argparse.Namespace) -> PredictedClips:
-    """Draw clips of the held-out episodes and predict them under their actions."""
-    dataset = EpisodeDataset(paths.data_dir(checkpoint.game["name"]))
-    chosen = {key: getattr(options, key) for key in ("clips", "context", "horizon", "seed")}
-    config = EvalConfig(checkpoint=checkpoint.game["name"], **chosen)
-    return predict_clips(checkpoint, dataset, split_in_two(dataset)[1], checkpoint.sampling, config)
-
-
 def describe(checkpoint: Checkpoint) -> Figures:
     """Return which environment it is, what it was trained on, and for how long."""
     plain = checkpoint.metadata.to_dict()
     return {"env": checkpoint.game.get("env"), **{key: plain[key] for key in ("preset", "data", "stages", "software")}}
-
-
-def score(clips: PredictedClips, checkpoint: Checkpoint, seed: int) -> Figures:
-    """Return the errors by step of prediction and of repeating the last frame, and delta-PSNR."""
-    steps = sorted({1, COMPARED_STEP, clips.predicted.shape[1]})
-    found = clips.controllability(np.arange(len(checkpoint.game["actions"])), seed)
-    return {
-        "steps": {str(t): compare(clips, t - 1) for t in steps},
-        "reconstruction": {"psnr": mean_and_error(psnr(clips.reconstructed, clips.frames).mean(1))},
-        "delta_psnr": [found.delta_psnr, found.delta_psnr_error],
-    }
-
-
-def compare(clips: PredictedClips, at: int) -> Figures:
-    """Return the figures of one step: [mean, standard error over clips]; PSNR of moving pixels is pooled over clips."""
-    real, moving = clips.real[:, at], clips.moving[:, clips.predictor.context + at]
-    ours, repeated = (squared_errors(shown[:, at], real) for shown in (clips.predicted, clips.repeated))
-    return {
-        "mse": mean_and_error(ours),
-        "mse_repeating": mean_and_error(repeated),
-        "mse_less_than_repeating": mean_and_error(repeated - ours),
-        "psnr": mean_and_error(psnr(clips.predicted[:, at], real)),
-        "psnr_repeating": mean_and_error(psnr(clips.repeated[:, at], real)),
-        "moving_psnr": moving_psnr(clips.predicted[:, at], real, moving),
-        "moving_psnr_repeating": moving_psnr(clips.repeated[:, at], real, moving),
-        "moving_share": float(moving.mean()),
-    }
-
-
-def squared_errors(shown: Frames, real: Frames) -> np.ndarray:
-    """Return the mean squared error of each frame in squared pixel levels: uint8 (b, s, s, 3) twice to float64 (b,)."""
-    return np.square(shown.astype(np.float64) - real.astype(np.float64)).mean((1, 2, 3))
-
-
-def mean_and_error(values: np.ndarray) -> list[float]:
-    """Return the mean and its standard error over clips, float (b,)."""
-    return [float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))]
-
-
-def strip(real: Frames, dreamed: Frames, clips: int) -> Frames:
-    """Return two rows for each of a few clips, real above dreamed, at steps further and further apart."""
-    shown = np.unique(np.geomspace(1, real.shape[1], COLUMNS).round().astype(int)) - 1
-    rows = np.stack([real[:clips, shown], dreamed[:clips, shown]], 1)
-    return rearrange(rows, "b row t h w c -> (b row) t h w c")
 
 
 def add_result(path: Path, name: str, figures: Figures) -> None:
