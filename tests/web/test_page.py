@@ -192,6 +192,7 @@ def test_a_picture_that_is_dropped_begins_a_dream_and_is_in_the_link(served, wor
         list(png),
     )
     page.until("seed => document.getElementById('seed').value !== seed", seed)
+    page.until("document.getElementById('dream').dataset.step > 0")  # or the link would have no end to stop at
     page.pause()
     link = page.shared()
     assert "picture" in link
