@@ -93,10 +93,12 @@ def measure(preset: str, dataset: EpisodeDataset, options: argparse.Namespace) -
     for _ in range(options.rounds):  # in turn, so that a busy moment of the machine affects all
         for prefetch, found in rates.items():
             found.append(frames_per_second(preset, dataset, prefetch, options))
-    return {
-        f"prefetch {prefetch}": {"frames_per_second": round(float(np.median(found)), 1), "runs": np.round(found, 1)}
-        for prefetch, found in rates.items()
-    }
+    return {f"prefetch {prefetch}": describe(found) for prefetch, found in rates.items()}
+
+
+def describe(found: list[float]) -> Figures:
+    """Return the median rate, and all of them."""
+    return {"frames_per_second": round(float(np.median(found)), 1), "runs": [round(rate, 1) for rate in found]}
 
 
 def main() -> None:

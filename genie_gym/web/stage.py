@@ -29,6 +29,7 @@ __all__ = ["Stage"]
 
 MOST_REAL_GAMES = 4  # each takes a process
 CHECK_EVERY = 1.0  # seconds between looks at slow pages
+CATCH_UP = 0.25  # seconds that a late beat may be behind its clock and still be made up for
 
 Result = TypeVar("Result")
 Key = tuple[str, float]  # id of a world, temperature
@@ -149,7 +150,7 @@ class Stage:
         started = monotonic()
         begun = [player.begun for player in players if player.begun is not None]
         dreams, pause = [one.dream for one in begun], 1 / begun[0].world.fps
-        batch.due = batch.due + pause if batch.due + pause > started else started + pause
+        batch.due = (batch.due if started - batch.due < CATCH_UP else started) + pause
         steps = [player.next_step for player in players]
         actions = [step.action for step in steps]
         real = asyncio.gather(*(self._real_step(one, step.action) for one, step in zip(begun, steps, strict=True)))

@@ -33,7 +33,8 @@ class TrainerConfig:
         log_every: Steps between log entries.
         validate_every: Steps between validations.
         save_every: Seconds between saves.
-        prefetch: Batches that a thread draws ahead while the step before is computed. They are the same ones.
+        prefetch: Batches that a thread draws ahead while the step before is computed. They are the same ones. By
+            default one on a GPU and none on a CPU.
         seed: Random seed.
 
     Raises:
@@ -59,7 +60,7 @@ class TrainerConfig:
     log_every: int = 20
     validate_every: int = 500
     save_every: float = 120.0
-    prefetch: int = 1
+    prefetch: int | None = None  # on two cores the thread takes from the step: 112 frames/s of `tiny`, and 145 without
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,7 +73,7 @@ class TrainerConfig:
             if min(getattr(self, one), getattr(self, other)) < 1:
                 got = f"{getattr(self, one)} and {getattr(self, other)}"
                 raise ConfigError(f"{one} and {other} must be 1 or more; got {got}")
-        if self.prefetch < 0:
+        if self.prefetch is not None and self.prefetch < 0:
             raise ConfigError(f"prefetch must be 0 or more; got {self.prefetch}")
         if self.shard and (self.muon_lr or self.compile):
             reason = "Muon (of the preset conv) takes whole matrices" if self.muon_lr else "it would be compiled"

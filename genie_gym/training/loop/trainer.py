@@ -174,7 +174,10 @@ class _Run:
         """Batches from where the training is; which ones they are depends on the seed and their numbers only."""
         steps = itertools.count(self.progress.step)
         numbers = ((step, part) for step in steps for part in range(self.config.accumulate))
-        return Ahead(lambda number: self._draw(*number), numbers, self.config.prefetch)
+        prefetch = self.config.prefetch
+        if prefetch is None:
+            prefetch = int(self.fabric.device.type == "cuda")
+        return Ahead(lambda number: self._draw(*number), numbers, prefetch)
 
     def _draw(self, step: int, part: int) -> Batch:
         rng = np.random.default_rng(batch_seed(self.config.seed, step, self._number(part)))
