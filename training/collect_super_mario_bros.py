@@ -7,7 +7,7 @@ beside it.
 
 pip install --no-deps gym-super-mario-bros && genie-gym roms import --nes
 python training/collect_super_mario_bros.py
-genie-gym train SuperMarioBros --preset conv --minutes 60
+genie-gym train SuperMarioBros --minutes 60
 """
 
 from pathlib import Path

@@ -53,7 +53,7 @@ def main(
         tokenizer: File of a tokenizer of the same preset, from train_tokenizer.py.
         out: Folder of the training state, TensorBoard's curves and, at the end, the checkpoint.
         lam: File of a latent action model, from train_lam.py, whose actions replace the recorded ones.
-        preset: Sizes and recipe: tiny, small, paper or conv.
+        preset: Sizes and recipe: tiny, tiny-transformer, small or paper.
         minutes: Training time; the preset's number of steps by default.
         seed: Random seed.
     """

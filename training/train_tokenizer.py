@@ -24,7 +24,7 @@ def main(data: Path, out: Path, preset: str = "tiny", minutes: float | None = No
     Args:
         data: Folder of a dataset.
         out: Folder of the training state, TensorBoard's curves and, at the end, tokenizer.safetensors.
-        preset: Sizes and recipe: tiny, small, paper or conv.
+        preset: Sizes and recipe: tiny, tiny-transformer, small or paper.
         minutes: Training time; the preset's number of steps by default.
         seed: Random seed.
     """

@@ -139,7 +139,7 @@ class Experiment:
         data: Path,
         *,
         seed: int = 0,
-        preset: str = "tiny",
+        preset: str = "tiny-transformer",
         preset_overrides: dict[str, Any] | None = None,
         latent_actions: int = 0,
         tokenizer_from: Path | None = None,

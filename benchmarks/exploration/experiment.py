@@ -213,8 +213,8 @@ def read_curve(agent: Path, name: str) -> Curve:
 
 
 def with_steps(tokenizer: int, dynamics: int) -> dict[str, TrainerConfig]:
-    """Return overrides of the preset `tiny` with other numbers of optimiser steps."""
-    tiny = get_preset("tiny")
+    """Return overrides of the preset `tiny-transformer` with other numbers of optimiser steps."""
+    tiny = get_preset("tiny-transformer")
     return {
         "tokenizer_training": replace(tiny.tokenizer_training, steps=tokenizer),
         "dynamics_training": replace(tiny.dynamics_training, steps=dynamics),

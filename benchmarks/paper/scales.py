@@ -101,7 +101,7 @@ def _toy_models() -> dict[str, Any]:
 SCALES = {
     "smoke": Scale(
         about="a check of the machinery: all tables on the toy game in a minute; its figures mean nothing",
-        preset="tiny",
+        preset="tiny-transformer",
         frames=240,
         test_frames=120,
         max_steps=40,
@@ -122,7 +122,7 @@ SCALES = {
     # On one core a tokenizer took 6 to 50 minutes and each dynamics 15 to 30, by the machine (results/paper/*.json).
     "cpu": Scale(
         about="two CPU cores: 1 to 2 hours a seed for tables 2 and 4, by estimate as much for 3, 5 and 6",
-        preset="tiny",
+        preset="tiny-transformer",
         frames=20_000,
         test_frames=5_000,
         max_steps=500,

@@ -61,7 +61,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--recipes", nargs="+", default=["staged"], choices=("staged", "joint"), help="ways to train")
     parser.add_argument("--seeds", type=int, default=1, help="number of seeds")
     parser.add_argument("--codes", type=int, default=8, help="number of latent actions")
-    parser.add_argument("--preset", default="tiny", help="preset of the models")
+    parser.add_argument("--preset", default="tiny-transformer", help="preset of the models")
     parser.add_argument("--minutes", type=float, help="duration of each training; the preset's steps by default")
     parser.add_argument("--contexts", type=int, default=32, help="initial contexts from which latent actions are held")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")

@@ -68,7 +68,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--max-steps", type=int, default=250, help="longest episode")
     parser.add_argument("--minutes", type=float, default=90.0, help="training time of the one model")
     parser.add_argument("--name", default="Atari", help="name of the one model")
-    parser.add_argument("--preset", default="conv", help="preset of all models")
+    parser.add_argument("--preset", default="tiny", help="preset of all models")
     parser.add_argument("--clips", type=int, default=32, help="held-out clips of each game to predict")
     parser.add_argument("--context", type=int, default=4, help="real frames that a clip begins with")
     parser.add_argument("--horizon", type=int, default=16, help="frames predicted of each clip")

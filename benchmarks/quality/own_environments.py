@@ -45,7 +45,7 @@ class Recipe:
     """
 
     env: str
-    preset: str = "conv"
+    preset: str = "tiny"
     options: dict[str, Any] = field(default_factory=dict)
 
 

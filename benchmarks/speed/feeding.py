@@ -46,7 +46,7 @@ class TimedWindows(SequenceDataset):
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--presets", nargs="+", default=["tiny", "paper"], help="presets to train")
+    parser.add_argument("--presets", nargs="+", default=["tiny", "tiny-transformer", "paper"], help="presets to train")
     parser.add_argument("--data", type=Path, help="folder of a dataset; the toy game is recorded by default")
     parser.add_argument("--prefetch", nargs="+", type=int, default=[0, 1], help="how many batches wait; 0: none")
     parser.add_argument("--steps", type=int, default=20, help="optimiser steps of each run, after three to warm up")

@@ -25,7 +25,7 @@ from benchmarks.speed import timing
 from benchmarks.speed.untrained import SEED, save_untrained
 from genie_gym.training.presets import PRESETS, get_preset
 
-SAMPLING_STEPS = {"tiny": 1, "conv": 1, "small": 4, "paper": 8}
+SAMPLING_STEPS = {"tiny": 1, "tiny-transformer": 1, "small": 4, "paper": 8}
 SECONDS = 3.0  # of one measurement of imagination
 ROUNDS = 3
 SHARES = {"tests": 0.2, "speed": 0.5}  # of the time, at most; what they leave is the training's
@@ -41,7 +41,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--preset", default="small", choices=sorted(PRESETS), help="preset that is trained")
     parser.add_argument("--fit-minutes", type=float, default=60.0, help="time of the whole training, over all calls")
     parser.add_argument(
-        "--speed-presets", nargs="*", default=["tiny", "paper", "small", "conv"], choices=sorted(PRESETS)
+        "--speed-presets", nargs="*", default=["tiny", "paper", "small", "tiny-transformer"], choices=sorted(PRESETS)
     )
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 16, 64, 256, 1024])
     parser.add_argument("--no-compile", action="store_true", help="leave out everything compiled")

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +28,40 @@ from benchmarks.speed.timing import NAIVE, NAIVE_STEPS
 from benchmarks.speed.untrained import SEED, save_untrained
 from genie_gym.training.presets import get_preset
 
-SAMPLING_STEPS = {"tiny": 1, "small": 4, "paper": 8}
-COMPILED = {"tiny": [1, 4, 16, 64], "paper": [1]}  # on a CPU; each batch of a larger one compiles for minutes
-BATCHES = {"tiny": [1, 4, 16, 64], "small": [1, 4, 16], "paper": [1, 4]}  # on a CPU; 64 of paper would fill 24 GiB
-GPU_BATCHES = [1, 4, 16, 64, 256, 1024]
-SECONDS = {"tiny": 8.0, "small": 12.0, "paper": 12.0}  # approximate duration of one measurement of imagination
-ROUNDS = {"tiny": 7, "small": 3, "paper": 2}  # of all other measurements
+GPU_BATCHES = (1, 4, 16, 64, 256, 1024)
 SCORED = 8  # environments that AutoExplore scores in one pass
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is measured of a preset.
+
+    Attributes:
+        sampling_steps: Sampling steps of a frame.
+        batches: Batches on a CPU.
+        compiled: Those that are measured compiled too; each takes minutes, of a larger model many.
+        seconds: Approximate duration of one measurement of imagination.
+        rounds: Rounds of all other measurements.
+    """
+
+    sampling_steps: int
+    batches: tuple[int, ...]
+    compiled: tuple[int, ...] = ()
+    seconds: float = 12.0
+    rounds: int = 3
+
+
+EXTENTS = {
+    "tiny": Extent(1, (1, 4, 16, 64), (1, 4, 16, 64), 8.0, 7),
+    "tiny-transformer": Extent(1, (1, 4, 16, 64), (1, 4, 16, 64), 8.0, 7),
+    "small": Extent(4, (1, 4, 16)),
+    "paper": Extent(8, (1, 4), (1,), rounds=2),  # a batch of 64 would fill 24 GiB
+}
 
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--presets", nargs="+", default=["tiny", "paper"], choices=sorted(SAMPLING_STEPS))
+    parser.add_argument("--presets", nargs="+", default=["tiny", "tiny-transformer", "paper"], choices=sorted(EXTENTS))
     parser.add_argument("--batches", nargs="+", type=int, help="1 to 64 by default, to 1024 on a GPU")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -56,7 +79,7 @@ def main() -> None:
     print(f"matrix products: {figures['peak_gflops']:.0f} GFLOP/s at best", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for preset in options.presets:
-            checkpoint = str(save_untrained(preset, Path(folder) / preset, SAMPLING_STEPS[preset]))
+            checkpoint = str(save_untrained(preset, Path(folder) / preset, EXTENTS[preset].sampling_steps))
             figures[preset] = {}
             for name in options.parts:
                 figures[preset][name] = PARTS[name](preset, checkpoint, options)
@@ -77,11 +100,11 @@ def imagination(preset: str, checkpoint: str, options: argparse.Namespace) -> Fi
     """Measure steps of the vector environment by batch size, eager and compiled."""
     found: Figures = {}
     for compiled in (False,) if options.no_compile else (False, True):
-        on_cpu = COMPILED.get(preset, []) if compiled else BATCHES[preset]
+        on_cpu = EXTENTS[preset].compiled if compiled else EXTENTS[preset].batches
         for batch in options.batches or (on_cpu if options.device == "cpu" else GPU_BATCHES):
             how = {"device": options.device, "precision": options.precision, "compile": compiled}
             name = f"{'compiled' if compiled else 'eager'} {batch}"
-            found[name] = _alone(timing.time_imagination, options, checkpoint, batch, SECONDS[preset], how)
+            found[name] = _alone(timing.time_imagination, options, checkpoint, batch, EXTENTS[preset].seconds, how)
             print(f"{preset} {name}: {found[name]}", flush=True)
     return found
 
@@ -89,7 +112,7 @@ def imagination(preset: str, checkpoint: str, options: argparse.Namespace) -> Fi
 def naive(preset: str, checkpoint: str, options: argparse.Namespace) -> Figures:
     """Measure one frame of the naive scheme beside cached steps."""
     how = (options.device, options.precision, _compiles(preset, options))
-    return _alone(timing.time_naive, options, checkpoint, *how, ROUNDS[preset])
+    return _alone(timing.time_naive, options, checkpoint, *how, EXTENTS[preset].rounds)
 
 
 def training(preset: str, checkpoint: str, options: argparse.Namespace) -> Figures:
@@ -98,7 +121,7 @@ def training(preset: str, checkpoint: str, options: argparse.Namespace) -> Figur
     batch_size = 1 if on_cpu else get_preset(preset).dynamics_training.batch_size
     how = (options.device, options.precision, not options.no_compile)
     return {
-        part: _alone(timing.time_training, options, preset, part, batch_size, *how, ROUNDS[preset])
+        part: _alone(timing.time_training, options, preset, part, batch_size, *how, EXTENTS[preset].rounds)
         for part in ("tokenizer", "dynamics")
     }
 
@@ -106,11 +129,11 @@ def training(preset: str, checkpoint: str, options: argparse.Namespace) -> Figur
 def rewards(preset: str, checkpoint: str, options: argparse.Namespace) -> Figures:
     """Measure AutoExplore's scores of several environments in one pass."""
     how = (options.device, options.precision, _compiles(preset, options))
-    return _alone(timing.time_rewards, options, checkpoint, *how, SCORED, ROUNDS[preset])
+    return _alone(timing.time_rewards, options, checkpoint, *how, SCORED, EXTENTS[preset].rounds)
 
 
 def _compiles(preset: str, options: argparse.Namespace) -> bool:
-    return not options.no_compile and (options.device != "cpu" or preset in COMPILED)
+    return not options.no_compile and (options.device != "cpu" or bool(EXTENTS[preset].compiled))
 
 
 def write(figures: Figures, machine: Figures, out: Path) -> None:
@@ -124,7 +147,7 @@ def page(figures: Figures) -> str:
     """Return the Markdown page: a row for each measurement."""
     heads = ["measurement", "per second", "p50 ms", "p99 ms", "GFLOP", "of peak", "memory MB"]
     rows: list[list[Any]] = []
-    for preset in (preset for preset in SAMPLING_STEPS if preset in figures):
+    for preset in (preset for preset in EXTENTS if preset in figures):
         for part, rows_of in ROWS.items():
             if part in figures[preset]:
                 rows += rows_of(preset, figures[preset][part], figures["peak_gflops"])
@@ -169,7 +192,7 @@ def _naive_rows(preset: str, part: Figures, peak: float) -> list[list[Any]]:
     for precision, taken in part["naive_ms"].items():
         what = (
             f"{preset}, naive in {precision}: whole window, {NAIVE_STEPS} steps; {part['ratio'][precision]} times as "
-            f"long as ours, {part['cached_ms']} ms with {SAMPLING_STEPS[preset]}"
+            f"long as ours, {part['cached_ms']} ms with {EXTENTS[preset].sampling_steps}"
         )
         rows.append([what, f"{1e3 / taken:.3f}", taken])
     return rows
@@ -179,7 +202,7 @@ def plot(figures: Figures, path: Path) -> None:
     """Plot frames per second over the batch size, if imagination was measured."""
     figure = Figure(figsize=(6, 4), layout="tight")
     axes = figure.subplots()
-    for preset in (preset for preset in SAMPLING_STEPS if preset in figures):
+    for preset in (preset for preset in EXTENTS if preset in figures):
         parts = figures[preset]
         for way in ("eager", "compiled"):
             rows = {int(n.split()[1]): r for n, r in parts.get("imagination", {}).items() if n.startswith(way)}

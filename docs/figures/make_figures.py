@@ -25,7 +25,7 @@ def main() -> None:
 def measured(speed: dict[str, Any]) -> list[Bar]:
     """Our own measurements on two CPU cores."""
     bars = []
-    for preset in ("paper", "tiny"):
+    for preset in ("paper", "tiny-transformer"):
         naive = 1000 / speed[preset]["naive"]["naive_ms"]["bfloat16"]
         bars.append((f"preset {preset}, whole window in 25 passes, CPU", naive, SAME_MODEL))
         for name, run in speed[preset]["imagination"].items():

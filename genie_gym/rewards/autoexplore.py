@@ -38,7 +38,8 @@ class AutoExplore:
         sampling_steps: MaskGIT passes over the last frame. From 2 on, the most confident tokens are unmasked first,
             each as its likeliest code. The entropy of a token is that of the pass before it is unmasked.
         compile: Compile the scoring with torch. The first score of a larger number of windows takes a minute or two,
-            later ones half the time (8 windows of `tiny` on two CPU cores with AMX). Smaller numbers are padded.
+            later ones half the time (8 windows of `tiny-transformer` on two CPU cores with AMX). Smaller numbers are
+            padded.
         uncertainty: "entropy" is the paper's. "action_information" is the entropy of the mean prediction over some
             actions, each held for all predicted frames, less the mean entropy: how much the action decides. The
             actions taken since the context do not matter then. "round_trip" is the share of the predicted tokens, each

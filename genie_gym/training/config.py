@@ -20,7 +20,7 @@ __all__ = [
 
 Config = TypeVar("Config")
 
-MOST_CLIPS = 20_000  # their features are held in memory: 5 GB for the preset tiny
+MOST_CLIPS = 20_000  # their features are held in memory: 5 GB for the preset tiny-transformer
 
 
 def as_config(kind: type[Config], given: Config | str | Path, options: dict[str, Any]) -> Config:
@@ -52,8 +52,8 @@ class TrainingRunOptions(RunFolderOptions):
     """Options of every training run that is resumed by running the same command again.
 
     Attributes:
-        preset: Sizes and training recipe: tiny for two CPU cores, small for one consumer GPU, paper for the published
-            sizes, conv for games with rich pictures on two CPU cores.
+        preset: Sizes and training recipe: tiny (convolutions) for two CPU cores, small for one consumer GPU, paper for
+            the published sizes, tiny-transformer for their architecture on two CPU cores.
         minutes: Training time of all stages together; by default the preset's number of steps.
         seed: Random seed.
 
@@ -87,10 +87,10 @@ class TrainConfig(TrainingRunOptions):
         latent_actions: Number of latent actions, learned from the frames, that replace the recorded actions (the
             paper's GenieRedux). By default 8 if the dataset has no actions, else 0: the recorded ones are used.
         joint: Train the latent action model and the dynamics together, as Genie does, rather than one after the other.
-        compile: Compile the training steps with torch, which takes minutes at first. On a CPU the preset tiny is then
-            a tenth faster, paper is slower.
+        compile: Compile the training steps with torch, which takes minutes at first. On a CPU the preset
+            tiny-transformer is then a tenth faster, paper is slower.
         shard: Divide weights, gradients and optimiser state among the processes that torchrun started (FSDP2), for
-            models past one card. Not with the preset conv, nor with compile.
+            models past one card. Not with the preset tiny, nor with compile.
 
     Raises:
         ConfigError: A value is out of range.

@@ -120,8 +120,8 @@ class WorldModel(nn.Module):
         """Let `torch.compile` turn the whole step into one graph, or each of its passes if it has several.
 
         The first step of each batch size then takes a minute, or five for the preset `paper`. On two CPU cores with
-        AMX, `tiny` then makes 1.7 to 2.7 times the steps per second, `paper` a third more. If nothing can be compiled,
-        for example without a C++ compiler, a RuntimeWarning says so and steps run uncompiled.
+        AMX, `tiny-transformer` then makes 1.7 to 2.7 times the steps per second, `paper` a third more. If nothing can
+        be compiled, for example without a C++ compiler, a RuntimeWarning says so and steps run uncompiled.
         """
         whole = compile_frozen(self._advance, self.device, "the step")
         one_pass = compile_frozen(self.dynamics.features, self.device, "a pass")

@@ -311,7 +311,7 @@ def test_learns_what_an_action_does():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", ["tiny", "paper"])
+@pytest.mark.parametrize("size", ["tiny-transformer", "paper"])
 def test_cached_logits_of_a_whole_window_at_the_presets_sizes(size):
     torch.manual_seed(0)
     model = Dynamics(get_preset(size).dynamics_for(7)).eval()

@@ -66,7 +66,7 @@ def test_half_of_the_starts_are_new(checkpoint, recordings, tmp_path):
 
 
 def test_the_metadata_keep_every_finetuning(checkpoint, recordings, tmp_path):
-    before = TrainingMetadata("tiny", finetuning=(FinetuneRecord("before"),))
+    before = TrainingMetadata("tiny-transformer", finetuning=(FinetuneRecord("before"),))
     options = {"old": recordings[:2], "source": "new play"}
     config = FinetuneConfig(decoder_steps=1, dynamics_steps=2, seed=3)
     report = finetune_checkpoint(replace(checkpoint, metadata=before), recordings[2:], config, tmp_path, **options)
@@ -80,7 +80,7 @@ def test_the_metadata_keep_every_finetuning(checkpoint, recordings, tmp_path):
 
 
 def test_recipe_and_shares(checkpoint, recordings, tmp_path, monkeypatch):
-    caught = []
+    checkpoint, caught = of_preset(checkpoint, "tiny-transformer"), []
 
     def train_decoder(model, train, held_out, config, folder):
         caught.append((train, config))
@@ -92,7 +92,7 @@ def test_recipe_and_shares(checkpoint, recordings, tmp_path, monkeypatch):
     assert report.checkpoint is None and report.dynamics is None and report.decoder.steps == 7
     finetune_checkpoint(checkpoint, recordings[2:], config, tmp_path)
     (train, used), (alone, _) = caught
-    recipe = PRESETS["tiny"].tokenizer_training
+    recipe = PRESETS["tiny-transformer"].tokenizer_training
     assert used == replace(recipe, steps=50, lr=recipe.lr * 0.1, warmup=5, seed=9)
     frames = np.array([one.lengths[split(one)[0]].sum() for one in recordings[:2]])
     np.testing.assert_allclose(train._probabilities, [0.2, 0.2, *(0.6 * frames / frames.sum())])
@@ -100,7 +100,7 @@ def test_recipe_and_shares(checkpoint, recordings, tmp_path, monkeypatch):
 
 
 def test_all_learning_rates_are_lowered_and_clips_drawn_as_in_training(checkpoint, recordings, tmp_path, monkeypatch):
-    """Of the preset `conv`, whose matrices learn by Muon at a rate of their own, from clips that move."""
+    """Of the preset `tiny`, whose matrices learn by Muon at a rate of their own, from clips that move."""
     caught = []
 
     def train_decoder(model, train, held_out, config, folder):
@@ -113,11 +113,11 @@ def test_all_learning_rates_are_lowered_and_clips_drawn_as_in_training(checkpoin
 
     monkeypatch.setattr(module, "train_decoder", train_decoder)
     monkeypatch.setattr(module, "train_dynamics", train_dynamics)
-    of_conv = replace(checkpoint, metadata=replace(checkpoint.metadata, preset="conv"))
+    of_conv = replace(checkpoint, metadata=replace(checkpoint.metadata, preset="tiny"))
     finetune_checkpoint(of_conv, recordings, FinetuneConfig(lr_scale=0.1), tmp_path)
     decoder, dynamics, moving_choices = caught
-    assert moving_choices == PRESETS["conv"].dynamics_moving_choices
-    for used, usual in ((decoder, PRESETS["conv"].tokenizer_training), (dynamics, PRESETS["conv"].dynamics_training)):
+    assert moving_choices == PRESETS["tiny"].dynamics_moving_choices
+    for used, usual in ((decoder, PRESETS["tiny"].tokenizer_training), (dynamics, PRESETS["tiny"].dynamics_training)):
         assert (used.lr, used.muon_lr) == pytest.approx((0.1 * usual.lr, 0.1 * usual.muon_lr))
 
 
@@ -222,7 +222,7 @@ def of_preset(checkpoint: Checkpoint, preset: str) -> Checkpoint:
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: untrained(window=6), lambda: of_preset(untrained_conv(), "conv"), untrained_latent, untrained_upscaled],
+    [lambda: untrained(window=6), lambda: of_preset(untrained_conv(), "tiny"), untrained_latent, untrained_upscaled],
     ids=["transformer", "convolutional", "latent", "upscaled"],
 )
 def test_every_kind_of_checkpoint_is_finetuned(make, recordings, tmp_path):

@@ -24,7 +24,7 @@ def test_the_dynamics_speaks_the_tokenizers_language(name):
     assert chosen.lam_clip_length >= 2
 
 
-@pytest.mark.parametrize("name", ["tiny", "conv"])
+@pytest.mark.parametrize("name", ["tiny", "tiny-transformer"])
 def test_it_fits_into_16_megabytes(name):
     chosen = get_preset(name)
     with torch.device("meta"):
@@ -70,7 +70,7 @@ def test_latent_actions_take_their_share_of_the_minutes():
     expected = {"latent_actions": 20 * chosen.lam_share, "tokenizer": rest * chosen.tokenizer_share}
     assert minutes == pytest.approx(expected | {"dynamics": rest * (1 - chosen.tokenizer_share)})
     assert (plan["latent_actions"].seed, plan["latent_actions"].lr) == (3, chosen.lam_training.lr)
-    assert [recipe.steps for recipe in chosen.plan(None, 0, latent=True).values()] == [2400, 4000, 5000]
+    assert [recipe.steps for recipe in chosen.plan(None, 0, latent=True).values()] == [2400, 4000, 8000]
 
 
 def test_joint_training_is_one_stage_with_the_recipe_of_the_dynamics():
@@ -81,5 +81,5 @@ def test_joint_training_is_one_stage_with_the_recipe_of_the_dynamics():
 
 
 def test_unknown_preset():
-    with pytest.raises(ConfigError, match="unknown preset 'huge'; choose one of tiny, small, paper"):
+    with pytest.raises(ConfigError, match="unknown preset 'huge'; choose one of tiny, tiny-transformer, small, paper"):
         get_preset("huge")

@@ -46,7 +46,7 @@ def test_dreams_seldom_begin_on_a_blank_screen(tmp_path):
 
 
 def test_windows_fit_into_the_longest_episode():
-    tiny = PRESETS["tiny"]  # clips of 8 and 32 frames, from up to 8 frames later
+    tiny = PRESETS["tiny-transformer"]  # clips of 8 and 32 frames, from up to 8 frames later
     assert usable_lengths(tiny, 100) == ((8, 32), 40)
     assert usable_lengths(tiny, 35) == ((8, 32), 35)
     assert usable_lengths(tiny, 20) == ((8,), 16)

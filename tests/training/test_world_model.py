@@ -353,7 +353,7 @@ def test_latent_actions_and_dynamics_together(recording, tmp_path):
 
 def test_minutes_are_shared_out():
     for latent, joint in ((False, False), (True, False), (True, True)):
-        plan = get_preset("tiny").plan(60, 5, latent=latent, joint=joint)
+        plan = get_preset("tiny-transformer").plan(60, 5, latent=latent, joint=joint)
         assert sum(one.minutes for one in plan.values()) == pytest.approx(60)
         assert ("latent_actions" in plan) == (latent and not joint) and all(one.seed == 5 for one in plan.values())
 

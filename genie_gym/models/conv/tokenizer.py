@@ -2,8 +2,8 @@
 
 Small transformers learn rich pictures slowly. Here a linear path beside each network is set to the principal components
 of real patches, the codes to the centres of k-means on them, and the last layer of each network to zero: before its
-first step the tokenizer is vector quantisation of patches, which is better than what a transformer of the size of
-`tiny` reaches in minutes. A token depends on the pixels of its patch alone, so that what stands still keeps its tokens.
+first step the tokenizer is vector quantisation of patches, which is better than what a transformer of that size reaches
+in minutes. A token depends on the pixels of its patch alone, so that what stands still keeps its tokens.
 
 Shapes: b clips, t frames, n = side * side tokens a frame, c width of a code, k codes.
 """

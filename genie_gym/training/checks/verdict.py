@@ -78,7 +78,7 @@ def _against_repeating(
     pictures = next((stages[one].metrics.get("psnr") for one in TOKENIZERS if one in stages), None)
     if pictures is not None and pictures < repeat + MARGIN:
         why = f"the tokenizer draws frames with {pictures:.1f} dB only, which no dynamics can exceed; train it longer"
-        return f"{figures}: {word}: {why}, or take --preset conv, which learns rich pictures faster", False
+        return f"{figures}: {word}: {why}", False
     if any(_few(stages[one].steps, recipes[one]) for one in stages):
         return f"{figures}: {word}: it was trained too briefly, see below", False
     more = f"record more or more varied play ({frames:,} frames now), or train longer"

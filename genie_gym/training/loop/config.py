@@ -55,12 +55,12 @@ class TrainerConfig:
     ema_decay: float = 0.99
     precision: str = "auto"
     recompute: bool = False  # spares memory for one more forward pass per step
-    compile: bool = False  # on two CPU cores with AMX, 1.1 times the steps of `tiny`, but fewer of `paper`
+    compile: bool = False  # on two CPU cores with AMX, 1.1 times the steps of `tiny-transformer`, but fewer of `paper`
     shard: bool = False
     log_every: int = 20
     validate_every: int = 500
     save_every: float = 120.0
-    prefetch: int | None = None  # on two cores the thread takes from the step: 112 frames/s of `tiny`, and 145 without
+    prefetch: int | None = None  # on two cores the thread takes from the step: 112 frames/s in place of 145
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -76,5 +76,5 @@ class TrainerConfig:
         if self.prefetch is not None and self.prefetch < 0:
             raise ConfigError(f"prefetch must be 0 or more; got {self.prefetch}")
         if self.shard and (self.muon_lr or self.compile):
-            reason = "Muon (of the preset conv) takes whole matrices" if self.muon_lr else "it would be compiled"
+            reason = "Muon (of the preset tiny) takes whole matrices" if self.muon_lr else "it would be compiled"
             raise ConfigError(f"this training cannot be sharded, as {reason}; leave out --shard")

@@ -8,7 +8,7 @@ from genie_gym.training.checks.verdict import judge, minutes_needed
 from genie_gym.training.loop.trainer import StageReport
 from genie_gym.training.presets import get_preset
 
-RECIPES = get_preset("tiny").plan(None, 0)
+RECIPES = get_preset("tiny-transformer").plan(None, 0)
 AGAIN = dict.fromkeys(RECIPES, "train with --minutes 99")
 
 
@@ -36,7 +36,7 @@ def test_a_good_model_is_told_its_figures():
     [
         (stages(dreams=21.0), ["no better than repeating", "record more", "5,000 frames"]),
         (stages(dreams=22.1), ["hardly better", "record more"]),
-        (stages(dreams=21.0, pictures=22.0), ["no better than repeating", "tokenizer", "22.0 dB", "--preset conv"]),
+        (stages(dreams=21.0, pictures=22.0), ["no better than repeating", "tokenizer", "22.0 dB", "train it longer"]),
         (stages(dreams=48.0, repeat=48.0), ["hardly anything moves", "record play"]),
         (stages(share=0.1), ["240 optimiser steps", "2,400", "500 optimiser steps", "5,000", "--minutes 99"]),
         (stages(codes=20), ["20 of 1,024", "dead", "record more varied"]),
@@ -55,7 +55,7 @@ def test_few_codes_are_enough_for_simple_pictures():
 
 
 def test_one_latent_action_for_everything_is_a_fault():
-    recipes = get_preset("tiny").plan(None, 0, latent=True)
+    recipes = get_preset("tiny-transformer").plan(None, 0, latent=True)
     found = {**stages(), "latent_actions": StageReport(4000, 1.0, {"psnr": 20.0, "codes": 1.0})}
     again = dict.fromkeys(recipes, "")
     assert not judge(found, recipes, 1024, again, 5000).good

@@ -169,7 +169,7 @@ def test_a_save_that_was_killed_changes_nothing(tmp_path):
 
 def test_what_cannot_be_sharded_says_so(tmp_path):
     with pytest.raises(ConfigError, match=r"Muon .* whole matrices; leave out --shard"):
-        get_preset("conv").plan(None, 0, shard=True)
+        get_preset("tiny").plan(None, 0, shard=True)
     with pytest.raises(ConfigError, match="would be compiled"):
         TrainerConfig(steps=1, shard=True, compile=True)
     folder = stopped(tmp_path / "run")
