@@ -9,7 +9,7 @@ from genie_gym.rewards.config import REWARDS as INTRINSIC_REWARDS
 from genie_gym.rewards.config import ExplorationOptions
 from genie_gym.utils import paths
 from genie_gym.utils.options import CheckpointOptions, ComputeOptions, EnvOptions
-from genie_gym.utils.validation import at_least, check_seed, check_unit_interval
+from genie_gym.utils.validation import MOST_GAMES, at_least, at_most, check_seed, check_unit_interval
 
 __all__ = ["IMAGINED_REWARDS", "REWARDS", "CoverageConfig", "ExploreConfig", "FrontierOptions"]
 
@@ -92,6 +92,8 @@ class ExploreConfig(ComputeOptions, CheckpointOptions, EnvOptions, FrontierOptio
             raise ConfigError(f"unknown reward {self.reward!r}{where}; choose one of: {', '.join(known)}")
         at_least(1, steps=self.steps, score_interval=self.score_interval, threads=self.threads)
         at_least(1, num_envs=self.num_envs, max_steps=self.max_steps)
+        if not self.imagined:
+            at_most(MOST_GAMES, num_envs=self.num_envs)
         check_seed(self.seed)
         self.check_frontier(self.reward, self.imagined)
         if self.imagined and self.env:

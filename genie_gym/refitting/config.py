@@ -9,7 +9,7 @@ from genie_gym.errors import ConfigError
 from genie_gym.exploration.config import IMAGINED_REWARDS, REWARDS, FrontierOptions
 from genie_gym.utils import paths
 from genie_gym.utils.options import CheckpointOptions, ComputeOptions, EnvOptions, FinetuneOptions
-from genie_gym.utils.validation import at_least, check_seed
+from genie_gym.utils.validation import MOST_GAMES, at_least, at_most, check_seed
 
 __all__ = ["POLICY_SOURCES", "RefitConfig"]
 
@@ -73,6 +73,7 @@ class RefitConfig(ComputeOptions, CheckpointOptions, EnvOptions, FinetuneOptions
             raise ConfigError(f"unknown policy source {self.policy_source!r}; choose one of: {known}")
         at_least(1, rounds=self.rounds, explore_steps=self.explore_steps, frames=self.frames, clips=self.clips)
         at_least(1, score_interval=self.score_interval, num_envs=self.num_envs, max_steps=self.max_steps)
+        at_most(MOST_GAMES, num_envs=self.num_envs)
         at_least(1, workers=self.workers, threads=self.threads)
         at_least(0, imagined_steps=self.imagined_steps)
         check_seed(self.seed)

@@ -14,11 +14,10 @@ from genie_gym.errors import ClosedError, ConfigError, GameError
 from genie_gym.sb3.cluster_vec_env import ClusterVecEnv
 from genie_gym.utils.parallel.cluster import RayCluster
 from genie_gym.utils.signals import interrupts_held
-from genie_gym.utils.validation import check_seed, typed
+from genie_gym.utils.validation import MOST_GAMES, check_seed, typed
 
 __all__ = ["GameVecEnv", "TerminationAsTruncation", "make_game_vec_env"]
 
-MAX_GAMES = 1024  # each takes a process
 
 
 def make_game_vec_env(
@@ -51,8 +50,8 @@ def make_game_vec_env(
     num_envs, max_steps = typed("num_envs", num_envs, int), typed("max_steps", max_steps, int)
     if min(num_envs, max_steps) < 1:
         raise ConfigError(f"num_envs and max_steps must be at least 1, got {num_envs} and {max_steps}")
-    if num_envs > MAX_GAMES:
-        raise ConfigError(f"num_envs must be {MAX_GAMES} or less, as each is a game of its own; got {num_envs}")
+    if num_envs > MOST_GAMES:
+        raise ConfigError(f"num_envs must be {MOST_GAMES} or less, as each is a game of its own; got {num_envs}")
     check_seed(seed)
     spec = game if isinstance(game, games.GameSpec) else games.find(game)
     maker = partial(games.make, spec, max_steps=max_steps)

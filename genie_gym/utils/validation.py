@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gymnasium.vector import AutoresetMode
 
 __all__ = [
+    "MOST_GAMES",
     "at_least",
     "at_most",
     "check_action_map",
@@ -36,6 +37,7 @@ __all__ = [
 NAME = re.compile(r"\w[\w.-]*")
 LAST_SEED = 2**32 - 1  # the largest seed of NumPy's global generator, which Stable-Baselines3 seeds
 LONGEST_NAME, LONGEST_PATH = 255, 4096  # bytes: what file systems take
+MOST_GAMES = 1024  # emulators at once, each in a process of its own
 LONGEST_STEM = 200  # letters of a name that endings are added to
 LARGEST = 2**63 - 1  # what an int64 holds
 

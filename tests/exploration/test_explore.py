@@ -265,6 +265,9 @@ def test_wrong_options():
         explore("Toy-Numpy", reward="fun")
     with pytest.raises(ConfigError, match="num envs must be 1 or more, got 0"):
         explore("Toy-Numpy", num_envs=0)
+    with pytest.raises(ConfigError, match="num envs must be 1024 or less, got 1025"):
+        explore("Toy-Numpy", num_envs=1025)  # each is a process; imagined ones are a batch
+    assert ExploreConfig("Toy-Numpy", num_envs=1025, imagined=True).num_envs == 1025
 
 
 def test_a_game_without_weights_says_how_to_make_them():

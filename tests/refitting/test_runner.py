@@ -259,6 +259,8 @@ def test_what_cannot_work_is_reported_before_anything_is_written(datasets, explo
         RefitConfig(game="Toy", policy_source="rnd", imagined_steps=10)
     with pytest.raises(ConfigError, match=r"workers must be \d+ or less, got 100000"):
         refit("Toy", **options | {"workers": 100_000})
+    with pytest.raises(ConfigError, match="num envs must be 1024 or less, got 2000"):
+        RefitConfig(game="Toy-Numpy", num_envs=2000)
     with pytest.raises(ConfigError, match="rounds must be 1 or more, got 0"):
         refit("Toy", rounds=0, **options)
     with pytest.raises(DataError, match="no dataset in"):
