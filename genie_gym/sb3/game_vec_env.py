@@ -19,7 +19,6 @@ from genie_gym.utils.validation import MOST_GAMES, check_seed, typed
 __all__ = ["GameVecEnv", "TerminationAsTruncation", "make_game_vec_env"]
 
 
-
 def make_game_vec_env(
     game: str | games.GameSpec,
     num_envs: int,
