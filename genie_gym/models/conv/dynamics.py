@@ -2,12 +2,13 @@
 
 Convolutions see a picture alike wherever it stands, so a level that scrolls is learned from thousands of frames where a
 transformer with positions needs millions. The network first guesses the next frame: the last one, shifted copies of it
-(by whole and part pixels, as Finn et al. 2016), and newly painted pixels, blended pixel by pixel. The codes nearest to
-that guess are its first prediction of the tokens, which a second, smaller network corrects, given those tokens that are
-already unmasked. So it starts out by repeating the last frame, and has only to learn what changes. How things moved is
-no part of what it must find out: it is told how well shifts of the frame before match the last one, everywhere and in
-each place (a cost volume, as in networks for optical flow), and how the camera moved in the last steps. Speeds below a
-pixel a step do not show in tokens, so of frames that it predicted itself it remembers the motion that it meant.
+(by whole and part pixels, as Finn et al. 2016), blocks that move by themselves, and painted pixels, blended. The codes
+nearest to that guess are its first prediction of the tokens, which a second, smaller network corrects, given those
+tokens that are already unmasked. So it starts out by repeating the last frame, and has only to learn what changes. How
+things moved is no part of what it must find out: it is told how well shifts of the frame before match the last one,
+everywhere and in each place (a cost volume, as in networks for optical flow), and how the camera moved in the last
+steps. Speeds below a pixel a step do not show in tokens, so of frames that it predicted itself it remembers the motion
+that it meant.
 
 Shapes: b clips, t frames, h frames and l actions of history that a prediction sees, n = side * side tokens a frame,
 k codes, c width of a code, p pixels of a patch, w width of the features, r of the memory, s side of a frame in pixels.
@@ -58,6 +59,7 @@ class ConvDynamicsConfig(MaskedPredictionConfig):
         draft_blocks: Residual blocks of the part that corrects the guess, which runs in every sampling step.
         shifts: Shifted copies of the last frame that the guess is blended from.
         reach: Furthest shift in pixels.
+        local_motion: Whether blocks of 2x2 pixels may also move by themselves, which starts as they moved before.
         guess_weight: Weight of the guess's squared error.
         camera_weight: Weight of the camera's motion, which the first of the shifted copies has to follow.
 
@@ -79,6 +81,7 @@ class ConvDynamicsConfig(MaskedPredictionConfig):
     draft_blocks: int = 1
     shifts: int = 6
     reach: int = 6
+    local_motion: bool = True
     guess_weight: float = 3.0
     camera_weight: float = 1.0
 
@@ -130,6 +133,7 @@ class ConvDynamics(MaskedPrediction):
             told=c.action_window * c.num_actions + 3 * CAMERA_STEPS,
             shifts=c.shifts,
             reach=c.reach,
+            local_motion=c.local_motion,
         )
         self.mask_code = nn.Parameter(torch.randn(c.code_dim) * 0.5)
         self.join = Conv(c.dim + 2 * c.code_dim + 1, c.dim, 1)
@@ -285,7 +289,7 @@ class ConvDynamics(MaskedPrediction):
 
         Returns:
             Features (b, w, side, side), how well shifts match whole frames (b, pairs * shifts), the camera's motion
-            between the last two (b, 3), and the newest frame (b, 3, s, s).
+            between the last two (b, 3), and these two (b, 2, 3, s, s).
         """
         c = self.config
         patches = rearrange(self.patches[tokens], "b h (y x) p -> b h p y x", y=c.side)
@@ -294,7 +298,7 @@ class ConvDynamics(MaskedPrediction):
         wholes, places, camera = matches(frames, c.patch)
         camera = camera.masked_fill(hidden[:, -2:].any(1, keepdim=True), 0)
         seen = [rearrange(patches - 0.5, "b h p y x -> b (h p) y x"), flags, places]
-        return self.stem(torch.cat(seen, 1)) + self.position, wholes, camera, frames[:, -1]
+        return self.stem(torch.cat(seen, 1)) + self.position, wholes, camera, frames[:, -2:]
 
     def context(
         self, sight: tuple[Tensor, ...], memory: Tensor, camera: Tensor, lag: Tensor, actions: Tensor
@@ -312,7 +316,7 @@ class ConvDynamics(MaskedPrediction):
             Features (b, w, side, side), the encoding of the guessed frame (b, n, c), and logits of the camera's motion
             (b, 2, offsets).
         """
-        seen, wholes, _, last = sight
+        seen, wholes, _, pair = sight
         buttons = rearrange(self.one_hot(actions), "b l a -> b (l a)")
         cameras = rearrange(camera, "b j i -> b (j i)")
         action = F.silu(self.act(buttons) + self.moved(torch.cat([wholes, cameras], 1)))
@@ -325,7 +329,7 @@ class ConvDynamics(MaskedPrediction):
         x = x + F.interpolate(self.up(coarse), scale_factor=2.0)
         for block in self.after:
             x = block(x, action)
-        frame, motion = self.motion(last, lag, camera[:, -1], torch.cat([buttons, cameras], 1), action, coarse, x)
+        frame, motion = self.motion(pair, lag, camera[:, -1], torch.cat([buttons, cameras], 1), action, coarse, x)
         with full_precision(frame.device):
             guess = rearrange(patches_of(frame.float(), self.config.patch), "b p y x -> b (y x) p") @ self.to_code
         return x, guess + self.code_offset, motion

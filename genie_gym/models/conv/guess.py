@@ -1,4 +1,5 @@
-"""The guess of the next frame: the last one, shifted copies of it (as Finn et al. 2016) and painted pixels, blended.
+"""The guess of the next frame: the last one, shifted copies of it (as Finn et al. 2016), its blocks as each moves by
+itself, and painted pixels, blended.
 
 Shapes: b frames, s side of a frame in pixels, m shifts, o offsets of a shift.
 """
@@ -9,12 +10,14 @@ from einops import einsum, rearrange
 from torch import Tensor, nn
 
 from genie_gym.models.conv.layers import Conv, pixels_of
+from genie_gym.models.conv.local_motion import LocalMotion
 
 __all__ = ["FrameGuess", "camera_loss", "expected_motion"]
 
 
 class FrameGuess(nn.Module):
-    """The guess of the next frame: the last one, shifted copies of it and painted pixels, blended pixel by pixel.
+    """The guess of the next frame: the last one, shifted copies of it, its blocks as each moves by itself, and painted
+    pixels, blended pixel by pixel.
 
     Args:
         size: Side of a frame in pixels.
@@ -25,12 +28,24 @@ class FrameGuess(nn.Module):
         told: Numbers that say which actions were taken and how the camera moved.
         shifts: Shifted copies of the last frame.
         reach: Furthest shift in pixels.
+        local_motion: Whether blocks may move by themselves.
     """
 
     offsets: Tensor
     steps: Tensor
 
-    def __init__(self, size: int, patch: int, fine: int, coarse: int, action: int, told: int, shifts: int, reach: int):
+    def __init__(
+        self,
+        size: int,
+        patch: int,
+        fine: int,
+        coarse: int,
+        action: int,
+        told: int,
+        shifts: int,
+        reach: int,
+        local_motion: bool = True,
+    ):
         super().__init__()
         self.patch, self.shifts = patch, shifts
         self.norm = nn.LayerNorm(16 * coarse)  # or large features soon silence the hidden layer for good
@@ -40,7 +55,8 @@ class FrameGuess(nn.Module):
         # Buttons and speed alone say most of how the camera goes on. By a path of their own that is learned in hundreds
         # of steps; among the features of pictures it is not found in thousands.
         self.from_buttons = nn.Sequential(nn.Linear(told, 256), nn.SiLU(), nn.Linear(256, 2 * (2 * reach + 1)))
-        self.to_blend = Conv(fine, (shifts + 2) * patch**2, 1)
+        self.local = LocalMotion(fine, patch, size) if local_motion else None
+        self.to_blend = Conv(fine, (shifts + 2 + local_motion) * patch**2, 1)
         self.to_paint = Conv(fine, 3 * patch**2, 1)
         with torch.no_grad():  # at first mostly the last frame
             self.to_blend.bias[: patch**2] += 2.0
@@ -49,14 +65,15 @@ class FrameGuess(nn.Module):
         self.register_buffer("steps", _shift_matrices(reach, size), persistent=False)
 
     def forward(
-        self, last: Tensor, lag: Tensor, camera: Tensor, told: Tensor, action: Tensor, coarse: Tensor, fine: Tensor
+        self, pair: Tensor, lag: Tensor, camera: Tensor, told: Tensor, action: Tensor, coarse: Tensor, fine: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return the guess (b, 3, s, s) from the last frame, the actions and features at both resolutions.
+        """Return the guess (b, 3, s, s) from the last two frames (b, 2, 3, s, s), actions, and features of both kinds.
 
         Beside it stand the logits (b, 2, offsets) of the first shift, down and right. It starts from the camera's
         motion before, (b, 3) as `matches` returns it: what moves goes on moving, and what rests stays at rest. All
         shifts go further by `lag` (b, 2), how far the last frame stays behind what was meant.
         """
+        last = pair[:, 1]
         pooled = self.norm(rearrange(F.adaptive_avg_pool2d(coarse, 4), "b c y x -> b (c y x)"))
         logits = rearrange(self.to_shifts(torch.cat([pooled, action], 1)), "b (i m o) -> i b m o", i=2, m=self.shifts)
         going_on = self._going_on(camera) + rearrange(self.from_buttons(told), "b (i o) -> i b o", i=2)
@@ -66,7 +83,8 @@ class FrameGuess(nn.Module):
         shifted = einsum(down, meant, right, "b m y to_y, b k y x, b m x to_x -> b m k to_y to_x")
         paint = pixels_of(self.to_paint(fine), self.patch) + 0.5
         blend = pixels_of(self.to_blend(fine), self.patch).softmax(1)[:, :, None]
-        sources = torch.cat([last[:, None], shifted, paint[:, None]], 1)
+        local = [] if self.local is None else [self.local(pair, fine)[:, None]]
+        sources = torch.cat([last[:, None], shifted, *local, paint[:, None]], 1)
         return (blend * sources).sum(1), rearrange(logits[:, :, 0], "i b o -> b i o")
 
     def _shifted_by(self, frames: Tensor, by: Tensor) -> Tensor:

@@ -343,14 +343,15 @@ def test_a_motion_that_tokens_did_not_show_is_owed_until_they_do():
 def test_the_next_guess_makes_up_for_what_is_owed():
     guess = FrameGuess(size=16, patch=4, fine=4, coarse=4, action=4, told=4, shifts=1, reach=3)
     nn.init.zeros_(guess.to_blend.weight)
-    guess.to_blend.bias.copy_(torch.tensor([0.0, 50.0, 0.0]).repeat_interleave(16))  # the shifted frame alone
+    guess.to_blend.bias.copy_(torch.tensor([0.0, 50.0, 0.0, 0.0]).repeat_interleave(16))  # the shifted frame alone
     frame, camera = torch.rand(1, 3, 16, 16), torch.tensor([[0.0, 1.0, 1.0]])
+    pair = torch.stack([frame, frame], 1)
     guess.inertia.fill_(5.0)  # the camera goes on as it went: a pixel to the right
     others = (torch.zeros(1, 4), torch.zeros(1, 4), torch.zeros(1, 4, 4, 4), torch.zeros(1, 4, 4, 4))
     for lag, shift in ((0.0, 1), (1.0, 2), (-1.0, 0)):
-        shown, _ = guess(frame, torch.tensor([[0.0, lag]]), camera, *others)
+        shown, _ = guess(pair, torch.tensor([[0.0, lag]]), camera, *others)
         assert torch.allclose(shown[..., 1:13], frame[..., 1 + shift : 13 + shift], atol=0.02)
-    between, _ = guess(frame, torch.tensor([[0.0, 0.5]]), camera, *others)
+    between, _ = guess(pair, torch.tensor([[0.0, 0.5]]), camera, *others)
     assert torch.allclose(between[..., :14], (frame[..., 1:15] + frame[..., 2:]) / 2, atol=0.02)
 
 
