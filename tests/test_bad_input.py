@@ -251,7 +251,7 @@ def test_options_out_of_range(capsys):
     assert "unknown policy 'bold'; choose one of: random, sticky" in complaint(
         capsys, "collect", "Toy", "--episodes", "1", "--policy", "bold"
     )
-    assert "choose one of tiny, small, paper" in complaint(capsys, "train", "Toy", "--preset", "huge")
+    assert "choose one of tiny, tiny-transformer, small, paper" in complaint(capsys, "train", "Toy", "--preset", "huge")
     assert "choose one of tiny, small, paper" in complaint(capsys, "train-upscaler", "Airstriker", "--preset", "huge")
     for command in ("train", "train-upscaler", "evaluate", "explore", "demo", "inspect"):
         assert "threads must be 1 or more, got 0" in complaint(capsys, command, "Airstriker", "--threads", "0")

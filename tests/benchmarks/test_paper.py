@@ -149,7 +149,7 @@ def check_the_same_command_executes_nothing_again(smoke, monkeypatch):
     assert table4.model(alone, FULL, 0) == guided(alone, [TOY], 0) == checkpoint(smoke, f"guided-{FULL}-on-random-0")
     with pytest.raises(TypeError):  # another seed has to be trained
         TABLES[2].measure(again, 1)
-    with pytest.raises(ConfigError, match="was started with preset 'tiny'"):
+    with pytest.raises(ConfigError, match="was started with preset 'tiny-transformer'"):
         PaperExperiment(smoke / "work", SCALES["gpu"], [TOY])
 
 
