@@ -25,7 +25,9 @@ from genie_gym.training.presets import get_preset
 from genie_gym.training.stages import train_dynamics
 
 WARM_UP = 3  # steps that are not counted
-ON_CPU = {"paper": 1}  # clips in a batch there, where the preset's own would take minutes
+ON_CPU: dict[str, dict[str, Any]] = {
+    "paper": {"batch_size": 1, "accumulate": 1}
+}  # as a step of the preset's own would take minutes there
 
 
 class TimedWindows(SequenceDataset):
@@ -63,9 +65,7 @@ def frames_per_second(preset: str, dataset: EpisodeDataset, prefetch: int, optio
     """Return how many frames a second a short training learns from."""
     chosen = get_preset(preset)
     length = chosen.dynamics_clip_lengths[0]
-    batch = chosen.dynamics_training.batch_size
-    if not torch.cuda.is_available():
-        batch = ON_CPU.get(preset, batch)
+    smaller: dict[str, Any] = {} if torch.cuda.is_available() else ON_CPU.get(preset, {})
     torch.manual_seed(options.seed)
     tokenizer, dynamics = chosen.tokenizer.build(), chosen.dynamics_for(len(dataset.header["actions"])).build()
     windows, held_out = TimedWindows(dataset, length), SequenceDataset(dataset, length, [0])
@@ -73,7 +73,7 @@ def frames_per_second(preset: str, dataset: EpisodeDataset, prefetch: int, optio
         chosen.dynamics_training,
         steps=WARM_UP + options.steps,
         minutes=None,
-        batch_size=batch,
+        **smaller,
         prefetch=prefetch,
         validate_every=10**9,
         log_every=10**9,
