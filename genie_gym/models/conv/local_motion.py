@@ -25,10 +25,9 @@ TRUST, REST = 5.7, 1.5  # how much a mismatch counts at first, as a logarithm; a
 class LocalMotion(nn.Module):
     """The last frame, of which each block is a mixture of its surroundings, moved by up to `REACH` pixels.
 
-    The mixture starts as that motion which explains the block best in the step before: what moves goes on moving. With
-    this alone, nothing learned, what moves in still scenes of Super Mario Bros. was as near to the next frame as by a
-    network that had learned for 200 minutes without it. A whole frame's shifts are too few for many things that move,
-    and which of them a thing needs is hard to find among features of the whole picture.
+    The mixture starts as that motion which explains the block best in the step before: what moves goes on moving.
+    Shifts of the whole frame are too few for many things that move, and which of them a thing needs is hard to find
+    among features of the whole picture.
 
     Args:
         fine: Channels of the features, one place a patch.
@@ -55,8 +54,10 @@ class LocalMotion(nn.Module):
             fine: Features, float (b, c, s / patch, s / patch).
         """
         own = F.pixel_shuffle(self.to_kernel(fine), self.blocks)
-        # One by one: what is held of many frames at once is more than a processor's cache, and takes twice the time.
-        return torch.cat([self._go_on(*frame) for frame in zip(pair.split(1), own.split(1), strict=True)])
+        # On a CPU one by one: what is held of many frames at once is more than its cache, and takes twice the time.
+        at_once = 1 if pair.device.type == "cpu" else max(1, len(pair))
+        pieces = zip(pair.split(at_once), own.split(at_once), strict=True)
+        return torch.cat([self._go_on(*piece) for piece in pieces])
 
     def _go_on(self, pair: Tensor, own: Tensor) -> Tensor:
         before, last = pair.unbind(1)
