@@ -17,7 +17,7 @@ from genie_gym.models.codebook import Codebook, EuclideanCodebook
 from genie_gym.training.loop.trainer import run_training
 from genie_gym.utils import paths
 from genie_gym.world_model import Checkpoint
-from tests.training.loop.test_trainer import CONFIG, Joined, Line, clips, line_batch, make, nothing
+from tests.training.loop.small_models import CONFIG, Joined, Line, clips, line_batch, make, nothing
 
 pytestmark = pytest.mark.slow
 

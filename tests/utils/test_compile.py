@@ -11,12 +11,13 @@ import torch
 from genie_gym.errors import ConfigError
 from genie_gym.training.loop.trainer import run_training
 from genie_gym.utils.compile import compiler_errors_as_config_errors
-from tests.training.loop.test_trainer import CONFIG, Line, line_batch, make, nothing
+from tests.training.loop.small_models import CONFIG, Line, line_batch, make, nothing
 
 FIT = """
 from dataclasses import replace
 from pathlib import Path
-from tests.training.loop.test_trainer import CONFIG, Line, run_training, line_batch, make, nothing
+from genie_gym.training.loop.trainer import run_training
+from tests.training.loop.small_models import CONFIG, Line, line_batch, make, nothing
 print(run_training(make(Line), line_batch, nothing, replace(CONFIG, compile=True), Path("{folder}")).finished)
 """
 

@@ -219,11 +219,9 @@ def from_videos(
     described = game_header(game, names, kept[0].rate)
     jobs = []
     for (path, actions), one, video, known in zip(sources, scans, kept, labels, strict=True):
-        part = {"pixels": list(video.pixels), "box": list(video.box)}
-        header = _header(described, path, actions) | part
+        header = _header(described, path, actions)
         known.last[[start - 1 for start in video.scenes]] = True
-        job = _job(path, video, _ended(known, terminated), one.digest, existing, header)
-        jobs.append(replace(job, box=video.box, cuts=cuts))
+        jobs.append(_video_job(video, _ended(known, terminated), one.digest, existing, header, cuts))
     for index, (video, found) in enumerate(zip(kept, in_processes(store, jobs, workers), strict=True), 1):
         start = f"{index} of {len(kept)}: {printable(video.path.name)}: " if len(kept) > 1 else ""
         on_message(f"{start}{video}")
@@ -316,6 +314,12 @@ def _ended(labels: Labels, terminated: bool) -> Labels:
 def _header(described: dict[str, Any], source: Path, actions: str | Path | None) -> dict[str, Any]:
     """Return the header of a dataset, with an entry for one source."""
     return {**described, "policy": "converted", "source": printable(source.name), "no_actions": actions is None}
+
+
+def _video_job(video: Video, labels: Labels, name: str, existing: Existing, header: dict[str, Any], cuts: bool) -> Job:
+    """Return the work of storing a video, whose header says what was cut out of it."""
+    part = {"pixels": list(video.pixels), "box": list(video.box)}
+    return replace(_job(video.path, video, labels, name, existing, header | part), box=video.box, cuts=cuts)
 
 
 def _job(

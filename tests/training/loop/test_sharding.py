@@ -17,7 +17,7 @@ from genie_gym.training.loop.config import TrainerConfig
 from genie_gym.training.loop.trainer import run_training
 from genie_gym.training.presets import get_preset
 from genie_gym.world_model import Checkpoint
-from tests.training.loop.test_trainer import CONFIG, SIZES, Joined, Line, clips, line_batch, make, nothing
+from tests.training.loop.small_models import CONFIG, SIZES, Joined, Line, clips, line_batch, make, nothing
 from tests.training.test_processes import COMMAND, FIRST, RESUME, SECOND, STEPS, quantised, stop_at, torchrun
 
 SHARDED = replace(CONFIG, shard=True)
