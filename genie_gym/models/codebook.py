@@ -105,7 +105,7 @@ class EuclideanCodebook(nn.Module):
     """Vector quantisation by Euclidean distance (van den Oord et al. 2017), started at k-means of real encodings.
 
     Codes follow an exponential average of the encodings that are nearest to them; a few unused ones a step are replaced
-    by encodings of the current batch.
+    by encodings of the current batch. After training, codes that say the same are merged.
 
     Args:
         size: Number of codes, k.
@@ -116,7 +116,8 @@ class EuclideanCodebook(nn.Module):
 
     Attributes:
         codes: float (k, dim).
-        usage: float (k,), moving average of the encodings a step that are nearest to each code.
+        usage: float (k,), moving average of the encodings a step that are nearest to each code; 0 of codes that were
+            merged into others, which are no longer nearest to anything.
     """
 
     codes: Tensor
@@ -130,8 +131,22 @@ class EuclideanCodebook(nn.Module):
 
     def nearest(self, x: Tensor) -> Tensor:
         """Return the nearest codes, int64 (...), of encodings float (..., dim)."""
+        lengths = self.codes.square().sum(-1).masked_fill(self.usage == 0, torch.inf)
         with full_precision(x.device):
-            return (2 * x.float() @ self.codes.T - self.codes.square().sum(-1)).argmax(-1)
+            return (2 * x.float() @ self.codes.T - lengths).argmax(-1)
+
+    @torch.no_grad()
+    def merge(self, closest: float) -> None:
+        """Give up codes that lie closer than `closest` to one that is used more.
+
+        In a plain picture most codes come to lie around a few patches. What predicts codes cannot know which of those
+        was meant, and a dream wanders among them.
+        """
+        close = torch.cdist(self.codes, self.codes) < closest
+        kept = torch.zeros_like(close[0])
+        for code in self.usage.argsort(descending=True, stable=True):
+            kept[code] = ~(close[code] & kept).any()
+        self.usage.masked_fill_(~kept, 0)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Quantise encodings float (..., dim).

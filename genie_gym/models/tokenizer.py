@@ -100,6 +100,9 @@ class Tokenizer(nn.Module):
     def prepare(self, frames: Tensor) -> None:
         """Do nothing: this tokenizer's codes start at the encodings of its own encoder."""
 
+    def merge_codes(self) -> None:
+        """Do nothing: its codes have unit length, and do not crowd around a few patches."""
+
     @property
     def decoder_parts(self) -> tuple[nn.Module, ...]:
         """The parts that turn codes into pixels, which a finetuning may change while tokens keep their meaning."""

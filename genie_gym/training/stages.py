@@ -77,7 +77,9 @@ def train_tokenizer(
     def validate(average: Any) -> dict[str, Any]:
         return _validate_reconstruction(average, held_out, config)
 
-    return run_training(model, _frame_sampler(train), validate, config, folder, name="tokenizer")
+    report = run_training(model, _frame_sampler(train), validate, config, folder, name="tokenizer")
+    model.merge_codes()  # resumed, the state of before is merged in the same way again
+    return report
 
 
 def train_decoder(

@@ -36,6 +36,7 @@ __all__ = ["ConvDynamics", "ConvDynamicsConfig"]
 ACTION_DIM = 128
 READ_ACTIONS = ("act.weight", "memory.act.weight", "motion.from_buttons.0.weight")
 CONFIDENCE = 2.0  # how far a token's confidence lies from that of all, as a logarithm
+IMPOSSIBLE = -30.0  # a logit
 FAINTEST = -80.0  # below it exp is subnormal, and ten times slower
 EXACT = 8.0  # nearly all codes lie half a squared distance of 1 or more from any other
 CAMERA_STEPS = 8  # of the camera's motion that a prediction knows
@@ -155,8 +156,12 @@ class ConvDynamics(MaskedPrediction):
 
     @torch.no_grad()
     def adopt_codebook(self, tokenizer: ConvTokenizer) -> None:
-        """Copy the tokenizer's codes, the pixels they stand for, and the linear map that leads back from those."""
+        """Copy the tokenizer's codes, the pixels they stand for, and the linear map that leads back from those.
+
+        Codes that were merged into others are as good as impossible.
+        """
         self.codebook.copy_(tokenizer.codebook.codes)
+        self.bias.masked_fill_(tokenizer.codebook.usage == 0, IMPOSSIBLE)
         self.patches.copy_(tokenizer.linear_patches())
         ones = torch.ones(len(self.patches), 1, device=self.patches.device)
         solution = torch.linalg.lstsq(torch.cat([self.patches, ones], 1).cpu(), self.codebook.cpu()).solution

@@ -23,6 +23,7 @@ from genie_gym.models.limits import check_patches, check_sizes, check_weights
 
 __all__ = ["ConvTokenizer", "ConvTokenizerConfig"]
 
+CLOSEST = 0.5  # between codes: a pixel changes by at most 21 squared levels where one takes another's place
 CODE_SCALE = 4.0  # codes of about unit variance rather than of that of pixels in [0, 1]
 
 
@@ -116,6 +117,10 @@ class ConvTokenizer(nn.Module):
         self.linear_decoder.weight.copy_(axes.T / CODE_SCALE)
         self.linear_decoder.bias.copy_(mean)
         self.codebook.start_at(CODE_SCALE * (centred @ axes.T))
+
+    def merge_codes(self) -> None:
+        """Give up codes that say the same as others, see `EuclideanCodebook.merge`."""
+        self.codebook.merge(CLOSEST)
 
     @property
     def decoder_parts(self) -> tuple[nn.Module, ...]:
