@@ -16,7 +16,7 @@ from tyro.extras import SubcommandApp
 from genie_gym.cli import data, evaluate, explore, judge, retroact, train, visualize
 from genie_gym.errors import ConfigError, GenieGymError, printable
 from genie_gym.utils.extras import naming_extras
-from genie_gym.utils.signals import interruptible
+from genie_gym.utils.signals import end_quietly_when_interrupted, interruptible
 from genie_gym.utils.validation import short
 
 __all__ = ["COMMANDS", "commands", "main"]
@@ -109,6 +109,8 @@ def _check_words(words: Sequence[str]) -> None:
 
 
 def _complain(what: object, code: int) -> int:
+    if code:
+        end_quietly_when_interrupted()
     print("genie-gym:", printable(" ".join(str(what).split())), file=sys.stderr)
     return code
 

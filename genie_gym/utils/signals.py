@@ -7,7 +7,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["interruptible", "interrupts_held", "leave_at_once_when_interrupted", "stop_signal"]
+__all__ = [
+    "end_quietly_when_interrupted",
+    "interruptible",
+    "interrupts_held",
+    "leave_at_once_when_interrupted",
+    "stop_signal",
+]
 
 INTERRUPTED = 130  # exit code, as shells know it
 
@@ -52,7 +58,18 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, _leave)
+        if signal.getsignal(signal.SIGINT) not in (_ignore_once, _end):
+            signal.signal(signal.SIGINT, _leave)
+
+
+def end_quietly_when_interrupted() -> None:
+    """From now on let Ctrl-C say nothing: the process is about to say its last line, and to end.
+
+    The first changes nothing, so that the line is said, and a second ends it at once, in a process that
+    `leave_at_once_when_interrupted` was called in.
+    """
+    if signal.getsignal(signal.SIGINT) in (_interrupt, _leave):
+        signal.signal(signal.SIGINT, _ignore_once)
 
 
 @contextmanager
@@ -73,6 +90,14 @@ def interrupts_held() -> Iterator[None]:
 
 def _leave(number: int, frame: FrameType | None) -> None:
     os.write(2, b"genie-gym: interrupted\n")
+    os._exit(INTERRUPTED)
+
+
+def _ignore_once(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGINT, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
     os._exit(INTERRUPTED)
 
 

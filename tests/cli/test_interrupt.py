@@ -51,6 +51,28 @@ def test_while_torch_is_imported(module):
     assert (done.returncode, done.stderr) == (130, "genie-gym: interrupted\n")
 
 
+def test_while_an_error_is_said():
+    """The line of the error is the only one, though Ctrl-C is pressed before it is written."""
+    script = """
+import importlib, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from genie_gym.utils.signals import leave_at_once_when_interrupted
+leave_at_once_when_interrupted()
+command = importlib.import_module("genie_gym.cli.main")
+printable = command.printable
+
+def pressed(text):
+    os.kill(os.getpid(), signal.SIGINT)
+    return printable(text)
+
+command.printable = pressed
+sys.exit(command.main(["train", "Nowhere"]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "Nowhere" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.slow
 def test_at_any_moment():
     """From when Python has found the package; before that Python alone is to blame."""
