@@ -38,7 +38,7 @@ READ_ACTIONS = ("act.weight", "memory.act.weight", "motion.from_buttons.0.weight
 CONFIDENCE = 2.0  # how far a token's confidence lies from that of all, as a logarithm
 IMPOSSIBLE = -30.0  # a logit
 FAINTEST = -80.0  # below it exp is subnormal, and ten times slower
-EXACT = 8.0  # nearly all codes lie half a squared distance of 1 or more from any other
+EXACT = 8.0  # in rich pictures nearly all codes lie half a squared distance of 1 or more from any other
 CAMERA_STEPS = 8  # of the camera's motion that a prediction knows
 
 

@@ -23,7 +23,7 @@ from genie_gym.models.limits import check_patches, check_sizes, check_weights
 
 __all__ = ["ConvTokenizer", "ConvTokenizerConfig"]
 
-CLOSEST = 0.5  # between codes: a pixel changes by at most 21 squared levels where one takes another's place
+CLOSEST = 0.5  # between codes: by the linear path, as it starts, a pixel then changes by 21 squared levels at most
 CODE_SCALE = 4.0  # codes of about unit variance rather than of that of pixels in [0, 1]
 
 
