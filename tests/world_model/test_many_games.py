@@ -153,8 +153,8 @@ def test_the_model_of_a_game_without_weights_of_its_own(folder):
     genie_gym.register_own_games()
     assert gym.make("GenieRedux/Mirror-Own-v0").unwrapped.get_action_meanings() == PERMUTED.meanings
     assert gym.make("GenieRedux/Both-Own-v0").unwrapped.action_space.n == 4
-    with pytest.raises(CheckpointError, match="no weights of Pong-Ale"):
-        load_checkpoint("Pong-Ale")
+    with pytest.raises(CheckpointError, match="no weights of Skiing-Ale"):
+        load_checkpoint("Skiing-Ale")
 
 
 def test_the_model_of_one_game_is_in_memory_once(folder):
