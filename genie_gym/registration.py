@@ -1,4 +1,4 @@
-"""Gymnasium ids: `GenieRedux/<Title-System>-v0`, and `GenieRedux/<Title>-v0` if only one system has the title."""
+"""Gymnasium ids: `GenieRedux/<Title-System>-v0`, and `GenieRedux/<Title>-v0` if that is enough (see `games.find`)."""
 
 from gymnasium.envs.registration import EnvSpec, registry
 

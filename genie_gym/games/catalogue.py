@@ -92,7 +92,7 @@ def _nes_platformers() -> frozenset[str]:
 
 @cache
 def short_titles() -> dict[str, str]:
-    """Return canonical names by title, for titles that exist on one system only (ignoring case)."""
+    """Return canonical names by title, for titles that are enough to tell which game is meant (see `find`)."""
     return {_split(found[0])[0]: found[0] for found in _by_title().values() if len(found) == 1}
 
 
@@ -100,8 +100,9 @@ def find(name: str) -> GameSpec:
     """Return the specification of a game.
 
     Args:
-        name: "Airstriker-Genesis", "Airstriker-Genesis-v0", or "Airstriker" if the title exists on one system only;
-            case is ignored.
+        name: "Airstriker-Genesis", "Airstriker-Genesis-v0", or "Airstriker" if the title exists on one system only.
+            Of several it means the one whose world ships with this package, if one does; else a console's game comes
+            before ale-py's. Case is ignored.
 
     Raises:
         GameError: The game is unknown, or the title exists on several systems; the message lists close matches.
@@ -141,7 +142,14 @@ def _by_title() -> dict[str, list[str]]:
         title, system = _split(name)
         if system != ale.SYSTEM or title.lower() not in titles:  # else the title alone means the console's game
             titles[title.lower()].append(name)
-    return dict(titles)
+    # Or the one whose world ships, so that its title is enough to step that.
+    return dict(titles) | {_split(name)[0].lower(): [name] for name in _names() if name in _shipped()}
+
+
+@cache
+def _shipped() -> frozenset[str]:
+    """Names of the games whose weights are in the package."""
+    return frozenset(folder.name for folder in resources.files("genie_gym").joinpath("weights").iterdir())
 
 
 def _split(name: str) -> tuple[str, str]:

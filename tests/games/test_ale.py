@@ -13,6 +13,7 @@ from genie_gym.errors import ConfigError, GameError, MissingExtraError
 from genie_gym.utils import paths
 from genie_gym.utils.options import EnvOptions
 from genie_gym.world_model.real_game import real_game
+from genie_gym.world_model.resolve import shipped_checkpoint
 
 ATARI_100K = (
     *("Alien", "Amidar", "Assault", "Asterix", "BankHeist", "BattleZone", "Boxing", "Breakout", "ChopperCommand"),
@@ -27,7 +28,12 @@ def ale():
     gym.register_envs(ale_py)
 
 
-def test_titles_alone_still_mean_the_consoles_games():
+def test_titles_alone_mean_the_game_that_ships_or_else_the_consoles():
+    shipped = [config.parent.name for config in shipped_checkpoint("").glob("*/config.json")]
+    assert "Breakout-Ale" in shipped and "Breakout-Atari2600" in games.names()
+    for name in shipped:
+        title = games.find(name).title
+        assert games.find(title).name == gym.spec(f"GenieRedux/{title}-v0").kwargs["game"] == name
     assert games.find("Kangaroo").name == "Kangaroo-Atari2600"
     assert games.find("kangaroo-ale").name == "Kangaroo-Ale"
     assert games.find("Pacman").name == "Pacman-Ale"  # on no console of stable-retro
