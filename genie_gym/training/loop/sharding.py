@@ -5,7 +5,9 @@ on each of n cards. Before each block its weights are gathered, and dropped afte
 on each card for a validation only, 4 bytes for each weight.
 """
 
+import atexit
 import copy
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,7 +39,18 @@ def _shard(model: nn.Module, mesh: Any) -> nn.Module:
         if isinstance(module, Block):
             fully_shard(module, mesh=mesh["data_parallel"])
     fully_shard(model, mesh=mesh["data_parallel"])
+    atexit.register(_let_go_of_groups, mesh)
     return model
+
+
+def _let_go_of_groups(mesh: Any) -> None:
+    """Drop what holds the groups of processes beside the list of them, before they are left.
+
+    Their threads end with the last reference, and one that still runs while the interpreter ends may abort it. A
+    sharded model is a ring of references, and torch keeps meshes for good, each with a dictionary of groups.
+    """
+    gc.collect()
+    getattr(mesh, "_pg_registry", {}).clear()
 
 
 def _make_frames_known() -> None:

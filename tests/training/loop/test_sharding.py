@@ -101,6 +101,23 @@ def test_a_sharded_run_goes_on_with_one_process_and_with_two_again(tmp_path):
         torch.testing.assert_close(resumed.state_dict()[name], value, rtol=1e-4, atol=1e-5)
 
 
+THREADS = """
+import atexit
+def say_threads():
+    say("threads", [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()])
+atexit.register(say_threads)  # what is registered first comes last
+run_training(make(Line), line_batch, nothing, replace(CONFIG, shard=True), folder)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux, which names threads there")
+def test_no_thread_of_a_group_outlives_the_training(tmp_path):
+    """One that still ran when the interpreter ended aborted about one in a hundred processes."""
+    lines = [line for line in torchrun(THREADS, tmp_path / "run").splitlines() if line.startswith("threads")]
+    assert len(lines) == 2 and not any("gloo" in line for line in lines)
+
+
 @pytest.mark.slow
 def test_a_sharded_world_is_an_ordinary_checkpoint(tmp_path, home):
     main(["collect", "toy", "--episodes", "4", "--max-steps", "60", "--workers", "1", "--policy", "sticky"])
