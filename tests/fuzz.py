@@ -59,7 +59,9 @@ HOSTILE_VALUES: tuple[Any, ...] = (
     ),
     *({"name": "x"}, {"actions": 1}, {"class": "Adam"}, {"x": {"x": {"x": []}}}, json.loads("[" * 100 + "]" * 100)),
 )
-HOSTILE_NAMES = ("name", "extra", "\x1b[2J", "version", "", "3", "about", "settings", "\ud800", "../../../etc/passwd")
+HOSTILE_NAMES = (
+    *("name", "extra", "[/b]", "\x1b[2J", "version", "", "3", "about", "settings", "\ud800", "../../../etc/passwd"),
+)
 HOSTILE_TEXTS = (
     *(b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000, b"\xff\xfe", b"", b"null", b'{"format": 1e999}', bytes(100)),
 )

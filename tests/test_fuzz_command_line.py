@@ -49,7 +49,21 @@ WORDS = (
         "sticky",
         "game",
     ),
-    *("none", "autoexplore", "cpu", "cuda:99", "--", "-", "--help", "é", "\x1b[31mred", "[bold]x[/bold]", "%s", "*"),
+    *(
+        "none",
+        "autoexplore",
+        "cpu",
+        "cuda:99",
+        "--",
+        "-",
+        "--help",
+        "é",
+        "\x1b[31mred",
+        "[bold]x[/bold]",
+        "[/b]",
+        "%s",
+        "*",
+    ),
 )
 PATHS = (
     *("/dev/null", "/dev/zero", "/proc/self/mem", "/", ".", "..", "~", "~nobody/x", "nowhere/at/all", "a\0b", "\udcff"),
@@ -105,7 +119,7 @@ WORK = (
     "genie_gym.analysis.inspect.recorded_clips",
     "genie_gym.refitting.round.Round.run",
     "genie_gym.web.server._listen",
-    "genie_gym.web_export.folder.runtime_files",
+    "genie_gym.web_export.runtime._fetched",
     "genie_gym.studies.make.rollout",
 )
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from genie_gym.cli.show import show
 from genie_gym.collection.config import CollectConfig
 from genie_gym.data.config import ConvertConfig
 from genie_gym.errors import ConfigError, GameError, printable
@@ -71,7 +72,6 @@ def games(system: str | None = None, genre: str | None = None, with_rom: bool = 
         with_rom: List only games that can be started now.
     """
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     from genie_gym.games.listing import game_rows
@@ -83,7 +83,7 @@ def games(system: str | None = None, genre: str | None = None, with_rom: bool = 
         table.add_row(
             row.name, printable(row.genre), *("yes" if there else "" for there in (row.rom, row.data, row.weights))
         )
-    Console(markup=False, emoji=False).print(table)  # genres come from a file
+    show(table)
 
 
 def collect(config: Annotated[CollectArguments, arg(name="")]) -> int:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
+from genie_gym.cli.show import show
 from genie_gym.evaluation.config import EvalConfig
 
 __all__ = ["evaluate"]
@@ -11,11 +12,9 @@ __all__ = ["evaluate"]
 
 def evaluate(config: Annotated[EvalConfig, arg(name="")]) -> int:
     """Evaluate a world model on held-out episodes: prediction, controllability, rewards, long rollouts."""
-    from rich.console import Console
-
     from genie_gym.evaluation import evaluate as evaluation
 
-    Console().print(evaluation.evaluate(config).summary())
+    show(evaluation.evaluate(config).summary())
     if config.out is not None:
         print(f"all figures: {config.out / 'figures.json'}")
     return 0

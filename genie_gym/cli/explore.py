@@ -7,6 +7,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
+from genie_gym.cli.show import show
 from genie_gym.exploration.config import CoverageConfig, ExploreConfig
 from genie_gym.refitting.config import RefitConfig
 from genie_gym.utils.options import EnvOptions
@@ -16,13 +17,11 @@ __all__ = ["coverage", "explore", "refit"]
 
 def explore(config: Annotated[ExploreConfig, arg(name="")]) -> int:
     """Train an explorer in the real game or in imagination. Resumable: rerun the same command."""
-    from rich.console import Console
-
     from genie_gym.exploration.explore import explore as train_explorer
     from genie_gym.games import names
 
     report = train_explorer(config)
-    Console().print(report)
+    show(report)
     if not report.finished:
         print(f"stopped and saved in {report.agent.parent}; rerun the same command to resume")
         return 130
@@ -41,8 +40,6 @@ def explore(config: Annotated[ExploreConfig, arg(name="")]) -> int:
 
 def refit(config: Annotated[RefitConfig, arg(name="")]) -> int:
     """Improve a world model with an explorer's episodes, in rounds. Resumable: rerun the same command."""
-    from rich.console import Console
-
     from genie_gym.refitting.runner import refit as run_rounds
 
     report = run_rounds(config)
@@ -51,7 +48,7 @@ def refit(config: Annotated[RefitConfig, arg(name="")]) -> int:
     if report.stopped:
         print(f"stopped in {report.stopped} and saved; rerun the same command to resume")
         return 130
-    Console().print(report)
+    show(report)
     demo = shlex.join(["genie-gym", "demo", config.game, "--checkpoint", str(report.checkpoint)])
     print(f"world model in {report.checkpoint}; look at it with: {demo}")
     return 0
@@ -60,8 +57,6 @@ def refit(config: Annotated[RefitConfig, arg(name="")]) -> int:
 def coverage(config: Annotated[CoverageConfig, arg(name="")]) -> None:
     """Compare the state coverage of recorded episodes, for each policy and seed on the same number of frames."""
     from rich import box
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from genie_gym.exploration.coverage import compare_coverage
@@ -70,6 +65,6 @@ def coverage(config: Annotated[CoverageConfig, arg(name="")]) -> None:
     for report in compare_coverage(config):
         name = report.label if len(config.datasets) > 1 else report.run
         positions = "unknown" if report.positions is None else f"{report.positions:,}"
-        table.add_row(escape(name), f"{report.frames:,}", f"{report.visited_cells:,}", positions)
-    Console().print(table)
+        table.add_row(name, f"{report.frames:,}", f"{report.visited_cells:,}", positions)
+    show(table)
     print("cells are frames that differ in 8 x 8 squares of 32 grey levels; positions are the player's, from RAM")

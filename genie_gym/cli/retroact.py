@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
+from genie_gym.cli.show import show
 from genie_gym.errors import printable
 from genie_gym.games.retroact.query import GameQuery
 
@@ -44,7 +45,6 @@ def retroact(config: Annotated[RetroActArguments, arg(name="")]) -> None:
 
 def _show(chosen: "GameSet") -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     here = set(chosen.available)
@@ -53,8 +53,7 @@ def _show(chosen: "GameSet") -> None:
     for row in chosen.annotations:
         tags, rom = " ".join((row.genre, row.view, row.motion, row.camera)), "yes" if row.game in here else ""
         table.add_row(printable(row.game), printable(tags), printable(_effects(row.effects)), rom)
-    console = Console(markup=False, emoji=False)  # the words come from a file
-    console.print(table)
+    show(table)
     print(f"{len(chosen.names)} games, of which {len(here)} can be started here")
     if chosen.missing:
         print("the others lack their ROM or emulator and are left out; `genie-gym roms import PATH` brings ROMs")

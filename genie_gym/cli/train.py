@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
+from genie_gym.cli.show import show
 from genie_gym.training.config import (
     FinetuneRunConfig,
     MapActionsConfig,
@@ -80,13 +81,11 @@ def train_termination(config: Annotated[TerminationTrainConfig, arg(name="")]) -
 
 def map_actions(config: Annotated[MapActionsConfig, arg(name="")]) -> int:
     """Find the real game's actions among a model's latent actions, from episodes with recorded actions."""
-    from rich.console import Console
-
     from genie_gym.training.map_actions import map_actions as find_actions
     from genie_gym.world_model.actions.fit_action_map import summary
 
     report = find_actions(config)
-    Console().print(summary(report.action_map))
+    show(summary(report.action_map))
     name = shlex.quote(str(config.out or config.checkpoint))
     print(f"action map in {report.checkpoint}; play with the game's own actions: genie-gym play {name}")
     return 0

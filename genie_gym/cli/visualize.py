@@ -6,6 +6,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from genie_gym.analysis.config import InspectConfig
+from genie_gym.cli.show import show
 from genie_gym.envs.play_config import PlayConfig
 from genie_gym.evaluation.config import DemoConfig
 from genie_gym.web.config import ServeConfig
@@ -31,12 +32,10 @@ def demo(config: Annotated[DemoArguments, arg(name="")]) -> int:
 
     Where the game is not here, the model is shown alone.
     """
-    from rich.console import Console
-
     from genie_gym.evaluation import demo as demonstration
 
     report = demonstration.demo(config)
-    Console().print(report)
+    show(report)
     both = report.comparison is not None
     print(f"{report.gif}: {'the real game left, the world model right' if both else 'the world model'}")
     rows = "the real game above, the world model below" if both else "the world model"
@@ -54,12 +53,10 @@ def play(config: Annotated[PlayConfig, arg(name="")]) -> int:
 
 def inspect(config: Annotated[InspectConfig, arg(name="")]) -> int:
     """Analyse a world model: what its codes mean, where it is uncertain, what each action does, on an HTML page."""
-    from rich.console import Console
-
     from genie_gym.analysis import inspect as analysis
 
     report = analysis.inspect(config)
-    Console().print(report)
+    show(report)
     print(f"{report.page}: the same as images; all figures: {config.out / 'figures.json'}")
     return 0
 
