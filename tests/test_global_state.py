@@ -14,18 +14,25 @@ import numpy as np
 import pytest
 import torch
 
+from genie_gym.analysis.inspect import inspect
 from genie_gym.errors import DataError
 from genie_gym.evaluation.evaluate import evaluate
 from genie_gym.training.finetune import finetune
 from genie_gym.training.world_model import train
 from genie_gym.utils.compile import compiler_errors_as_config_errors
+from genie_gym.web_export.step import write_step
+from genie_gym.world_model import Checkpoint
+from genie_gym.world_model.sampling import SamplingConfig
 from tests.conftest import untrained
 from tests.toy_play import record
 from tests.training.test_world_model import OVERRIDES
 
 
 def global_state() -> dict[str, object]:
-    loggers = [logging.getLogger(name) for name in ("", "torch._dynamo", "torch", "lightning.fabric", "genie_gym")]
+    loggers = [
+        logging.getLogger(name)
+        for name in ("", "torch._dynamo", "torch.onnx", "torch", "lightning.fabric", "genie_gym")
+    ]
     numpy = np.random.get_state()
     return {
         "threads": torch.get_num_threads(),
@@ -82,7 +89,23 @@ def compiling(recording: Path, checkpoint: str, out: Path) -> None:
         assert logging.getLogger("torch._dynamo").getEffectiveLevel() >= logging.ERROR
 
 
-@pytest.mark.parametrize("act", [step, fit, tune, refuse, save, compiling], ids=lambda act: act.__name__)
+def judge(recording: Path, checkpoint: str, out: Path) -> None:
+    evaluate(checkpoint, data=recording, clips=4, context=2, num_rollouts=2, long_steps=20, out=out, threads=2)
+
+
+def look(recording: Path, checkpoint: str, out: Path) -> None:
+    inspect(checkpoint, data=recording, clips=4, out=out, threads=2)
+
+
+def export(recording: Path, checkpoint: str, out: Path) -> None:
+    pytest.importorskip("onnxscript", reason="needs onnxscript: pip install genie_gym[web]")
+    model = Checkpoint.load(checkpoint).model
+    write_step(model, SamplingConfig(steps=1), out / "step.onnx")
+
+
+@pytest.mark.parametrize(
+    "act", [step, fit, tune, judge, look, export, refuse, save, compiling], ids=lambda act: act.__name__
+)
 def test_what_is_the_callers_is_left_alone(act: Callable, recording, toy_checkpoint, tmp_path, monkeypatch):
     hooks = []
     monkeypatch.setattr(os, "register_at_fork", lambda **hook: hooks.append(hook))

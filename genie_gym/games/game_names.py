@@ -13,6 +13,7 @@ from genie_gym.utils.jsonable import read_json
 __all__ = ["ALL", "game_names", "known_games"]
 
 ALL = "all"  # every game that is there
+LARGEST_LIST = 2**20  # bytes; the names of all games have 50,000
 
 
 def game_names(
@@ -53,9 +54,10 @@ def _words(name: str) -> list[str]:
     if "/" not in name and not paths.is_file(path):
         return [word.strip() for word in name.split(",") if word.strip()]
     try:
-        lines = [line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        text = paths.read_regular(path, LARGEST_LIST).decode("utf-8")
     except (OSError, ValueError) as error:
         raise GameError(f"the list of games {path} cannot be read ({error})") from error
+    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
     return [line for line in lines if line]
 
 

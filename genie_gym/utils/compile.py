@@ -86,19 +86,19 @@ def compile_for_training(model: nn.Module, device: torch.device) -> nn.Module:
 
 
 @contextmanager
-def quiet_compiler() -> Iterator[None]:
-    """Let the compiler log errors only.
+def quiet_compiler(log: str = "torch._dynamo") -> Iterator[None]:
+    """Let the compiler, or the exporter of that log, log errors only.
 
     A forward pass in training is two graphs with a condition between them, whether the warm-up is over. A log line
     about it would help nobody.
     """
-    log = logging.getLogger("torch._dynamo")
-    before = log.level
-    log.setLevel(logging.ERROR)
+    logger = logging.getLogger(log)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        log.setLevel(before)
+        logger.setLevel(before)
 
 
 @contextmanager

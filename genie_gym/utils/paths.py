@@ -24,6 +24,7 @@ __all__ = [
     "metrics_dir",
     "open_regular",
     "own_name",
+    "read_regular",
     "roms_dir",
     "weights_dir",
 ]
@@ -171,6 +172,19 @@ def open_regular(path: str | Path) -> BinaryIO:
         file.close()
         raise OSError(errno.EINVAL, "is a pipe or device, not a file", str(path))
     return file
+
+
+def read_regular(path: str | Path, at_most: int) -> bytes:
+    """Return the content of a file, as `open_regular`, of at most so many bytes.
+
+    Raises:
+        OSError: There is no such file, it cannot be read, is something else than a file, or has more bytes.
+    """
+    with open_regular(path) as file:
+        content = file.read(at_most + 1)
+    if len(content) > at_most:
+        raise OSError(errno.EINVAL, f"has more than {at_most:,} bytes", str(path))
+    return content
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -14,6 +14,7 @@ from genie_gym.envs.engine import ImaginationEngine
 from genie_gym.errors import ConfigError
 from genie_gym.utils.atomic import atomic_write_all, check_writable
 from genie_gym.utils.images import to_model
+from genie_gym.utils.jsonable import read_json
 from genie_gym.web_export.config import ExportWebConfig
 from genie_gym.web_export.runtime import runtime_files
 from genie_gym.web_export.step import named_tensors, write_step
@@ -81,8 +82,8 @@ def _check_folder(folder: Path) -> None:
     """Refuse a folder that holds anything but such a page: what is served there becomes public."""
     if folder.is_dir() and any(folder.iterdir()):
         try:
-            known = json.loads((folder / WORLD).read_text())["format"] == FORMAT
-        except (OSError, ValueError, LookupError, TypeError):
+            known = read_json(folder / WORLD)["format"] == FORMAT
+        except (ValueError, LookupError, TypeError):
             known = False
         if not known:
             raise ConfigError(f"{folder} holds other files; name an empty folder with --out")

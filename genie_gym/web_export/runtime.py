@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from genie_gym.errors import ConfigError, GenieGymError, first_line
+from genie_gym.utils import paths
 from genie_gym.utils.validation import short
 
 __all__ = ["FILES", "PACKAGE", "runtime_files"]
@@ -15,6 +16,7 @@ __all__ = ["FILES", "PACKAGE", "runtime_files"]
 PACKAGE = "onnxruntime-web-1.30.0.tgz"
 SHA256 = "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
 FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+LARGEST = 2**27  # bytes of the package; it has 30 million
 SECONDS = 300  # that npm may take
 ADVICE = "type: npm pack onnxruntime-web@1.30.0, on any machine, and name the file with --runtime"
 
@@ -52,7 +54,7 @@ def _fetched(folder: Path) -> Path:
 
 def _unpacked(package: Path) -> dict[str, bytes]:
     try:
-        content = package.read_bytes()
+        content = paths.read_regular(package, LARGEST)
     except OSError as error:
         raise ConfigError(f"{package} cannot be read ({error.strerror}); {ADVICE}") from error
     if hashlib.sha256(content).hexdigest() != SHA256:

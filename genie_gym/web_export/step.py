@@ -3,7 +3,6 @@
 Shapes: n tokens a frame, s side of a frame in pixels.
 """
 
-import logging
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from genie_gym.envs.state import tensors_of
 from genie_gym.models.uncertainty import token_entropy
+from genie_gym.utils.compile import quiet_compiler
 from genie_gym.utils.extras import require
 from genie_gym.world_model import WorldModel
 from genie_gym.world_model.model import RolloutState
@@ -46,11 +46,10 @@ def write_step(model: WorldModel, sampling: SamplingConfig, path: Path) -> None:
     inputs = (
         torch.zeros(1, dtype=torch.int64),
         torch.full((1, model.tokens), -1),
-        torch.rand(1, model.numbers_per_step(sampling)),
+        torch.full((1, model.numbers_per_step(sampling)), 0.5),
         *(tensor for _, tensor in named_tensors(state)),
     )
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that nothing here uses
-    with torch.no_grad():
+    with torch.no_grad(), quiet_compiler("torch.onnx"):  # it warns of packages that nothing here uses
         program = torch.export.export(_Step(model, sampling, state), inputs, strict=False)
         onnx = torch.onnx.export(
             program,

@@ -389,9 +389,20 @@ def test_several_games_are_each_collected_as_if_alone(tmp_path):
 
 @pytest.mark.parametrize(
     ("names", "words"),
-    [([], "name one, or all"), (["Nonsense"], "Nonsense"), (["./none.txt"], r"list of games none\.txt cannot be read")],
+    [
+        ([], "name one, or all"),
+        (["Nonsense"], "Nonsense"),
+        (["./none.txt"], r"list of games none\.txt cannot be read"),
+        (["./pipe"], "pipe cannot be read.*pipe or device"),  # it would be waited for
+        (["/dev/zero"], "zero cannot be read.*pipe or device"),  # it never ends
+        (["./endless"], "endless cannot be read.*more than"),
+    ],
 )
-def test_lists_of_games_that_name_none(names, words):
+def test_lists_of_games_that_name_none(names, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    with (tmp_path / "endless").open("wb") as file:
+        file.truncate(2**40)
     with pytest.raises(GameError, match=words):
         collect_games(names, episodes=1, progress=False)
 

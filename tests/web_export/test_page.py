@@ -2,9 +2,11 @@
 
 import functools
 import http.server
+import os
 import shutil
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,6 +97,26 @@ def test_a_folder_of_other_files_is_left_alone(toy_checkpoint, tmp_path):
     with pytest.raises(ConfigError, match="holds other files"):
         export_web(ExportWebConfig(checkpoint=toy_checkpoint, out=tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff", b"[1]", "a pipe", "/dev/zero"])
+def test_nor_is_one_whose_description_is_hostile(content, toy_checkpoint, tmp_path):
+    world = tmp_path / "world.json"
+    if isinstance(content, bytes):
+        world.write_bytes(content)
+    elif content == "a pipe":
+        os.mkfifo(world)
+    else:
+        world.symlink_to(content)
+    with pytest.raises(ConfigError, match="holds other files"):
+        export_web(ExportWebConfig(checkpoint=toy_checkpoint, out=tmp_path))
+
+
+def test_no_pipe_and_no_device_is_read_for_a_package(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for package in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            runtime_files(package)
 
 
 def test_another_package_than_the_tested_one_is_refused(tmp_path):
