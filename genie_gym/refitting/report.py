@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from string import Template
@@ -11,6 +12,7 @@ from genie_gym.analysis.html import document, embed, plot, table
 from genie_gym.exploration.explore import GIF
 from genie_gym.refitting.results import ModelScore, RoundReport
 from genie_gym.utils.atomic import atomic_write
+from genie_gym.utils.paths import read_regular
 from genie_gym.utils.version import code_version
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["write_page"]
 
+LARGEST_IMAGE = 2**26  # bytes of a file
 MODELS = {"base": "without", "refitted": "with"}  # fields of `Comparison`, and how they read before "refit"
 BODY = Template("""
 <p>Policy source: $source. Each round finetunes the world model on old and new episodes. The models are evaluated on
@@ -173,10 +176,21 @@ def _images(folder: Path, rounds: Sequence[RoundReport]) -> str:
             drawn = place / "images" / name
             found += [(f"{name} episodes, {MODELS[m]} refit", drawn / m / "prediction.png") for m in MODELS]
         for title, path in found:
-            if path.is_file():
-                image = embed(path.read_bytes(), path.suffix[1:], title)
+            with suppress(OSError):  # it is not there
+                image = embed(_content(folder, path), path.suffix[1:], title)
                 parts.append(f"<h3>Round {number}: {escape(title)}</h3>{image}")
     return "".join(parts)
+
+
+def _content(folder: Path, path: Path) -> bytes:
+    """Return the content of a picture of the run; a link out of a stranger's run would put any file into the page.
+
+    Raises:
+        OSError: It is not there, or no file of the run.
+    """
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise OSError(f"{path} leads out of {folder}")
+    return read_regular(path, LARGEST_IMAGE)
 
 
 def _command(folder: Path, settings: dict[str, Any], rounds: Sequence[RoundReport]) -> str:

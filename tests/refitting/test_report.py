@@ -149,6 +149,20 @@ def test_images_are_embedded(tmp_path):
     assert "Round 1: test episodes, with refit" in html
 
 
+def test_nothing_from_outside_the_run_gets_into_the_page(tmp_path):
+    """A stranger's run may hold links; who shares the page of a run would share what they lead to."""
+    secret, run = tmp_path / "secret", tmp_path / "run"
+    secret.write_bytes(b"mine alone")
+    images = run / "round-1" / "images" / "test"
+    (images / "base").mkdir(parents=True)
+    os.mkfifo(images / "base" / "prediction.png")
+    (images / "refitted").mkdir()
+    (images / "refitted" / "prediction.png").symlink_to(secret)
+    (run / "round-1" / "explorer").symlink_to("/dev")
+    html = write_page(run, SETTINGS, rounds()).read_text()
+    assert base64.b64encode(secret.read_bytes()).decode() not in html and html.count("src=") == 1  # the curves
+
+
 def test_a_page_of_nothing_yet(tmp_path):
     html = write_page(tmp_path, SETTINGS, [RoundReport()]).read_text()
     assert "round-0" in html and "data:image" not in html
