@@ -9,6 +9,7 @@ import pytest
 from genie_gym import data
 from genie_gym.errors import DataError, MissingExtraError
 from tests.clips import bar_places, moving_bar, write_clip
+from tests.fuzz import damage_json
 
 HEADER = {"game": {"name": "Toy-Numpy", "title": "Toy", "fps": 12.0}, "actions": ["NOOP", "LEFT", "RIGHT"]}
 
@@ -115,3 +116,26 @@ def test_what_is_no_lerobot_dataset(tmp_path):
     with pytest.raises(DataError, match="no LeRobotDataset"):
         data.import_lerobot(tmp_path / "nowhere", tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["../../secret", "a/../../secret", "/etc/secret", "x\x1b[2J", ""])
+def test_a_camera_leads_to_no_other_folder(tmp_path, name):
+    folder = tmp_path / "dataset"
+    write_lerobot(folder, [0] * 20, **{name: None})
+    assert len(data.import_lerobot(folder, tmp_path / "back", game="Toy")) == 2  # `front` is the only one
+    with pytest.raises(DataError, match="has the cameras front") as raised:
+        data.import_lerobot(folder, tmp_path / "other", game="Toy", camera=name)
+    assert str(raised.value).isprintable()
+
+
+def test_any_info_is_read_or_refused(tmp_path):
+    rng, folder = np.random.default_rng(0), tmp_path / "dataset"
+    write_lerobot(folder, [0] * 20)
+    path = folder / "meta/info.json"
+    whole = json.loads(path.read_bytes())
+    for number in range(150):
+        path.write_bytes(damage_json(rng, whole))
+        try:
+            assert len(data.import_lerobot(folder, tmp_path / f"back-{number}", game="Toy")) == 2
+        except DataError as error:
+            assert str(error).isprintable()
