@@ -164,7 +164,7 @@ def measure(checkpoint: Checkpoint, before: Checkpoint | None, options: argparse
                 "at_the_step": int((dreamt == 0).sum()),
                 "within_one": int((np.abs(dreamt) <= 1).sum()),
                 "never": int((dreamt == LATER).sum()),
-                "steps_after_the_real_end": dreamt,
+                "steps_after_the_real_end": dreamt.tolist(),
             },
         }
     return figures
@@ -189,8 +189,8 @@ def main() -> None:
     before = load_checkpoint(options.before, "cpu", "float32") if options.before else None
     told_options = {name: getattr(options, name) for name in ("others", "seed", "threads")}
     figures = told_options | measure(checkpoint, before, options)
-    place = write_result(options.out / f"ends-{checkpoint.game['name']}.json", figures, machine)
     print("\n".join(lines(figures)))
+    place = write_result(options.out / f"ends-{checkpoint.game['name']}.json", figures, machine)
     print(f"results in {place}")
 
 

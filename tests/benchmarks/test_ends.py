@@ -1,10 +1,27 @@
 """Ends of episodes: what is counted, on probabilities and chunks that are known."""
 
+import json
+from argparse import Namespace
+
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.quality.ends import AHEAD, CHUNK, CONTEXT, LATER, comparable, ending, imagined, other, shares, told
+from benchmarks.common.results import write_result
+from benchmarks.quality.ends import (
+    AHEAD,
+    CHUNK,
+    CONTEXT,
+    LATER,
+    comparable,
+    ending,
+    imagined,
+    lines,
+    measure,
+    other,
+    shares,
+    told,
+)
 from genie_gym.data import EpisodeDataset
 from genie_gym.errors import ConfigError
 from tests.conftest import untrained
@@ -72,3 +89,11 @@ def test_models_that_differ_elsewhere_are_not_compared():
     assert comparable(one.model, one.model) is one.model.dynamics.heads
     with pytest.raises(ConfigError, match="differ elsewhere"):
         comparable(one.model, other_one.model)
+
+
+def test_the_figures_are_written(datasets, tmp_path):
+    options = Namespace(data=[one.folder for one in datasets], batch=2, others=1, seed=0)
+    figures = measure(untrained(window=3), None, options)
+    found = json.loads(write_result(tmp_path / "ends.json", figures, {}).read_text())
+    assert found["now"]["read"]["ends"] == len(found["now"]["imagined"]["steps_after_the_real_end"]) == 2
+    assert f"of {found['now']['read']['ends']} ends told at their step" in "".join(lines(figures))
