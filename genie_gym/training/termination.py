@@ -63,7 +63,7 @@ def train_termination(
     """Give a world model a head that reads the end of an episode from the frame, and train it alone, in place.
 
     The metrics are "recall", the share of held-out ends at whose step the probability is above a half; "false_alarms",
-    the mean probability of an end at all other steps; and "cross_entropy".
+    the mean probability of an end at all other steps, as a dream draws with it; and "cross_entropy".
 
     Args:
         model: The world model.
