@@ -28,8 +28,8 @@ def _git(*arguments: str) -> str:
     try:
         if not (here.parents[1] / ".git").exists():  # installed inside somebody else's checkout
             return ""
-        return subprocess.run(
-            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True
-        ).stdout.strip()
+        # Without optional locks: `status` would write the index, and a kill meanwhile would leave the user's index.lock.
+        command = ["git", "--no-optional-locks", "-C", str(here), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
