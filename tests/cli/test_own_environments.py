@@ -1,6 +1,7 @@
 """The walk of a user with an environment of their own, by lines of the command line alone."""
 
 import importlib.util
+import shlex
 import sys
 from pathlib import Path
 
@@ -14,16 +15,22 @@ from genie_gym.registration import register_games
 from genie_gym.training.presets import PRESETS
 from genie_gym.utils import paths
 from genie_gym.world_model import Checkpoint
+from tests.docs.snippets import commands
 from tests.miniature import miniature
 
 ENVIRONMENTS = {  # and the package each needs
     "tests.catch:make": None,
     "CartPole-v1": "pygame",
-    "MiniGrid-FourRooms-v0": "minigrid",
+    "ALE/Pong-v5": "ale_py",
 }
-SLOW_ENVIRONMENTS = {  # a few steps a second; and arguments
-    "highway-v0": ("highway_env", '{"config": {"vehicles_count": 3, "duration": 20}}'),
-    "CarRacing-v3": ("Box2D", '{"continuous": false}'),
+DOCUMENTED = {"FourRooms": "minigrid", "CarRacing": "Box2D", "Highway": "highway_env"}  # the same by title
+PAGE = Path(__file__).parents[2] / "docs/tutorials/own-environment.md"
+TOY_SIZES = {  # of the documented lines; the last of an option's values holds
+    "collect": ["--steps", "40", "--max-steps", "14", "--workers", "1"],
+    "train": ["--minutes", "0.05", "--preset", "miniature"],
+    "evaluate": ["--clips", "2", "--long-steps", "0"],
+    "demo": ["--steps", "16"],
+    "explore": ["--steps", "8", "--num-envs", "1", "--max-steps", "16", "--device", "cpu"],
 }
 FEW = ["--episodes", "4", "--max-steps", "24", "--workers", "1"]
 
@@ -40,7 +47,17 @@ def walk(monkeypatch, tmp_path, capsys):
         return code, " ".join((said.out + said.err).split())
 
     yield run
-    gym.registry.pop("GenieRedux/Mine-Own-v0", None)
+    for name in [name for name in gym.registry if name.endswith("-Own-v0")]:
+        gym.registry.pop(name)
+
+
+def documented_lines(title: str) -> dict[str, list[str]]:
+    """The tutorial's words for an environment by command; what it does not say goes as for FourRooms."""
+    found: dict[str, list[str]] = {}
+    for game in ("FourRooms", title):
+        lines = [shlex.split(line)[1:] for line in commands(PAGE.read_text())]
+        found |= {words[0]: [words[0], title, *words[2:]] for words in lines if words[1] == game}
+    return found
 
 
 @pytest.mark.slow
@@ -80,28 +97,25 @@ def test_from_the_first_picture_to_refit(walk, env):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("env", SLOW_ENVIRONMENTS)
-def test_slow_environments_are_recorded_fitted_evaluated_dreamt_and_explored(walk, env):
+@pytest.mark.parametrize("title", DOCUMENTED)
+def test_the_documented_lines_record_fit_evaluate_dream_and_explore(walk, title):
     pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
-    package, arguments = SLOW_ENVIRONMENTS[env]
-    pytest.importorskip(package, reason=f"needs {package}")
-    few = ["--episodes", "3", "--max-steps", "14", "--workers", "1"]
-    code, said = walk("collect", "Mine", "--env", env, "--env-kwargs", arguments, *few)
-    assert code == 0, said
-    dataset = EpisodeDataset(paths.data_dir("Mine-Own"))
-    assert len(dataset) == 3 and len({frame.tobytes() for frame in dataset[0].frames}) > 3  # something moves
-    assert walk("train", "Mine", "--preset", "miniature")[0] == 0
-    code, said = walk("evaluate", "Mine", "--clips", "2", "--long-steps", "0")
-    if code:  # a car crashes early: the error says which horizon fits
-        horizon = said.partition("give --horizon ")[2].split()[0]
-        assert walk("evaluate", "Mine", "--clips", "2", "--long-steps", "0", "--horizon", horizon)[0] == 0
+    pytest.importorskip(DOCUMENTED[title], reason=f"needs {DOCUMENTED[title]}")
+    lines = documented_lines(title)
+    assert list(lines) == ["collect", "train", "evaluate", "demo", "explore", "play"]
+    for command, sizes in TOY_SIZES.items():
+        code, said = walk(*lines[command], *sizes)
+        if "give --horizon " in said:  # a car crashes early: the error says which horizon fits
+            horizon = said.partition("give --horizon ")[2].split()[0]
+            code, said = walk(*lines[command], *sizes, "--horizon", horizon)
+        assert code == 0, (command, said)
+    assert "--policy autoexplore-0" in said  # its environment is known from the recording
+    dataset = EpisodeDataset(paths.data_dir(f"{title}-Own"))
+    assert len(dataset) >= 3 and len({frame.tobytes() for frame in dataset[0].frames}) > 3  # something moves
     register_games()
-    world = gym.make("GenieRedux/Mine-Own-v0")
+    world = gym.make(f"GenieRedux/{title}-Own-v0")  # what `play` opens
     assert world.reset(seed=0)[0].shape == world.step(1)[0].shape == (64, 64, 3)
     world.close()
-    explorer = ["--steps", "8", "--num-envs", "1", "--max-steps", "16", "--device", "cpu"]
-    code, said = walk("explore", "Mine", *explorer)  # its environment is known from the recording
-    assert code == 0 and "--policy autoexplore-0" in said, said
 
 
 def test_what_only_files_say_is_not_imported(walk, tmp_path):

@@ -30,11 +30,13 @@ def run_as_script(code: str, method: str, folder: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.retro
 @pytest.mark.parametrize("method", METHODS)
-def test_the_reward_around_many_emulators(tmp_path, method):
-    pytest.importorskip("stable_retro", reason="needs stable-retro: pip install genie_gym[retro]")
-    block = next(block for block in blocks((TUTORIALS / "intrinsic-reward.md").read_text(), "python"))
-    assert "AsyncVectorEnv" in block
-    assert "[" in run_as_script(block, method, tmp_path)
+@pytest.mark.parametrize(("sign", "package"), [("AsyncVectorEnv", "stable_retro"), ("PPO(", "stable_baselines3")])
+def test_the_reward_around_many_emulators(tmp_path, sign, package, method):
+    for needed in ("stable_retro", package):
+        pytest.importorskip(needed, reason=f"needs {needed}: pip install genie_gym[retro,sb3]")
+    block = next(block for block in blocks((TUTORIALS / "intrinsic-reward.md").read_text(), "python") if sign in block)
+    said = run_as_script(block + "\nprint('done')", method, tmp_path)
+    assert said.endswith("done\n") and ("[" in said) == ("print(rewards)" in block)
 
 
 @pytest.mark.slow

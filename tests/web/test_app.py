@@ -66,6 +66,18 @@ def test_visitors_share_passes_and_stay_apart(served, world):
             assert all(same(frame.dream, one) for frame, one in zip(seen, expected, strict=True))
 
 
+def test_a_world_of_convolutions_that_ships_is_played_and_begun_again():
+    with serving("Breakout-Ale") as server, server.visitor() as visitor:
+        seen = [visitor.start("Breakout-Ale", seed=5)]
+        visitor.say("hold", action=2)
+        seen += visitor.frames(8)
+        expected = played("Breakout-Ale", 5, [frame.header["action"] for frame in seen[1:]])
+        assert all(same(frame.dream, one) for frame, one in zip(seen, expected, strict=True))
+        assert len({frame.dream.tobytes() for frame in seen}) > 2
+        again = visitor.start("Breakout-Ale", seed=5)
+        assert (again.dream == seen[0].dream).all() and visitor.frames(2)
+
+
 def test_the_upscaler_draws_if_wanted(tmp_path):
     replace(endless(), upscaler=untrained_upscaler()).save(tmp_path)
     with serving(str(tmp_path)) as server, server.visitor() as visitor:

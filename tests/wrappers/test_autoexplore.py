@@ -85,6 +85,22 @@ def test_a_baseline_instead_of_autoexplore():
     assert env.step(1)[1] > 0  # it needs no context
 
 
+@pytest.mark.slow
+def test_ales_own_environment_with_the_world_that_ships():
+    gym.register_envs(pytest.importorskip("ale_py", reason="needs ale-py: pip install genie_gym[atari]"))
+
+    def rewards(seed: int) -> list[float]:
+        env = gym.make("ALE/Breakout-v5", frameskip=4)
+        env = AutoExploreReward(env, game="Breakout-Ale", resize=64, device="cpu")
+        found = [step[2] for step in rollout(env, seed)]
+        env.close()
+        return found
+
+    one = rewards(seed=3)
+    assert np.isfinite(one).all() and one[:3] == [0, 0, 0] and min(one[3:]) > 0 and max(one) <= 2
+    assert len(set(one[3:])) > 10 and one == rewards(seed=3) != rewards(seed=4)
+
+
 @pytest.mark.parametrize(
     ("wrapped", "words"),
     [
