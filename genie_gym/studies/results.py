@@ -5,6 +5,7 @@ means. They hold for other people who judge the same clips. With a single partic
 """
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -121,11 +122,12 @@ class StudyResults:
         said.append(f"{what}, mean and 95 % interval over {self.varying}:")
         said += [f"  {one.game}, {one.name}: {_shown(one.estimate)} ({one.answers} answers)" for one in self.groups]
         for one in self.differences:
-            said.append(f"  {one.game}: {one.higher} above {one.lower} by {_shown(one.estimate)}, p = {one.p:.2g}")
-        if self.left is not None:
+            p = _number(one.p, ".2g")
+            said.append(f"  {one.game}: {one.higher} above {one.lower} by {_shown(one.estimate)}, p = {p}")
+        if self.left is not None and not math.isnan(self.left.mean):  # else nobody chose either
             said.append(f"the left clip was chosen in {_shown(self.left)} of all choices; 0.5 shows no habit")
         if self.psnr_correlation is not None:
-            said.append(f"Spearman correlation of ratings and PSNR: {self.psnr_correlation:.2f}")
+            said.append(f"Spearman correlation of ratings and PSNR: {_number(self.psnr_correlation)}")
         return said
 
 
@@ -287,4 +289,9 @@ def _p_of_no_difference(apart: np.ndarray) -> float:
 
 
 def _shown(one: Estimate) -> str:
-    return f"{one.mean:.2f}" + (f" [{one.low:.2f}, {one.high:.2f}]" if one.over > 1 else "")
+    return _number(one.mean) + (f" [{one.low:.2f}, {one.high:.2f}]" if one.over > 1 else "")
+
+
+def _number(value: float, form: str = ".2f") -> str:
+    """A number as it is said; there is none where all answers are alike, or none was given."""
+    return "unknown" if math.isnan(value) else format(value, form)

@@ -28,7 +28,7 @@ def _git(*arguments: str) -> str:
     try:
         if not (here.parents[1] / ".git").exists():  # installed inside somebody else's checkout
             return ""
-        # Without optional locks: `status` would write the index, and a kill meanwhile would leave the user's index.lock.
+        # Without optional locks: `status` writes the index, and a kill meanwhile leaves an index.lock to the user.
         command = ["git", "--no-optional-locks", "-C", str(here), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

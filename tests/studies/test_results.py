@@ -130,6 +130,16 @@ def test_a_habit_of_choosing_the_left_clip_is_seen():
     assert results.left.low > 0.6
 
 
+def test_what_cannot_be_known_is_no_number():
+    facts = facts_to_rate(3)
+    alike = [Answer(f"r{rater}", number, 3.0, False, 2.0) for rater in range(3) for number in range(len(facts))]
+    between = [Facts("G", "old", "new", scene, "LEFT") for scene in range(3)]
+    neither = [Answer(f"r{rater}", number, 0.5, False, 2.0) for rater in range(3) for number in range(3)]
+    rated = "\n".join(evaluate_answers("rate", facts, alike).lines())
+    chosen = "\n".join(evaluate_answers("choose", between, neither).lines())
+    assert "nan" not in rated + chosen and "correlation of ratings and PSNR: unknown" in rated
+
+
 def test_nobody_has_answered():
     with pytest.raises(DataError, match="nobody"):
         evaluate_answers("rate", facts_to_rate(1), [])
