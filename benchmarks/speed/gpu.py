@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.common.experiment import run_script
@@ -107,10 +108,11 @@ def _peak(device: str) -> Figures:
 
 
 def _training(preset: str, batch: int, device: str) -> Figures:
-    """Clips of the dynamics' training a second."""
+    """Clips of the dynamics' training a second, the time, operations and memory of a step."""
     step = timing.TrainingStep(preset, "dynamics", batch, device, "auto")
     seconds = [timing.timed(lambda: step(step.ours)) for _ in range(ROUNDS + 1)][1:]
-    return {"clips_per_second": round(batch / sorted(seconds)[ROUNDS // 2], 2), "batch_size": batch}
+    figures = {"clips_per_second": round(batch / median(seconds), 2), "batch_size": batch, "peak_mb": step.peak_mb()}
+    return figures | {"p50_ms": round(1e3 * median(seconds), 1), "gflop": step.gflop()}
 
 
 def _within(seconds: float, function: Callable, args: tuple) -> Figures | None:
@@ -188,10 +190,10 @@ def _cells(row: Figures, peak: float | None) -> list[Any]:
         return [row["error"], "", "", "", ""]
     if "gflops" in row:
         return [f"{row['gflops']} GFLOP", "", "", "", ""]
-    if "clips_per_second" in row:
-        return [f"{row['clips_per_second']} clips of {row['batch_size']}", "", "", "", ""]
     share = f"{row['gflop'] / row['p50_ms'] * 1e3 / peak:.1%}" if peak else ""
-    return [row["frames_per_second"], row["p50_ms"], row["p99_ms"], share, row["peak_mb"]]
+    training = "clips_per_second" in row
+    rate = f"{row['clips_per_second']} clips, {row['batch_size']} at once" if training else row["frames_per_second"]
+    return [rate, row["p50_ms"], row.get("p99_ms", ""), share, row["peak_mb"]]
 
 
 if __name__ == "__main__":

@@ -162,6 +162,16 @@ class TrainingStep:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
+    def gflop(self) -> float:
+        """Return the floating-point operations of one optimiser step of ours, in billions."""
+        with FlopCounterMode(display=False) as counter:
+            self(self.ours)
+        return round(counter.get_total_flops() / 1e9, 1)
+
+    def peak_mb(self) -> int:
+        """Return the most memory taken so far, in MiB."""
+        return round(_peak_memory(self.device) / 2**20)
+
 
 def time_training(
     preset: str, part: str, batch_size: int, device: str, precision: str, compiled: bool, rounds: int
@@ -169,16 +179,14 @@ def time_training(
     """Measure training steps, ours and naive in turn."""
     step = TrainingStep(preset, part, batch_size, device, precision)
     step(step.ours)
-    peak_mb = round(_peak_memory(step.device) / 2**20)  # before the others take theirs
+    peak_mb = step.peak_mb()  # before the others take theirs
     ways = step.ways(compiled)
     warm_up = {way: round(timed(partial(step, loss)), 1) for way, loss in ways.items()}
     times = [[timed(partial(step, loss)) for loss in ways.values()] for _ in range(rounds)]
-    with FlopCounterMode(display=False) as counter:
-        step(step.ours)
     return {
         "batch_size": batch_size,
         "frames_per_clip": step.frames_per_clip,
-        "gflop": round(counter.get_total_flops() / 1e9, 1),  # of ours
+        "gflop": step.gflop(),
         "peak_mb": peak_mb,
         "warm_up_seconds": warm_up,
         "step_ms": dict(zip(ways, np.median(times, axis=0).round(4) * 1e3, strict=True)),

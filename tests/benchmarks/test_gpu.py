@@ -35,9 +35,13 @@ def test_tests_speed_and_training_in_one_call(tmp_path, monkeypatch, capsys):
     assert any(word in figures["tests"] for word in ("skipped", "passed"))  # pytest's last line
     assert figures["speed"]["matrix products"]["gflops"] > 1
     assert figures["speed"]["tiny, imagined frames, batch 2, eager"]["frames_per_second"] > 0
-    assert figures["speed"]["tiny, training"]["clips_per_second"] > 0
+    training = figures["speed"]["tiny, training"]
+    assert training["clips_per_second"] == pytest.approx(1e3 * training["batch_size"] / training["p50_ms"], abs=0.01)
+    page = (tmp_path / "out/gpu.md").read_text()
+    share = 1e3 * training["gflop"] / training["p50_ms"] / figures["speed"]["matrix products"]["gflops"]
+    assert 0 < share < 1 and f"{share:.1%}" in page and str(training["peak_mb"]) in page
     assert figures["training"]["finished"] and (tmp_path / "out/checkpoint/config.json").exists()
-    assert (tmp_path / "out/gpu.md").read_text() in capsys.readouterr().out
+    assert page in capsys.readouterr().out
 
 
 def test_a_command_that_takes_too_long_is_asked_to_save(tmp_path):
