@@ -63,6 +63,7 @@ def content(trained, tmp_path_factory) -> tuple[dict, dict]:
 
 def write(path, description, tensors):
     text = description if isinstance(description, str) else json.dumps(description)
+    text = text.encode(errors="replace").decode()  # a file of tensors holds nothing but Unicode
     tensors = {name: value.clone() for name, value in tensors.items()}
     save_file(tensors, path, {"agent": text, "sha256": checksum(tensors, text)})  # whoever damages it can count, too
     return path
