@@ -105,7 +105,7 @@ def finetune(checkpoint: str | Path | FinetuneRunConfig, **options: Any) -> Fine
     join_processes()
     with first_process_first():
         check_folders(run, out, bytes_needed((base.model.tokenizer.config, base.model.dynamics.config)))
-        check_run_config(run / "settings.json", _settings(config, new, old))
+        check_run_config(run / "settings.json", _settings(config, new, old), "decoder_steps", "dynamics_steps")
         kept = run / "base"  # `out` may be the very folder that the checkpoint is in
         if (kept / "config.json").is_file():
             base = Checkpoint.load(kept)
@@ -212,7 +212,7 @@ def _verdict(
         "decoder": replace(preset.tokenizer_training, steps=usual.decoder_steps),
         "dynamics": replace(preset.dynamics_training, steps=usual.dynamics_steps),
     }
-    again = {name: f"finetune with more --{name}-steps and another --run" for name in stages}
+    again = {name: f"go on with more --{name}-steps" for name in stages}
     return judge(stages, recipes, model.tokenizer.config.codes, again, clips.frames)
 
 

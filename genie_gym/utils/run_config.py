@@ -12,16 +12,17 @@ from genie_gym.utils.jsonable import read_json
 __all__ = ["check_run_config", "read_run_file"]
 
 
-def check_run_config(path: Path, settings: dict[str, Any], may_grow: str = "") -> bool:
+def check_run_config(path: Path, settings: dict[str, Any], *may_grow: str) -> bool:
     """Write the settings of a new run, or compare them with those of the run that is resumed.
 
     Args:
         path: A JSON file in the run's folder.
         settings: Plain JSON values. Settings that the file does not have are not compared: a newer version added them.
-        may_grow: Name of a number that may be larger than before, or be given where it was None; it is then written.
+        may_grow: Names of numbers that may be larger than before, or be given where they were None; they are then
+            written.
 
     Returns:
-        Whether that number has grown.
+        Whether one of those numbers has grown.
 
     Raises:
         ConfigError: The run was started with other settings.
@@ -32,23 +33,23 @@ def check_run_config(path: Path, settings: dict[str, Any], may_grow: str = "") -
         atomic_write(path, json.dumps(settings, indent=1).encode())
         return False
     recorded = read_run_file(path)
-    grown = bool(may_grow) and _has_grown(recorded.get(may_grow), settings[may_grow])
+    grown = {name: settings[name] for name in may_grow if _has_grown(recorded.get(name), settings[name])}
     shown = reprlib.Repr()  # the file may be anybody's: short, and nothing that a terminal obeys
     shown.maxstring = shown.maxother = 200
-    kept = {name: value for name, value in settings.items() if not (grown and name == may_grow)}
-    changed = [name for name, value in kept.items() if recorded.get(name, value) != value]
+    changed = [name for name, value in settings.items() if name not in grown and recorded.get(name, value) != value]
     if changed:
         before, now = (
             ", ".join(f"{name} {shown.repr(values[name])}" for name in changed) for values in (recorded, settings)
         )
+        higher = " and ".join(name for name in may_grow if name in changed)
         raise ConfigError(
             f"{path.parent} was started with {before}, now asked for {now}; "
-            f"use the same settings to resume it{f' ({may_grow} may be raised)' if may_grow in changed else ''}, or "
+            f"use the same settings to resume it{f' ({higher} may be raised)' if higher else ''}, or "
             "remove that folder to start again"
         )
     if grown:
-        atomic_write(path, json.dumps(recorded | {may_grow: settings[may_grow]}, indent=1).encode())
-    return grown
+        atomic_write(path, json.dumps(recorded | grown, indent=1).encode())
+    return bool(grown)
 
 
 def _has_grown(before: Any, now: float | None) -> bool:

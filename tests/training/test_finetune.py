@@ -202,8 +202,23 @@ def test_finetuning_is_resumed_and_may_replace_the_checkpoint_it_started_from(ch
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, pieces.model.state_dict()[name]), name
     assert len(whole.metadata.finetuning) == 1
-    with pytest.raises(ConfigError, match=r"dynamics_steps 3, .*dynamics_steps 4"):
-        finetune(tmp_path / "whole", run=tmp_path / "whole-run", **recipe | {"dynamics_steps": 4})
+    with pytest.raises(ConfigError, match=r"dynamics_steps 3, .*dynamics_steps 2; .*dynamics_steps may be raised"):
+        finetune(tmp_path / "whole", run=tmp_path / "whole-run", **recipe | {"dynamics_steps": 2})
+
+
+@pytest.mark.parametrize("weights", ["all", "lora"])
+def test_a_finished_finetuning_goes_on_with_more_steps(checkpoint, recordings, tmp_path, weights):
+    checkpoint.save(tmp_path / "before")
+    options = {"data": (recordings[0].folder,), "run": tmp_path / "run", "out": tmp_path / "out", "weights": weights}
+    first = finetune(tmp_path / "before", decoder_steps=1, dynamics_steps=2, **options)
+    model = Checkpoint.load(first.checkpoint).model
+    more = finetune(tmp_path / "before", decoder_steps=1, dynamics_steps=4, **options)
+    assert (first.dynamics.steps, more.dynamics.steps, more.decoder.steps) == (2, 4, 1)
+    trained = Checkpoint.load(more.checkpoint).model
+    assert all(torch.equal(a, b) for a, b in zip(*(m.tokenizer.parameters() for m in (model, trained)), strict=True))
+    pairs = zip(*(m.dynamics.parameters() for m in (model, trained)), strict=True)
+    assert not all(torch.equal(a, b) for a, b in pairs)
+    assert [one.stages["dynamics"].steps for one in Checkpoint.load(more.checkpoint).metadata.finetuning] == [4]
 
 
 def test_a_model_of_latent_actions_infers_those_of_the_dataset(tmp_path):
