@@ -15,6 +15,7 @@ from genie_gym.errors import ConfigError
 from genie_gym.utils.atomic import atomic_write_all, check_writable
 from genie_gym.utils.images import to_model
 from genie_gym.utils.jsonable import read_json
+from genie_gym.utils.progress import ProgressDisplay
 from genie_gym.web_export.config import ExportWebConfig
 from genie_gym.web_export.runtime import runtime_files
 from genie_gym.web_export.step import named_tensors, write_step
@@ -48,7 +49,7 @@ class ExportReport:
 def export_web(config: ExportWebConfig) -> ExportReport:
     """Write a folder that dreams a world model in any browser, without a server's help and without Python.
 
-    Its frames are those of `WorldModelEnv` under the same seed, context and actions, up to rounding.
+    Its frames are those of the model in float32 under the same context, seed of the rollout and actions, up to rounding.
 
     Raises:
         ConfigError: The folder holds something else, or an option is out of range.
@@ -69,10 +70,14 @@ def export_web(config: ExportWebConfig) -> ExportReport:
         real_actions=config.real_actions,
     )
     engine = ImaginationEngine(1, env_config)
-    runtime = runtime_files(config.runtime)
     static = files("genie_gym.web_export") / "static"
     contents = {name: (static / name).read_bytes() for name in PAGE}
-    contents |= runtime | {STEP: _step(engine), WORLD: json.dumps(_world(engine, config.contexts)).encode()}
+    with ProgressDisplay("making the page", 3, unit="parts") as display:
+        contents |= runtime_files(config.runtime)
+        display.update(1, "the runtime is here, the step is written")
+        contents[STEP] = _step(engine)
+        display.update(2)
+        contents[WORLD] = json.dumps(_world(engine, config.contexts)).encode()
     config.out.mkdir(parents=True, exist_ok=True)
     atomic_write_all({config.out / name: content for name, content in contents.items()})
     return ExportReport(config.out, sum(map(len, contents.values())) / 1e6)
