@@ -49,7 +49,7 @@ class ExportReport:
 def export_web(config: ExportWebConfig) -> ExportReport:
     """Write a folder that dreams a world model in any browser, without a server's help and without Python.
 
-    Its frames are those of the model in float32 under the same context, seed of the rollout and actions, up to rounding.
+    Its frames are, up to rounding, those of the float32 model under the same context, seed of the rollout and actions.
 
     Raises:
         ConfigError: The folder holds something else, or an option is out of range.

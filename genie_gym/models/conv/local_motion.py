@@ -57,7 +57,7 @@ class LocalMotion(nn.Module):
         """
         own = F.pixel_shuffle(self.to_kernel(fine), self.blocks)
         # On a CPU a few at once: what is held of many is more than its cache, and takes twice the time.
-        at_once = 8 if pair.device.type == "cpu" else max(1, len(pair))
+        at_once = 4 if pair.device.type == "cpu" else max(1, len(pair))
         pieces = zip(pair.split(at_once), own.split(at_once), strict=True)
         return torch.cat([self._go_on(*piece) for piece in pieces])
 
@@ -70,7 +70,7 @@ class LocalMotion(nn.Module):
     @torch.no_grad()
     def mismatches(self, before: Tensor, last: Tensor) -> Tensor:
         """Return how far each block and what lies around it are from the frame before, moved: float (b, o, g, g)."""
-        error = torch.stack([(moved - last).abs_().mean(1) for moved in _moved(before)], 1)
+        error = torch.stack(list(_moved(before)), 2).sub_(last[:, :, None]).abs_().mean(1)
         with full_precision(last.device):
             return self.window @ error @ self.window.T
 

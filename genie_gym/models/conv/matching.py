@@ -42,7 +42,7 @@ def matches(frames: Tensor, patch: int) -> tuple[Tensor, Tensor, Tensor]:
     # Every other row, and columns averaged by a matrix product: a quarter of the time of the obvious way.
     shifts = product(range(0, 2 * MATCH_REACH + 1, 2), range(2 * MATCH_REACH + 1))
     moved = (before[..., down : down + size : 2, right : right + size] for down, right in shifts)
-    error = torch.stack([(one - after).abs_() for one in moved], 2)
+    error = torch.stack(list(moved), 2).sub_(after[:, :, None]).abs_()
     columns = rearrange(torch.eye(size // patch, device=grey.device), "q r -> q 1 r").expand(-1, patch, -1) / patch
     with full_precision(grey.device):  # motions below a pixel are differences of nearly equal sums
         places = error @ rearrange(columns, "q p r -> (q p) r").to(error.dtype)
