@@ -313,6 +313,8 @@ class WorldModelVectorEnv(PlainSpec, gym.vector.VectorEnv[np.ndarray, np.ndarray
             self._ended[rows] = False
 
     def _seeds(self, seed: int | Sequence[int | None] | None, rows: list[int]) -> list[int | None]:
+        if isinstance(seed, np.ndarray) and seed.ndim == 0:
+            seed = seed[()]
         if not isinstance(seed, Sequence | np.ndarray) or isinstance(seed, str):
             first = check_reset_seed(seed)
             return [None if first is None else first + row for row in rows]

@@ -66,7 +66,9 @@ class TrainingMonitor:
         self._steps = agent.num_timesteps
         self._coverage = _load_coverage(folder / VISITED_CELLS)
         self._reward_sum, self._reward_count = 0.0, 0  # since the last update
-        self._display = ProgressDisplay("training", target, agent.num_timesteps, unit="steps", shown=progress)
+        rollout = agent.n_steps * agent.n_envs  # it ends with a whole one
+        total = -(-target // rollout) * rollout
+        self._display = ProgressDisplay("training", total, agent.num_timesteps, unit="steps", shown=progress)
 
     def __enter__(self) -> "TrainingMonitor":
         self._display.__enter__()

@@ -146,7 +146,7 @@ def test_a_refused_reset_changes_no_random_stream(toy_checkpoint, make, wrong):
     assert np.array_equal(np.asarray(one), np.asarray(other))
 
 
-@pytest.mark.parametrize("seed", [True, 1.5, "1", -1, np.array([1.0]), float("nan")], ids=repr)
+@pytest.mark.parametrize("seed", [True, 1.5, "1", -1, np.array([1.0]), np.array("1"), float("nan")], ids=repr)
 @pytest.mark.parametrize("make", [single, several], ids=lambda make: make.__name__)
 def test_seeds_that_are_none(toy_checkpoint, make, seed):
     with pytest.raises(ConfigError, match="seed"):
