@@ -19,6 +19,7 @@ import torch
 from benchmarks.common.experiment import Stopped, run_script
 from benchmarks.common.machine import machine_facts, matmul_peak
 from benchmarks.common.results import RESULTS, Figures, write_result
+from benchmarks.speed.timing import TrainingStep
 from genie_gym.collection.collect import collect
 from genie_gym.data import EpisodeDataset, SequenceDataset
 from genie_gym.training.presets import get_preset
@@ -87,18 +88,29 @@ def frames_per_second(preset: str, dataset: EpisodeDataset, prefetch: int, optio
     return sum(windows.frames[first:last]) / (windows.asked[last] - windows.asked[first])
 
 
-def measure(preset: str, dataset: EpisodeDataset, options: argparse.Namespace) -> Figures:
-    """Return the median rate of each way, and all of them."""
+def measure(preset: str, dataset: EpisodeDataset, options: argparse.Namespace, peak: float) -> Figures:
+    """Return the operations of a frame, and for each way what `describe` does."""
     rates: dict[int, list[float]] = {prefetch: [] for prefetch in options.prefetch}
     for _ in range(options.rounds):  # in turn, so that a busy moment of the machine affects all
         for prefetch, found in rates.items():
             found.append(frames_per_second(preset, dataset, prefetch, options))
-    return {f"prefetch {prefetch}": describe(found) for prefetch, found in rates.items()}
+    gflop = gflop_of_a_frame(preset, "cuda" if torch.cuda.is_available() else "cpu")
+    ways = {f"prefetch {prefetch}": describe(found, gflop, peak) for prefetch, found in rates.items()}
+    return {"gflop_a_frame": round(gflop, 2)} | ways
 
 
-def describe(found: list[float]) -> Figures:
-    """Return the median rate, and all of them."""
-    return {"frames_per_second": round(float(np.median(found)), 1), "runs": [round(rate, 1) for rate in found]}
+def describe(found: list[float], gflop: float, peak: float) -> Figures:
+    """Return the median rate, the share of the peak that it takes with so many operations a frame, and all rates."""
+    rate = float(np.median(found))
+    share = round(rate * gflop / peak, 3)
+    return {"frames_per_second": round(rate, 1), "share_of_peak": share, "runs": [round(one, 1) for one in found]}
+
+
+def gflop_of_a_frame(preset: str, device: str) -> float:
+    """Return the floating-point operations of the dynamics' training, in billions for each frame."""
+    batch = 1 if device == "cpu" else get_preset(preset).dynamics_training.batch_size
+    step = TrainingStep(preset, "dynamics", batch, device, "auto")
+    return step.gflop() / (batch * step.frames_per_clip)
 
 
 def main() -> None:
@@ -106,11 +118,12 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     figures: Figures = {"threads": options.threads, "device": device, "steps": options.steps, "seed": options.seed}
-    figures["peak_gflops"] = round(matmul_peak(device))
+    peak = matmul_peak(device)
+    figures["peak_gflops"] = round(peak)
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.data or collect("Toy-Numpy", steps=4000, out=scratch, seed=options.seed).folder
         for preset in options.presets:
-            figures[preset] = measure(preset, EpisodeDataset(folder), options)
+            figures[preset] = measure(preset, EpisodeDataset(folder), options, peak)
     place = write_result(RESULTS / "feeding.json", figures, machine)
     print(json.dumps(json.loads(place.read_text()), indent=1))
     print(f"results in {place}")
