@@ -78,8 +78,8 @@ class LocalMotion(nn.Module):
 def _moved(frames: Tensor) -> Iterator[Tensor]:
     """Views of frames (b, k, s, s), moved by each offset.
 
-    One after the other: a tensor of all of them is copied into another order by the products that use it, which takes
-    several times as long as the products.
+    Slices rather than one view of all (`unfold`): a product would copy that into another order, which takes several
+    times as long as the product, and ONNX has no such views.
     """
     padded, size = F.pad(frames, (REACH,) * 4, mode="replicate"), frames.shape[-1]
     for down in range(SIDE):
