@@ -5,14 +5,13 @@ Finn et al. 2016 call it dynamic neural advection.
 Shapes: b frames, s side of a frame in pixels, g blocks along one edge, o offsets.
 """
 
-from collections.abc import Iterator
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
 from genie_gym.models.conv.layers import Conv
+from genie_gym.models.conv.moved import all_moved, is_being_compiled, moved
 from genie_gym.utils.precision import full_precision
 
 __all__ = ["LocalMotion"]
@@ -70,31 +69,20 @@ class LocalMotion(nn.Module):
     @torch.no_grad()
     def mismatches(self, before: Tensor, last: Tensor) -> Tensor:
         """Return how far each block and what lies around it are from the frame before, moved: float (b, o, g, g)."""
-        error = torch.stack(list(_moved(before)), 2).sub_(last[:, :, None]).abs_().mean(1)
+        error = all_moved(before, REACH).sub_(last[:, :, None]).abs_().mean(1)
         with full_precision(last.device):
             return self.window @ error @ self.window.T
-
-
-def _moved(frames: Tensor) -> Iterator[Tensor]:
-    """Views of frames (b, k, s, s), moved by each offset.
-
-    Slices rather than one view of all (`unfold`): a product would copy that into another order, which takes several
-    times as long as the product, and ONNX has no such views.
-    """
-    padded, size = F.pad(frames, (REACH,) * 4, mode="replicate"), frames.shape[-1]
-    for down in range(SIDE):
-        rows = padded.narrow(-2, down, size)
-        for right in range(SIDE):
-            yield rows.narrow(-1, right, size)
 
 
 def _mixture(frames: Tensor, kernel: Tensor) -> Tensor:
     """Frames (b, 3, s, s), each block of them a mixture (b, o, g, g) of its surroundings."""
     columns = torch.stack([kernel.to(frames.dtype)] * BLOCK, -1).flatten(-2)  # faster than repeating, in training twice
     weights = torch.stack([columns] * BLOCK, -2).flatten(-3, -2)
+    if is_being_compiled():
+        return (all_moved(frames, REACH) * weights[:, None]).sum(2)
     mixed = torch.zeros_like(frames)
-    for moved, weight in zip(_moved(frames), weights.split(1, 1), strict=True):
-        mixed.addcmul_(moved, weight)
+    for one, weight in zip(moved(frames, REACH), weights.split(1, 1), strict=True):
+        mixed.addcmul_(one, weight)
     return mixed
 
 

@@ -4,13 +4,11 @@ motion that follows from it.
 Shapes: b clips, h frames, s side of a frame in pixels, side tokens along one edge.
 """
 
-from itertools import product
-
 import torch
-import torch.nn.functional as F
 from einops import rearrange, reduce
 from torch import Tensor
 
+from genie_gym.models.conv.moved import all_moved
 from genie_gym.utils.precision import full_precision
 
 __all__ = ["MATCHED_PAIRS", "SHIFTS", "agreed", "lagging", "matches"]
@@ -38,11 +36,8 @@ def matches(frames: Tensor, patch: int) -> tuple[Tensor, Tensor, Tensor]:
     missing = MATCHED_PAIRS + 1 - grey.shape[1]
     grey = torch.cat([grey[:, :1].expand(-1, missing, -1, -1), grey], 1)
     size = grey.shape[-1]
-    before, after = F.pad(grey[:, :-1], (MATCH_REACH,) * 4, mode="replicate"), grey[:, 1:, ::2]
     # Every other row, and columns averaged by a matrix product: a quarter of the time of the obvious way.
-    shifts = product(range(0, 2 * MATCH_REACH + 1, 2), range(2 * MATCH_REACH + 1))
-    moved = (before[..., down : down + size : 2, right : right + size] for down, right in shifts)
-    error = torch.stack(list(moved), 2).sub_(after[:, :, None]).abs_()
+    error = all_moved(grey[:, :-1], MATCH_REACH, every=2).sub_(grey[:, 1:, None, ::2]).abs_()
     columns = rearrange(torch.eye(size // patch, device=grey.device), "q r -> q 1 r").expand(-1, patch, -1) / patch
     with full_precision(grey.device):  # motions below a pixel are differences of nearly equal sums
         places = error @ rearrange(columns, "q p r -> (q p) r").to(error.dtype)
