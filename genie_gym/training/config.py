@@ -88,7 +88,8 @@ class TrainConfig(TrainingRunOptions):
             paper's GenieRedux). By default 8 if the dataset has no actions, else 0: the recorded ones are used.
         joint: Train the latent action model and the dynamics together, as Genie does, rather than one after the other.
         compile: Compile the training steps with torch, which takes minutes at first. On a CPU the preset
-            tiny-transformer is then a tenth faster, paper is slower.
+            tiny-transformer is then a tenth faster, paper is slower, and tiny takes five minutes and more to compile
+            for each length of clip.
         shard: Divide weights, gradients and optimiser state among the processes that torchrun started (FSDP2), for
             models past one card. Not with the preset tiny, nor with compile.
 

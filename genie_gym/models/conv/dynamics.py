@@ -214,26 +214,23 @@ class ConvDynamics(MaskedPrediction):
         hidden = (past == self.mask_token).all(-1)
         steps = torch.arange(t, device=past.device)
         shown = torch.where(hidden, 0, steps).cummax(1).values  # the newest frame that is not masked
-        places, earlier = _before(steps[:, None], self.config.window)  # (t, h)
-        tokens = past[torch.arange(b, device=past.device)[:, None, None], shown[:, places]]
-        sights = self.look(
-            rearrange(tokens, "b t h n -> (b t) h n"), rearrange(hidden[:, places] | earlier, "b t h -> (b t) h")
-        )
+        tokens = past[torch.arange(b, device=past.device)[:, None, None], _latest(shown, self.config.window, 0)]
+        masked = _latest(hidden, self.config.window, True)
+        sights = self.look(rearrange(tokens, "b t h n -> (b t) h n"), rearrange(masked, "b t h -> (b t) h"))
         seen, wholes, measured, frames = (rearrange(x, "(b t) ... -> b t ...", b=b) for x in sights)
         camera = measured if cache is None else agreed(measured, cache.recent_motion(t))
         lag, lags = camera.new_zeros(b, 2), []
         for i in range(t):
             lags.append(lag := lagging(lag, camera[:, i], measured[:, i]))
         memories = self._memories(seen, actions[:, -t - 1 : -1])
-        led, unknown = _before(torch.arange(actions.shape[1], device=past.device)[-m:, None], self.config.action_window)
+        led, cameras = _latest(actions, self.config.action_window, -1), _latest(camera, CAMERA_STEPS, 0)
         sight = tuple(rearrange(x[:, -m:], "b m ... -> (b m) ...") for x in (seen, wholes, measured, frames))
-        lately, unseen = _before(steps[-m:, None], CAMERA_STEPS)
         context, guess, motion = self.context(
             sight,
             rearrange(memories[:, -m:], "b m ... -> (b m) ..."),
-            rearrange(camera[:, lately].masked_fill(unseen[..., None], 0), "b m j i -> (b m) j i"),
+            rearrange(cameras[:, -m:], "b m j i -> (b m) j i"),
             rearrange(torch.stack(lags[-m:], 1), "b m i -> (b m) i"),
-            rearrange(actions[:, led].masked_fill(unknown, -1), "b m l -> (b m) l"),
+            rearrange(led[:, -m:], "b m l -> (b m) l"),
         )
         features = self.refine(context, guess, rearrange(drafts, "b m n -> (b m) n"))
         return rearrange(features, "(b m) n d -> b m n d", b=b), rearrange(motion, "(b m) i o -> b m i o", b=b)
@@ -383,7 +380,7 @@ class ConvDynamics(MaskedPrediction):
         return loss + self.config.camera_weight * camera_loss(motion, camera, self.config.reach)
 
 
-def _before(newest: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` places up to and with each newest one (m, 1), int64 (m, count), and which lie before the first."""
-    places = newest + torch.arange(1 - count, 1, device=newest.device)
-    return places.clamp(min=0), places < 0
+def _latest(values: Tensor, count: int, before: float) -> Tensor:
+    """Of values (b, t, ...) the `count` up to each place, with it: (b, t, count, ...); `before` is before the first."""
+    missing = values.new_full((len(values), count - 1, *values.shape[2:]), before)
+    return torch.cat([missing, values], 1).unfold(1, count, 1).movedim(-1, 2)

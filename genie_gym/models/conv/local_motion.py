@@ -56,7 +56,8 @@ class LocalMotion(nn.Module):
         """
         own = F.pixel_shuffle(self.to_kernel(fine), self.blocks)
         # On a CPU a few at once: what is held of many is more than its cache, and takes twice the time.
-        at_once = 4 if pair.device.type == "cpu" else max(1, len(pair))
+        few = pair.device.type == "cpu" and not is_being_compiled()
+        at_once = 4 if few else max(1, len(pair))
         pieces = zip(pair.split(at_once), own.split(at_once), strict=True)
         return torch.cat([self._go_on(*piece) for piece in pieces])
 
