@@ -11,6 +11,7 @@ from genie_gym.errors import ConfigError
 __all__ = ["run_lock", "short_lock"]
 
 WAIT_SECONDS = 60  # for what takes milliseconds
+DYING_SECONDS = 3.0  # a process that was killed, and what it had started, may hold a lock for a moment more
 
 
 @contextmanager
@@ -41,15 +42,15 @@ def short_lock(path: Path) -> Iterator[None]:
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, which is made if needed. The lock of a killed process is released.
+    """Hold the lock of a folder, which is made if needed. The lock of a killed process is released, and waited for.
 
     Raises:
-        ConfigError: Another process holds the lock.
+        ConfigError: Another process holds the lock, and still does after `DYING_SECONDS`.
     """
-    lock = FileLock(folder / ".lock", blocking=False)
+    lock = FileLock(folder / ".lock", timeout=DYING_SECONDS)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        lock.acquire(poll_interval=0.05)
     except Timeout:
         raise ConfigError(
             f"another process is training in {folder}; wait for its end, stop it, or choose another folder "

@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def is_free(folder: Path) -> bool:
     return True
 
 
-def test_keeps_other_processes_out(tmp_path):
+def test_keeps_other_processes_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("genie_gym.utils.locks.DYING_SECONDS", 0.1)
     with another_process(tmp_path / "run"):
         message = f"another process is training in {tmp_path / 'run'}"
         with pytest.raises(ConfigError, match=message), run_lock(tmp_path / "run"):
@@ -59,6 +61,15 @@ def test_a_killed_process_releases_its_lock(tmp_path):
         process.kill()
         process.wait()
         assert is_free(tmp_path)
+
+
+def test_a_process_that_is_about_to_end_is_waited_for(tmp_path):
+    with another_process(tmp_path) as process:
+        ending = threading.Timer(0.3, process.kill)
+        ending.start()
+        with run_lock(tmp_path):
+            assert process.wait() != 0  # it held the lock when we asked for it
+        ending.join()
 
 
 def test_is_given_back_after_an_error(tmp_path):
