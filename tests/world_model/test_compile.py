@@ -17,7 +17,6 @@ from tests.conftest import untrained
 STEPS = """
 import torch
 from genie_gym.world_model import SamplingConfig
-from genie_gym.world_model.resolve import shipped_checkpoint
 from tests.conftest import untrained
 checkpoint = untrained()
 checkpoint.model.compile_step()
@@ -27,8 +26,8 @@ for _ in range(2):
 """
 
 
-def assert_a_compiled_dream_is_the_dream(make, passes):
-    """Steps both side by side; returns them."""
+def assert_a_compiled_dream_is_the_dream(make, passes, apart=1e-4):
+    """Steps both side by side, with logits that may be so far apart; returns them."""
     eager, compiled = make(), make()
     compiled.model.compile_step()
     frames, prev_actions = eager.initial_contexts["frames"][:3], eager.initial_contexts["actions"][:3]
@@ -42,8 +41,7 @@ def assert_a_compiled_dream_is_the_dream(make, passes):
             checkpoint.model.step(state, taken, SamplingConfig(steps=passes))
             for checkpoint, state in zip((eager, compiled), states, strict=True)
         )
-        near = 1e-4 * max(1.0, one.logits.abs().max().item())
-        torch.testing.assert_close(one.logits, other.logits, atol=near, rtol=1e-4)
+        torch.testing.assert_close(one.logits, other.logits, atol=apart, rtol=1e-4)
         assert (one.frames.int() - other.frames.int()).abs().max() <= 1
         torch.testing.assert_close(one.rewards, other.rewards, atol=1e-2, rtol=1e-3)
         assert torch.equal(states[0].tokens, states[1].tokens) and torch.equal(one.terminated, other.terminated)
@@ -59,7 +57,8 @@ def test_a_compiled_dream_of_several_passes_is_the_dream():
 def test_so_is_one_of_convolutions():
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)  # it says so where nothing is compiled
-        assert_a_compiled_dream_is_the_dream(partial(Checkpoint.load, shipped_checkpoint("Breakout-Ale")), passes=1)
+        world = partial(Checkpoint.load, shipped_checkpoint("Breakout-Ale"))
+        assert_a_compiled_dream_is_the_dream(world, passes=1, apart=1e-2)  # a trained world's logits reach hundreds
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ def is_being_compiled() -> bool:
 
 
 def _with_edges_repeated(frames: Tensor, reach: int) -> Tensor:
-    """Frames (..., s + 2 * reach, s + 2 * reach); by concatenation, as torch 2.13 cannot compile padding of codes."""
+    """Frames (..., s + 2 * reach, s + 2 * reach); joined, as torch 2.13 cannot compile padding of what a table gave."""
     for axis in (-2, -1):
         first, last = (frames.narrow(axis, at, 1) for at in (0, frames.shape[axis] - 1))
         frames = torch.cat([*[first] * reach, frames, *[last] * reach], axis)
