@@ -17,7 +17,7 @@ from genie_gym.utils import paths
 __all__ = ["EpisodeWriter", "pack"]
 
 EPISODES_PER_SHARD = 100  # a lost shard must not cost much, and a dataset should have few files
-BYTES_PER_SHARD = 2**25  # a shard is packed in memory, where it takes about three times its size
+BYTES_PER_SHARD = 2**24  # a shard is packed in memory, where it takes about three times its size
 RECORDED_VERSIONS = ("genie_gym", "gymnasium", "stable-retro", "ale-py", "procgen-mirror", "numpy", "h5py")
 
 
