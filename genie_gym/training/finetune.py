@@ -16,7 +16,7 @@ from genie_gym.training.checks.verdict import Verdict, judge
 from genie_gym.training.config import FinetuneConfig, FinetuneRunConfig, as_config
 from genie_gym.training.loop.config import TrainerConfig
 from genie_gym.training.loop.trainer import StageReport, training_device
-from genie_gym.training.presets import Preset, get_preset
+from genie_gym.training.presets import Preset, get_preset, timed
 from genie_gym.training.records import data_used, software_used, stage_record
 from genie_gym.training.stages import train_decoder, train_dynamics
 from genie_gym.training.windows import (
@@ -40,6 +40,9 @@ from genie_gym.world_model.metadata import FinetuneRecord
 from genie_gym.world_model.resolve import resolve_checkpoint, resolve_game, wanted_game
 
 __all__ = ["FinetuneReport", "FinetuneResult", "finetune", "finetune_checkpoint", "with_model_actions"]
+
+LENGTHS = ("decoder_steps", "dynamics_steps", "minutes")  # of a finetuning, which may be raised when it is finished
+DECODER_SHARE = 0.2  # of a finetuning's minutes: what things look like is learned sooner than how they move
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,9 @@ def finetune(checkpoint: str | Path | FinetuneRunConfig, **options: Any) -> Fine
     join_processes()
     with first_process_first():
         check_folders(run, out, bytes_needed((base.model.tokenizer.config, base.model.dynamics.config)))
-        check_run_config(run / "settings.json", _settings(config, new, old), "decoder_steps", "dynamics_steps")
+        check_run_config(
+            run / "settings.json", _settings(config, new, old), "decoder_steps", "dynamics_steps", "minutes"
+        )
         kept = run / "base"  # `out` may be the very folder that the checkpoint is in
         if (kept / "config.json").is_file():
             base = Checkpoint.load(kept)
@@ -154,14 +159,15 @@ def finetune_checkpoint(
     checkpoint = for_game(checkpoint, new[-1].header["game"])
     preset, model = get_preset(checkpoint.metadata.preset), checkpoint.model
 
-    recipe, length = _gentle(preset.tokenizer_training, config, config.decoder_steps), preset.tokenizer_clip_length
+    recipe = _gentle(preset.tokenizer_training, config, config.decoder_steps, DECODER_SHARE)
+    length = preset.tokenizer_clip_length
     lengths, window = usable_lengths(preset, clips.longest)
     sides = clips.train(window), clips.held_out(lengths[0])  # reports episodes that are too short before any training
     decoder = train_decoder(model.tokenizer, clips.train(length), clips.held_out(length), recipe, folder / "decoder")
     if not decoder.finished:
         return FinetuneResult(None, decoder)
 
-    recipe = _gentle(preset.dynamics_training, config, config.dynamics_steps)
+    recipe = _gentle(preset.dynamics_training, config, config.dynamics_steps, 1 - DECODER_SHARE)
     choose_weights(model.dynamics, config.weights, config.rank, config.seed)
     choices = preset.dynamics_moving_choices
     dynamics = train_dynamics(model.dynamics, model.tokenizer, *sides, recipe, folder / "dynamics", lengths, choices)
@@ -179,7 +185,7 @@ def finetune_checkpoint(
         weights=config.weights,
     )
     finetuned = _finetuned(checkpoint, new[-1], record)
-    return FinetuneResult(finetuned, decoder, dynamics, _verdict(decoder, dynamics, model, clips, preset))
+    return FinetuneResult(finetuned, decoder, dynamics, _verdict(decoder, dynamics, model, clips, preset, config))
 
 
 def _with_recorded_actions(
@@ -204,7 +210,12 @@ def _finetuned(checkpoint: Checkpoint, dataset: EpisodeDataset, record: Finetune
 
 
 def _verdict(
-    decoder: StageReport, dynamics: StageReport, model: WorldModel, clips: "_Clips", preset: Preset
+    decoder: StageReport,
+    dynamics: StageReport,
+    model: WorldModel,
+    clips: "_Clips",
+    preset: Preset,
+    config: FinetuneConfig,
 ) -> Verdict | None:
     """Judge a finetuned model; a finetuning should have as many steps as it has by default."""
     stages, usual = {"decoder": decoder, "dynamics": dynamics}, FinetuneOptions()
@@ -212,7 +223,7 @@ def _verdict(
         "decoder": replace(preset.tokenizer_training, steps=usual.decoder_steps),
         "dynamics": replace(preset.dynamics_training, steps=usual.dynamics_steps),
     }
-    again = {name: f"go on with more --{name}-steps" for name in stages}
+    again = {name: f"go on with more --{'minutes' if config.minutes else f'{name}-steps'}" for name in stages}
     return judge(stages, recipes, model.tokenizer.config.codes, again, clips.frames)
 
 
@@ -278,11 +289,13 @@ class _Clips:
         return [SequenceDataset(one, length, sides[side], in_memory=True) for one, sides in parts]
 
 
-def _gentle(recipe: TrainerConfig, config: FinetuneConfig, steps: int) -> TrainerConfig:
-    """The recipe with the steps and the lower learning rate of a finetuning."""
-    warmup, lr = min(recipe.warmup, steps // 10), recipe.lr * config.lr_scale
-    muon_lr = recipe.muon_lr and recipe.muon_lr * config.lr_scale
-    return replace(recipe, steps=steps, minutes=None, lr=lr, muon_lr=muon_lr, warmup=warmup, seed=config.seed)
+def _gentle(recipe: TrainerConfig, config: FinetuneConfig, steps: int, share: float) -> TrainerConfig:
+    """The recipe with the lower learning rate of a finetuning, and its steps or the stage's share of its minutes."""
+    lr, muon_lr = recipe.lr * config.lr_scale, recipe.muon_lr and recipe.muon_lr * config.lr_scale
+    recipe = replace(recipe, lr=lr, muon_lr=muon_lr)
+    if config.minutes is None:
+        recipe = replace(recipe, steps=steps, minutes=None, warmup=min(recipe.warmup, steps // 10))
+    return timed(recipe, config.minutes, share, config.seed)
 
 
 def _mixed_contexts(old: dict[str, torch.Tensor], newest: EpisodeDataset, seed: int) -> dict[str, torch.Tensor]:

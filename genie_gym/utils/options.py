@@ -115,6 +115,7 @@ class FinetuneOptions:
     Attributes:
         decoder_steps: Optimiser steps of the tokenizer's decoder; 1,000 in the paper.
         dynamics_steps: Optimiser steps of the dynamics; 10,000 in the paper, with larger models and batches.
+        minutes: Training time of one finetuning, a fifth of it for the decoder, in place of both numbers of steps.
         lr_scale: Peak learning rate as a share of the preset's, which is for training from scratch.
         new_share: Share of the training clips, 0 to 1, that come from the new datasets if there are earlier ones.
         weights: Which weights of the dynamics change: all; actions, those that read actions; or lora, these and a
@@ -124,6 +125,7 @@ class FinetuneOptions:
 
     decoder_steps: int = 1000
     dynamics_steps: int = 3000
+    minutes: float | None = None
     lr_scale: float = 0.3
     new_share: float = 0.5
     weights: str = "all"
@@ -133,7 +135,7 @@ class FinetuneOptions:
         at_least(1, decoder_steps=self.decoder_steps, dynamics_steps=self.dynamics_steps, rank=self.rank)
         if self.weights not in WEIGHTS:
             raise ConfigError(f"unknown weights {short(self.weights)}; choose one of: {', '.join(WEIGHTS)}")
-        more_than_zero(lr_scale=self.lr_scale)
+        more_than_zero(lr_scale=self.lr_scale, minutes=self.minutes)
         check_unit_interval(new_share=self.new_share)
 
 

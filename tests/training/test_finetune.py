@@ -14,6 +14,7 @@ from genie_gym.errors import ConfigError, DataError
 from genie_gym.training import finetune as module
 from genie_gym.training.config import FinetuneConfig
 from genie_gym.training.finetune import finetune, finetune_checkpoint
+from genie_gym.training.loop.config import TrainerConfig
 from genie_gym.training.loop.trainer import StageReport
 from genie_gym.training.presets import PRESETS
 from genie_gym.world_model import Checkpoint
@@ -121,6 +122,29 @@ def test_all_learning_rates_are_lowered_and_clips_drawn_as_in_training(checkpoin
         assert (used.lr, used.muon_lr) == pytest.approx((0.1 * usual.lr, 0.1 * usual.muon_lr))
 
 
+def test_minutes_are_shared(checkpoint, recordings, tmp_path, monkeypatch):
+    """A fifth of them for the decoder."""
+    caught = []
+
+    def caught_stage(*arguments):
+        caught.append(next(one for one in arguments if isinstance(one, TrainerConfig)))
+        return StageReport(5, 1.0, finished=len(caught) == 1)
+
+    monkeypatch.setattr(module, "train_decoder", caught_stage)
+    monkeypatch.setattr(module, "train_dynamics", caught_stage)
+    finetune_checkpoint(checkpoint, recordings, FinetuneConfig(minutes=10, decoder_steps=7), tmp_path)
+    assert [(one.steps, one.minutes) for one in caught] == [(None, 2), (None, 8)]
+
+
+def test_a_finished_finetuning_goes_on_with_more_minutes(checkpoint, recordings, tmp_path):
+    checkpoint.save(tmp_path / "before")
+    options = {"data": (recordings[0].folder,), "run": tmp_path / "run", "out": tmp_path / "out"}
+    first, more = (finetune(tmp_path / "before", minutes=minutes, **options) for minutes in (0.02, 0.06))
+    assert first.finished and more.dynamics.steps > first.dynamics.steps
+    with pytest.raises(ConfigError, match=r"minutes 0\.06, .*minutes 0\.02"):
+        finetune(tmp_path / "before", minutes=0.02, **options)
+
+
 def test_a_recording_with_nothing_to_train_on(checkpoint, tmp_path):
     alone = EpisodeDataset(record(tmp_path / "alone", 10, 40, first=9))  # one whose id is held out
     with pytest.raises(DataError, match="holds a single episode, of 25 frames, and one must be held out"):
@@ -131,6 +155,7 @@ def test_a_recording_with_nothing_to_train_on(checkpoint, tmp_path):
     ("options", "says"),
     [
         ({"decoder_steps": 0}, "decoder steps must be 1 or more, got 0"),
+        ({"minutes": 0.0}, "minutes must be more than 0, got 0.0"),
         ({"lr_scale": 0.0}, "lr scale must be more than 0, got 0.0"),
         ({"new_share": 1.5}, "new share must lie in"),
     ],
