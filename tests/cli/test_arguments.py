@@ -76,6 +76,7 @@ def test_refit(monkeypatch):
     given |= {
         "decoder_steps": 21,
         "dynamics_steps": 22,
+        "minutes": 2.5,
         "lr_scale": 0.23,
         "new_share": 0.24,
         "weights": "lora",
