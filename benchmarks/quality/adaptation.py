@@ -15,10 +15,10 @@ import torch
 
 from benchmarks.common.experiment import Stopped, run_script
 from benchmarks.common.machine import machine_facts
-from benchmarks.common.results import RESULTS, Figures, markdown_table, mean_and_deviation, write_result
+from benchmarks.common.options import add_game_options
+from benchmarks.common.results import Figures, markdown_table, mean_and_deviation, write_result
+from benchmarks.quality.many_games import record
 from benchmarks.quality.scoring import predict_held_out, score
-from genie_gym import games
-from genie_gym.collection.collect import collect
 from genie_gym.data import EpisodeDataset
 from genie_gym.evaluation.config import COMPARED_STEP
 from genie_gym.training.finetune import finetune
@@ -46,31 +46,19 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", help="the model of many games: a name or a folder")
     parser.add_argument("--games", nargs="+", required=True, help="games that it never saw")
-    parser.add_argument("--steps", type=int, default=6000, help="steps that are recorded of each game")
-    parser.add_argument("--max-steps", type=int, default=250, help="longest episode")
     parser.add_argument("--minutes", nargs="+", type=float, default=[1, 3, 5, 10, 30], help="lengths of both trainings")
     parser.add_argument("--from", nargs="+", default=STARTS, choices=STARTS, dest="starts", help="what they begin with")
-    parser.add_argument(
-        "--lr-scale", type=float, default=0.3, help="learning rate of finetuning: share of the preset's"
-    )
+    parser.add_argument("--lr-scale", type=float, default=0.3, help="of finetuning: share of the preset's rate")
     parser.add_argument("--weights", default="all", help="which weights of the dynamics finetuning changes")
-    parser.add_argument("--seeds", type=int, default=1, help="number of seeds")
-    parser.add_argument("--name", default="Atari", help="name of the result")
-    parser.add_argument("--preset", default="tiny", help="preset of the models from nothing, which MODEL has too")
-    parser.add_argument("--clips", type=int, default=32, help="held-out clips of each game to predict")
-    parser.add_argument("--context", type=int, default=4, help="real frames that a clip begins with")
-    parser.add_argument("--horizon", type=int, default=16, help="frames predicted of each clip")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--seeds", type=int, default=1, help="number of seeds of the trainings, from --seed on")
+    add_game_options(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     options, machine = read_options(), machine_facts()
     torch.set_num_threads(options.threads)
-    names = [games.find(name).name for name in options.games]
-    for name in names:
-        collect(name, policy="sticky", steps=options.steps, max_steps=options.max_steps, seed=0, workers=1)
+    names = record(options)
     rows = [row for name in names for row in score_game(name, options)]
     settings = to_jsonable(vars(options) | {"out": None})
     path = options.out / f"adaptation-{options.name}.json"
@@ -86,10 +74,11 @@ def score_game(name: str, options: argparse.Namespace) -> list[Figures]:
     if MODEL in options.starts:
         as_it_is = load_checkpoint(options.checkpoint, "cpu", "auto", game=name)
         rows.append({"game": name, "start": MODEL, "minutes": 0, "seeds": [predicted(as_it_is, dataset, options)]})
+    seeds = range(options.seed, options.seed + options.seeds)
     for minutes in options.minutes:
         for start in options.starts:
             fit = partial(fitted, name, start, minutes, options)
-            models = (load_checkpoint(fit(seed), "cpu", "auto") for seed in range(options.seeds))
+            models = (load_checkpoint(fit(seed), "cpu", "auto") for seed in seeds)
             found = [predicted(model, dataset, options) for model in models]
             rows.append({"game": name, "start": start, "minutes": minutes, "seeds": found})
             print(*cells(rows[-1]), flush=True)
@@ -113,7 +102,7 @@ def fitted(name: str, start: str, minutes: float, options: argparse.Namespace, s
 def predicted(checkpoint: Checkpoint, dataset: EpisodeDataset, options: argparse.Namespace) -> Figures:
     """Return the figures of one model; clips are the same for all models of a game."""
     chosen = {key: getattr(options, key) for key in ("clips", "context", "horizon")}
-    return score(predict_held_out(checkpoint, dataset, seed=0, **chosen), checkpoint, 0)
+    return score(predict_held_out(checkpoint, dataset, seed=options.seed, **chosen), checkpoint, options.seed)
 
 
 def cells(row: Figures) -> list[str]:

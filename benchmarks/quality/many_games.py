@@ -19,7 +19,8 @@ import torch
 
 from benchmarks.common.experiment import Stopped, run_script
 from benchmarks.common.machine import machine_facts
-from benchmarks.common.results import RESULTS, Figures, markdown_table, write_result
+from benchmarks.common.options import add_game_options
+from benchmarks.common.results import Figures, markdown_table, write_result
 from benchmarks.quality.scoring import ERRORS, predict_held_out, score, strip
 from genie_gym import games
 from genie_gym.collection.collect import collect
@@ -64,27 +65,16 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--games", nargs="+", default=ATARI_100K.read_text().split(), help="the games of the one model")
     parser.add_argument("--alone", nargs="*", default=[], help="those of which single models are trained too")
-    parser.add_argument("--steps", type=int, default=6000, help="steps that are recorded of each game")
-    parser.add_argument("--max-steps", type=int, default=250, help="longest episode")
     parser.add_argument("--minutes", type=float, default=90.0, help="training time of the one model")
-    parser.add_argument("--name", default="Atari", help="name of the one model")
-    parser.add_argument("--preset", default="tiny", help="preset of all models")
-    parser.add_argument("--clips", type=int, default=32, help="held-out clips of each game to predict")
-    parser.add_argument("--context", type=int, default=4, help="real frames that a clip begins with")
-    parser.add_argument("--horizon", type=int, default=16, help="frames predicted of each clip")
     parser.add_argument("--shown", type=int, default=1, help="clips in a strip, the first that were drawn")
-    parser.add_argument("--seed", type=int, default=0, help="random seed")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    add_game_options(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     options, machine = read_options(), machine_facts()
     torch.set_num_threads(options.threads)
-    names = [games.find(name).name for name in options.games]
-    for name in names:
-        collect(name, policy="sticky", steps=options.steps, max_steps=options.max_steps, seed=options.seed, workers=1)
+    names = record(options)
     models = train_models(names, options)
     found = {name: score_game(name, models, options) for name in names}
     figures = {"settings": to_jsonable(vars(options) | {"out": None}), "games": found}
@@ -94,6 +84,14 @@ def main() -> None:
     page = markdown_table(HEADS, [*rows, *mean_rows(found)], left=2)
     path.with_suffix(".md").write_text(page + "\n", encoding="utf-8")
     print(page)
+
+
+def record(options: argparse.Namespace) -> list[str]:
+    """Record sticky play of each game, as far as that is not done; return the games' names."""
+    names = [games.find(name).name for name in options.games]
+    for name in names:
+        collect(name, policy="sticky", steps=options.steps, max_steps=options.max_steps, seed=options.seed, workers=1)
+    return names
 
 
 def train_models(names: list[str], options: argparse.Namespace) -> Models:
