@@ -135,7 +135,7 @@ class EuclideanCodebook(nn.Module):
         """Return the nearest codes, int64 (...), of encodings float (..., dim)."""
         lengths = self.codes.square().sum(-1).masked_fill(self.usage == 0, torch.inf)
         flat = x.float().flatten(0, -2)
-        # On a CPU a few at once: products with all codes that its cache holds take a third of the time.
+        # On a CPU a few at once: products with all codes that its cache holds take half the time or less.
         few = x.device.type == "cpu" and not torch.compiler.is_compiling()
         with full_precision(x.device):
             pieces = flat.split(AT_ONCE if few else max(1, len(flat)))

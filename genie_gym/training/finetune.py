@@ -108,9 +108,7 @@ def finetune(checkpoint: str | Path | FinetuneRunConfig, **options: Any) -> Fine
     join_processes()
     with first_process_first():
         check_folders(run, out, bytes_needed((base.model.tokenizer.config, base.model.dynamics.config)))
-        check_run_config(
-            run / "settings.json", _settings(config, new, old), "decoder_steps", "dynamics_steps", "minutes"
-        )
+        check_run_config(run / "settings.json", _settings(config, new, old), *LENGTHS)
         kept = run / "base"  # `out` may be the very folder that the checkpoint is in
         if (kept / "config.json").is_file():
             base = Checkpoint.load(kept)
