@@ -17,9 +17,10 @@ import torch
 import tyro
 from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecTransposeImage
 
-from genie_gym.sb3 import ImaginedVecEnv, make_game_vec_env, save_agent
+from genie_gym.sb3 import ImaginedVecEnv, load_agent, make_game_vec_env, save_agent
 from genie_gym.training.records import software_used
 from genie_gym.utils.atomic import atomic_write
 
@@ -54,12 +55,23 @@ def train(env: VecEnv, steps: int, seed: int) -> PPO:
     return PPO("CnnPolicy", env, learning_rate=5e-4, ent_coef=0.01, gamma=0.97, seed=seed, **options).learn(steps)
 
 
-def save(agents: dict[str, PPO], game: str, out: Path | None) -> None:
-    """Save the agent that was trained last beside the file of the returns, if there is to be one."""
-    name, agent = list(agents.items())[-1]
-    if out:
-        words = "-".join(re.findall(r"\w+", name))
-        save_agent(agent, out.with_name(f"{out.stem}-{words}.safetensors"), {"game": game})
+def agent_file(out: Path | None, name: str) -> Path | None:
+    """Return where an agent is saved: beside the file of the returns, if there is to be one."""
+    return out and out.with_name(f"{out.stem}-{'-'.join(re.findall(r'[a-z0-9]+', name))}.safetensors")
+
+
+def trained(env: VecEnv, steps: int, seed: int, path: Path | None, about: dict[str, Any]) -> PPO:
+    """Train an agent and save it, or load the one that an earlier run with the same settings has saved."""
+    about = about | {"steps": steps, "seed": seed}
+    if path and path.exists():
+        agent: Any = load_agent(path, env)
+        if agent.about != about:
+            raise SystemExit(f"{path} is of other settings ({agent.about}): remove it, or give another --out")
+        return agent
+    agent = train(env, steps, seed)
+    if path:
+        save_agent(agent, path, about)
+    return agent
 
 
 def main(
@@ -86,27 +98,29 @@ def main(
         checkpoint: Checkpoint folder or hub id; the game's own weights by default.
         compile: Compile the model's step, which takes a minute at first.
         threads: CPU threads.
-        out: File for the returns as JSON, with the settings, the code, the machine and the minutes. Each agent is saved
-            beside it as soon as it is trained.
+        out: File for the returns as JSON, with the settings, the code, the machine and the minutes since its start.
+            Each agent is saved beside it as soon as it is trained, and not trained again if the command is run again.
     """
     started, software = time.monotonic(), f"{software_used()}, {os.cpu_count()} cores"  # code may change in a long run
     torch.set_num_threads(threads)
     options: dict[str, Any] = {"checkpoint": checkpoint, "compile": compile, "max_episode_steps": 200}
     imagined = [stacked(ImaginedVecEnv(game, num_envs, **options), seed) for seed in seeds]
     real_game(game).close()  # one that does not start is reported before the training
+    about = {"game": game, "checkpoint": checkpoint}
     agents: dict[str, PPO] = {}
     for env, seed in zip(imagined, seeds, strict=True):
-        agents[f"seed {seed}"] = train(env, steps, seed)
-        save(agents, game, out)
+        name = f"seed {seed}"
+        agents[name] = trained(env, steps, seed, agent_file(out, name), about)
     for seed in seeds if real_steps else ():
         real = stacked(make_game_vec_env(game, num_envs, max_steps=options["max_episode_steps"]), seed)
-        agents[f"real game, seed {seed}"] = train(real, real_steps, seed)
-        save(agents, game, out)
+        name = f"real game, seed {seed}"
+        agents[name] = trained(real, real_steps, seed, agent_file(out, name), about)
         real.close()
     returns: dict[str, list[float]] = {}
     for name in (*agents, "random"):
         real = real_game(game)
         agent: Any = agents.get(name) or RandomAgent(real, seed=0)
+        set_random_seed(0)  # agents sample their actions; a loaded one as one that was just trained
         got, _ = evaluate_policy(agent, real, episodes, deterministic=False, return_episode_rewards=True)
         returns[name] = [float(one) for one in got]  # type: ignore[union-attr]
         print(f"{name}: {np.mean(got):.1f} +- {np.std(got) / np.sqrt(episodes):.1f} in {episodes} real episodes")
