@@ -12,7 +12,6 @@ from genie_gym import games
 from genie_gym.data import Episode, EpisodeDataset
 from genie_gym.errors import ConfigError, DataError, InvalidActionError, printable
 from genie_gym.exploration.config import CoverageConfig
-from genie_gym.games.ram_positions import position
 from genie_gym.utils.options import make_config
 from genie_gym.utils.paths import data_dir, is_folder
 from genie_gym.utils.progress import tracked
@@ -198,16 +197,14 @@ def replay_positions(dataset: EpisodeDataset, indices: Sequence[int]) -> Iterato
 
 def _replay(env: games.GameEnv, episode: Episode, name: str) -> list[Position] | None:
     frame, info = env.reset(seed=episode.info["seed"])
-    first = position(env, info)
-    if first is None:
-        return None
-    positions = [first]
+    found = [info.get("position")]
     for action in episode.actions:
         try:
             frame, _, _, _, info = env.step(action)
         except InvalidActionError as error:
             raise DataError(f"episode {name} has actions that the game lacks: {error}") from error
-        positions.append(position(env, info) or first)
+        found.append(info.get("position"))
     if not np.array_equal(frame, episode.frames[-1]):
         raise DataError(f"replaying episode {name} gives other frames than recorded: another version of the game?")
-    return positions
+    first = next((one for one in found if one is not None), None)  # some games tell nothing before the first step
+    return None if first is None else [first if one is None else one for one in found]

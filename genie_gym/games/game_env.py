@@ -7,6 +7,7 @@ import numpy as np
 
 from genie_gym.errors import ClosedError, GameError, InvalidActionError
 from genie_gym.games import savestates
+from genie_gym.games.ram_positions import position
 from genie_gym.games.spec import GameSpec
 from genie_gym.utils import images
 from genie_gym.utils.validation import check_reset_seed, short, typed
@@ -23,7 +24,8 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
     Observations are uint8 (size, size, 3) RGB: the game's image padded to a square and resized by area interpolation.
     `render()` returns the image at the game's own resolution. Actions are `Discrete` and named by
     `get_action_meanings()`. Rewards are summed over skipped frames, and no frame is skipped past the end of an episode.
-    All randomness comes from the seed passed to `reset`.
+    All randomness comes from the seed passed to `reset`. Infos hold the player's "position" in the game's own units
+    where it is known, see `genie_gym.games.ram_positions`.
 
     Args:
         source: Environment of the game itself, with uint8 (height, width, 3) observations.
@@ -99,7 +101,7 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
         self._image, info = self.source.reset(seed=seed, options=game_options)
         latest = self._idle(noops, {**game_options, **_same_state(info)})
         self._steps = 0
-        return self._observation(), {**info, **latest, "noops": noops}
+        return self._observation(), self._with_position({**info, **latest, "noops": noops})
 
     def step(self, action: int | np.integer) -> tuple[np.ndarray, float, bool, bool, dict]:
         """Hold one action for `game.frame_skip` frames.
@@ -118,7 +120,7 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
         reward, terminated, truncated, info = self._advance(action)
         self._steps += 1
         truncated = truncated or self._steps == self._max_steps
-        return self._observation(), reward, terminated, truncated, info
+        return self._observation(), reward, terminated, truncated, self._with_position(info)
 
     def render(self) -> np.ndarray:
         """Return the current image at the game's own resolution, uint8 (height, width, 3)."""
@@ -206,6 +208,10 @@ class GameEnv(gym.Env[np.ndarray, np.int64]):
             if terminated or truncated:
                 self._image, info = self.source.reset(options=options)
         return info
+
+    def _with_position(self, info: dict[str, Any]) -> dict[str, Any]:
+        found = position(self.game, self.source, info)
+        return info if found is None else {**info, "position": found}
 
     def _draw_noops(self) -> int:
         # A child stream: the source has the same seed, and its first draw must not determine this one.

@@ -76,7 +76,7 @@ class ToyGame(gym.Env[np.ndarray, np.int64]):
         self._draw_map()
         self._x, self._y = 2.0 * TILE, float(GROUND - HEIGHT)  # the sprite's upper left corner
         self._speed, self._rise, self._facing = 0.0, 0.0, 1
-        return self._render(), {}
+        return self._render(), self._info()
 
     def step(self, action: int | np.integer) -> tuple[np.ndarray, float, bool, bool, dict]:
         """Take one step: move, collect coins, check for dangers.
@@ -91,7 +91,7 @@ class ToyGame(gym.Env[np.ndarray, np.int64]):
         self._move(int(action))
         reward = self._collect()
         terminated = self._on_spike() or self._y >= VIEW or self._x >= (COLUMNS - 2) * TILE
-        return self._render(), reward, terminated, False, {}
+        return self._render(), reward, terminated, False, self._info()
 
     def render(self) -> np.ndarray | None:
         """Return the current image, uint8 (64, 64, 3)."""
@@ -108,6 +108,9 @@ class ToyGame(gym.Env[np.ndarray, np.int64]):
         self._started = True
         for name in STATE:
             setattr(self, name, copy(snapshot[name]))
+
+    def _info(self) -> dict[str, int]:
+        return {"x": int(self._x), "y": int(self._y)}  # in pixels of the level
 
     def _check_started(self) -> None:
         if not self._started:

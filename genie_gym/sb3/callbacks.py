@@ -1,8 +1,9 @@
 """Training an agent in parts: it is saved at intervals, can be stopped, and is observed at each step."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from einops import rearrange
@@ -21,7 +22,7 @@ NO_PROBABILITIES = ("found invalid values", "probability tensor contains")
 class TrainingObserver(Protocol):
     """The interface of an object that follows a training and saves the agent."""
 
-    def on_step(self, steps: int, frames: np.ndarray, rewards: np.ndarray) -> bool:
+    def on_step(self, steps: int, frames: np.ndarray, rewards: np.ndarray, infos: Sequence[dict[str, Any]]) -> bool:
         """Handle one step of all N environments.
 
         Args:
@@ -29,6 +30,7 @@ class TrainingObserver(Protocol):
             frames: Uint8 (N, h, w, 3). Where an episode ended, the first frame of the next one.
             rewards: Float32 (N or fewer,), the rewards before normalisation. With an intrinsic reward, those of the
                 environments that were scored in this step.
+            infos: What the N environments tell of the step.
 
         Returns:
             False to stop the training.
@@ -70,7 +72,7 @@ class ResumableTraining(BaseCallback):
 
     def _on_step(self) -> bool:
         frames = rearrange(self.locals["new_obs"], "n c h w -> n h w c")  # agents receive channels first
-        self.stopped = not self._observer.on_step(self.num_timesteps, frames, self._rewards())
+        self.stopped = not self._observer.on_step(self.num_timesteps, frames, self._rewards(), self.locals["infos"])
         return not self.stopped
 
     def _on_rollout_end(self) -> None:

@@ -107,28 +107,23 @@ def test_other_games_and_no_frames(tmp_path):
         compare_coverage([tmp_path / "a"], frames=0)
 
 
-def where(env: games.GameEnv, info: dict) -> tuple[int, ...]:
-    return (int(env.source._x),)
-
-
-def test_replayed_positions_are_those_of_the_episode(tmp_path, monkeypatch):
-    monkeypatch.setattr("genie_gym.exploration.coverage.position", where)
+def test_replayed_positions_are_those_of_the_episode(tmp_path):
     collect("Toy-Numpy", episodes=2, out=tmp_path, workers=1, max_steps=30, policy="sticky", progress=False)
     dataset = data.EpisodeDataset(tmp_path)
     for index, positions in enumerate(replay_positions(dataset, range(2))):
         env = games.make("Toy-Numpy")
         env.reset(seed=dataset[index].info["seed"])
-        expected = [16]  # two tiles from the left
+        expected = [(env.source._x, env.source._y)]
+        assert expected[0][0] == 16  # two tiles from the left
         for action in dataset[index].actions:
             env.step(action)
-            expected.append(int(env.source._x))
-        assert positions == [(x,) for x in expected]
+            expected.append((env.source._x, env.source._y))
+        assert positions == [(int(x), int(y)) for x, y in expected]
     (report,) = compare_coverage([tmp_path])
     assert report.positions == len({p for ps in replay_positions(dataset, range(2)) for p in ps})
 
 
 def test_an_episode_that_replays_differently_now(tmp_path, monkeypatch):
-    monkeypatch.setattr("genie_gym.exploration.coverage.position", where)
     collect("Toy-Numpy", episodes=1, out=tmp_path, workers=1, max_steps=30, progress=False)
     monkeypatch.setattr("genie_gym.games.toy.TOP_SPEED", 0.5)
     monkeypatch.setattr("genie_gym.games.toy.ACCELERATION", 0.1)
@@ -142,9 +137,8 @@ def test_a_game_stands_for_its_own_dataset(tmp_path):
     assert report.folder == paths.data_dir("Toy-Numpy") and report.run == "random-0"
 
 
-def test_episodes_of_strangers(tmp_path, monkeypatch, capsys):
+def test_episodes_of_strangers(tmp_path, capsys):
     """A seed that is none is not replayed, actions that the game lacks are told, and names are no markup."""
-    monkeypatch.setattr("genie_gym.exploration.coverage.position", where)
     spec = games.find("Toy-Numpy")
     header = {"game": spec.to_dict(), "actions": spec.meanings, "policy": "p", "seed": 0}
     for folder, seed, action in (("a", "zero", 0), ("b", -1, 0), ("c", 3, 99)):

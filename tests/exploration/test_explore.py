@@ -17,6 +17,7 @@ import pytest
 
 pytest.importorskip("sb3_contrib", reason="needs sb3-contrib: pip install genie_gym[sb3]")
 
+from genie_gym import games
 from genie_gym.data import Episode, EpisodeDataset
 from genie_gym.errors import CheckpointError, ConfigError, GameError, GenieGymError
 from genie_gym.exploration.config import ExploreConfig
@@ -51,6 +52,22 @@ def test_explores_on_the_models_uncertainty(exploring_checkpoint):
     assert gif.shape[0] > 2 and gif.shape[1:3] == (192, 192)
     about = SavedAgent(report.agent).about
     assert (about["game"], about["reward"], about["steps"]) == ("Toy-Numpy", "autoexplore", 64)
+
+
+@pytest.mark.retro
+def test_positions_of_the_player_are_counted_over_resumes():
+    pytest.importorskip("ale_py", reason="needs ale-py: pip install genie_gym[atari]")
+    known: set[tuple[int, ...]] = set()
+    for steps in (64, 128):
+        report = explore("Hero-Ale", steps=steps, reward="none", **OPTIONS)
+        found = np.load(report.agent.parent / "visited_positions.npy")
+        assert report.metrics.visited_positions == len({tuple(one) for one in found}) == len(found) > 1
+        assert known < {tuple(one) for one in found}
+        known = {tuple(one) for one in found}
+    walked, rng = games.make("Hero-Ale"), np.random.default_rng(0)
+    start = walked.reset(seed=0)[1]["position"]
+    seen = {start} | {walked.step(rng.integers(walked.action_space.n))[4]["position"] for _ in range(200)}
+    assert seen & known  # the same first room, in the same units
 
 
 def test_the_gif_shows_the_episode_that_visits_most_cells(tmp_path, monkeypatch):
@@ -210,13 +227,13 @@ def resume(folder: Path) -> None:
     explore("Toy-Numpy", steps=32, reward="game", out=folder, **OPTIONS)
 
 
-@pytest.mark.parametrize("name", ["settings.json", "visited_cells.npy", "agent.safetensors"])
+@pytest.mark.parametrize("name", ["settings.json", "visited_cells.npy", "visited_positions.npy", "agent.safetensors"])
 @pytest.mark.parametrize("what", ["pipe", "device", "round", "folder", "empty", "deep", "pickle"])
 def test_a_strangers_folder_is_refused_in_one_line(name, what, explored, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(explored, folder)
     path, mark = folder / name, tmp_path / "executed"
-    path.unlink()
+    path.unlink(missing_ok=True)
     {
         "pipe": lambda: os.mkfifo(path),
         "device": lambda: path.symlink_to("/dev/zero"),

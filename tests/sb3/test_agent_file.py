@@ -323,7 +323,7 @@ def test_no_damage_gives_a_traceback(count, content, env, tmp_path):
 class Nobody:
     """Observes a training and does nothing."""
 
-    def on_step(self, steps, frames, rewards):
+    def on_step(self, steps, frames, rewards, infos):
         return True
 
     def metrics(self):

@@ -20,7 +20,7 @@ class RecordingObserver:
     def __init__(self, last: int = 10**9):
         self.last, self.steps, self.frames, self.rewards, self.saved = last, [], [], [], 0
 
-    def on_step(self, steps, frames, rewards) -> bool:
+    def on_step(self, steps, frames, rewards, infos) -> bool:
         self.steps.append(steps)
         self.frames.append(frames)
         self.rewards.append(rewards.copy())
