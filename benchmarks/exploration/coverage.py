@@ -1,6 +1,6 @@
 """Which frames of a test dataset were visited in other datasets, and how well a tokenizer reconstructs them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +9,20 @@ from einops import rearrange
 
 from benchmarks.common.results import Figures
 from genie_gym.data import EpisodeDataset
-from genie_gym.exploration.coverage import StateCoverage, cell_keys, compare_coverage
+from genie_gym.exploration.coverage import Position, StateCoverage, cell_keys, compare_coverage, replay_positions
 from genie_gym.metrics.image import psnr
 from genie_gym.utils.images import from_model, to_model
 from genie_gym.world_model import Checkpoint
 
-__all__ = ["VISITS", "count_states", "covered_share", "quality_by_visit", "visited_cells"]
+__all__ = [
+    "VISITS",
+    "count_states",
+    "covered_share",
+    "quality_by_visit",
+    "replayed_positions",
+    "scrolled_pixels",
+    "visited_cells",
+]
 
 VISITS = ("visited before the first round", "first visited during the rounds", "never visited")
 MAX_FRAMES = 600  # to reconstruct; most of the thousands are much alike
@@ -33,6 +41,21 @@ def visited_cells(data: Path) -> int:
     for episode in EpisodeDataset(data).episodes():
         coverage.add(episode.frames)
     return len(coverage)
+
+
+def replayed_positions(data: Path) -> list[Position]:
+    """Return the distinct positions of the player in a recorded dataset, in ascending order."""
+    dataset = EpisodeDataset(data)
+    found = replay_positions(dataset, range(len(dataset)))
+    return sorted({one for positions in found for one in positions or ()})
+
+
+def scrolled_pixels(positions: Iterable[Sequence[int]]) -> int:
+    """Return how far the levels of Super Mario Bros. were scrolled: of each level the most, summed, in pixels."""
+    furthest: dict[tuple[int, ...], int] = {}
+    for high, low, *level in positions:
+        furthest[tuple(level)] = max(furthest.get(tuple(level), 0), 256 * high + low)
+    return sum(furthest.values())
 
 
 def covered_share(visited: Sequence[Path], test: Path) -> float:

@@ -14,12 +14,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from benchmarks.common.evaluation import evaluate_model, fourth_step
 from benchmarks.common.experiment import Experiment, Stopped, command_line, options_of
 from benchmarks.common.results import RESULTS, Curve, Figures
-from benchmarks.exploration.coverage import count_states, covered_share, visited_cells
+from benchmarks.exploration.coverage import count_states, covered_share, replayed_positions, visited_cells
 from benchmarks.paper.experiment import EPSILON
 from benchmarks.paper.scores import SAMPLING
 from genie_gym import games
 from genie_gym.collection.agent_policy import AGENT
 from genie_gym.data import EpisodeDataset
+from genie_gym.exploration.monitor import VISITED_POSITIONS
 from genie_gym.refitting.score import uncertainty
 from genie_gym.sb3 import (
     get_reward_statistics,
@@ -131,6 +132,12 @@ class ExplorationExperiment(Experiment):
         data = self._collect(name, self.policy(policy, seed), self.options.steps, seed=seed_of_episodes)
         _, figures = self.run(f"{self.game}/coverage/{name}", lambda _: {"visited_cells": visited_cells(data)})
         return data, int(figures["visited_cells"])
+
+    def training_positions(self, policy: str, seed: int) -> list[tuple[int, ...]]:
+        """Return the distinct positions of the player in the steps that `training_dataset` counts."""
+        if policy not in ("random", "evaluation"):
+            return [tuple(one) for one in np.load(self.explorer(policy, seed)[0] / VISITED_POSITIONS).tolist()]
+        return replayed_positions(self.training_dataset(policy, seed)[0])
 
     def dataset(self, policy: str, seed: int) -> tuple[Path, Figures]:
         """Return recorded episodes of a policy that has been trained, and the states visited in them."""

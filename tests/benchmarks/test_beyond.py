@@ -34,6 +34,18 @@ def test_the_page_has_the_least_of_the_seeds(tmp_path):
     assert json.loads((tmp_path / "beyond-Toy-Numpy.json").read_text()) == {**FACTS, "game": "Toy-Numpy", **figures}
 
 
+def test_without_a_test_agent_the_page_tells_how_far_mario_went(tmp_path):
+    policies = {
+        "random": [{"visited_cells": 5, "scrolled": 700}, {"visited_cells": 7, "scrolled": 900}],
+        "frontier": [{"visited_cells": 6, "scrolled": 1500}, {"visited_cells": 6, "scrolled": 1100}],
+    }
+    write("SuperMarioBros-Nes", {"policies": policies, "test": None}, FACTS, tmp_path)
+    lines = (tmp_path / "beyond-SuperMarioBros-Nes.md").read_text().splitlines()
+    (row,) = (line for line in lines if line.startswith("| frontier |"))
+    assert "1300 ± 283" in row and row.endswith("| 1100.0 |")  # 283 = 400 / sqrt(2)
+    assert not any("test agent" in line for line in lines)
+
+
 def test_explorers_are_trained_with_their_options(tmp_path, monkeypatch):
     asked = {}
 

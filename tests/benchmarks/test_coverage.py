@@ -66,3 +66,15 @@ def test_no_frames_have_no_quality(tmp_path, models):
     test, first = record(tmp_path / "test", 0, 100), record(tmp_path / "first", 0, 100)
     figures = coverage.quality_by_visit(test, first, [first], models, seed=0)
     assert figures[coverage.VISITS[2]] == {"share": 0, "before": None, "after": None}
+
+
+def test_each_level_counts_as_far_as_it_was_scrolled():
+    rng = np.random.default_rng(0)
+    pages, pixels, worlds, levels = (
+        rng.integers(12, size=40),
+        rng.integers(256, size=40),
+        *rng.integers(3, size=(2, 40)),
+    )
+    most = np.zeros((3, 3))
+    np.maximum.at(most, (worlds, levels), 256 * pages + pixels)
+    assert coverage.scrolled_pixels(zip(pages, pixels, worlds, levels, strict=True)) == most.sum()
