@@ -40,6 +40,7 @@ class AgentTraining:
         steps: Number of steps.
         reward: Mean reward at the last update, see `ExploreMetrics`.
         visited_cells: Number of cells visited in training.
+        visited_positions: Number of positions of the player in training; None if they are unknown.
         episode_length: Mean length of the last episodes; None before the first episode has ended.
         game_return: Mean return of the last episodes in the game's own reward; None as above.
     """
@@ -48,6 +49,7 @@ class AgentTraining:
     steps: int
     reward: float
     visited_cells: int
+    visited_positions: int | None = None
     episode_length: float | None = None
     game_return: float | None = None
 

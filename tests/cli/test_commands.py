@@ -139,7 +139,7 @@ def test_from_explorer_to_coverage(tmp_path, capsys):
     capsys.readouterr()
     assert main(["coverage", "Toy"]) == 0
     text = capsys.readouterr().out
-    assert "random-0" in text and "agent-" in text and "mine-" in text and "unknown" in text
+    assert "random-0" in text and "agent-" in text and "mine-" in text and "unknown" not in text
 
 
 def test_convert_makes_a_game_that_can_be_fitted(tmp_path, capsys, monkeypatch):
