@@ -33,7 +33,9 @@ OTHER = ("y", "levelHi", "levelLo", "zone", "act")
 
 
 def position(game: GameSpec, source: gym.Env, info: dict[str, Any]) -> tuple[int, ...] | None:
-    """Return the player's coordinates and room in the game's own units, None if their addresses are unknown.
+    """Return the player's coordinates and room in the game's own units, None if they are unknown.
+
+    Those of environments of one's own are.
 
     Args:
         game: Specification of the game.
@@ -44,6 +46,6 @@ def position(game: GameSpec, source: gym.Env, info: dict[str, Any]) -> tuple[int
     if addresses is not None and game.system in ATARI:
         memory = ATARI[game.system](source)
         return tuple(int(memory[address]) for address in addresses)
-    if not any(name in info for name in HORIZONTAL):
+    if game.system == "Own" or not any(name in info for name in HORIZONTAL):  # "x" may be anything in somebody's own
         return None
     return tuple(int(info[name]) for name in (*HORIZONTAL, *OTHER) if name in info)

@@ -1,5 +1,7 @@
 """The position read from a game's memory changes as the player moves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,12 @@ def test_variables_named_by_the_game_are_used():
     assert position(env.game, env.source, {"x": 7, "y": 5, "act": 1}) == (7, 5, 1)
     assert position(env.game, env.source, {"xscrollLo": np.uint8(9), "xscrollHi": 2, "levelHi": 0}) == (2, 9, 0)
     assert env.reset(seed=0)[1]["position"] == env.reset(seed=1)[1]["position"] == (16, 40)
+
+
+@pytest.mark.parametrize("x", [None, "left", np.zeros(3), float("nan")])
+def test_an_environment_of_ones_own_may_tell_anything(x):
+    env = games.make("Toy-Numpy")
+    assert position(replace(env.game, system="Own"), env.source, {"x": x}) is None
 
 
 def test_all_addresses_lie_in_an_ataris_memory():
