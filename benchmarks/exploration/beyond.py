@@ -35,6 +35,7 @@ def read_options() -> argparse.Namespace:
     choices = ["random", "autoexplore", *BEYOND]
     parser.add_argument("--policies", nargs="+", default=default, choices=choices, help="what is compared")
     parser.add_argument("--steps", type=int, default=30_000, help="real steps that an explorer learns from")
+    parser.add_argument("--frontier", type=float, default=1.0, help="share of episodes that begin at the frontier")
     parser.add_argument("--agent-steps", type=int, default=200_000, help="steps of the test agent; 0: none")
     parser.add_argument("--frames", type=int, default=10_000, help="frames of the test agent")
     parser.add_argument("--clips", type=int, default=96, help="as in `exploration`, to share its folder; has no effect")

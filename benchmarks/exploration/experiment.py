@@ -44,7 +44,7 @@ NOT_SETTINGS = ("work", "out", "game", "threads")  # options that no figure depe
 REWARD_CURVE, CELLS_CURVE = "explore/reward", "explore/visited_cells"  # names in TensorBoard
 
 
-# Explorers on AutoExplore's reward with options beyond the paper's.
+# Explorers on AutoExplore's reward with options beyond the paper's; how often the frontier is begun at is an option.
 BEYOND: dict[str, dict[str, Any]] = {
     "habituation": {"habituation": "both"},
     "frontier": {"frontier": 1.0},
@@ -119,6 +119,8 @@ class ExplorationExperiment(Experiment):
             options |= {"reward": "autoexplore", "imagined": True}
         if policy in BEYOND:
             options |= {"reward": "autoexplore"} | BEYOND[policy]
+            if "frontier" in options:
+                options["frontier"] = o.frontier
         if policy == "pretrained":
             options |= {"reward": "autoexplore", "init_from": str(self.explorer("imagined", seed)[0])}
         return self.explore(f"{self.game}/agents/{policy}-{seed}", self.game, **options)

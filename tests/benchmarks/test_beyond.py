@@ -55,7 +55,7 @@ def test_explorers_are_trained_with_their_options(tmp_path, monkeypatch):
 
     monkeypatch.setattr(common, "explore", explore)
     monkeypatch.setattr(ExplorationExperiment, "base_model", lambda self: tmp_path)
-    options = argparse.Namespace(game="Toy", work=tmp_path, steps=90, envs=1, threads=1)
+    options = argparse.Namespace(game="Toy", work=tmp_path, steps=90, envs=1, threads=1, frontier=0.5)
     experiment = ExplorationExperiment(options, ())
     for policy in ("autoexplore", *BEYOND):
         assert experiment.training_dataset(policy, 2)[1] == 3
@@ -63,4 +63,5 @@ def test_explorers_are_trained_with_their_options(tmp_path, monkeypatch):
     for policy, chosen in BEYOND.items():
         config = asked[f"{policy}-2"]
         assert config.reward == "autoexplore" and config.record is not None and config.seed == 2
-        assert {name: getattr(config, name) for name in chosen} == chosen
+        expected = chosen | ({"frontier": 0.5} if "frontier" in chosen else {})
+        assert {name: getattr(config, name) for name in chosen} == expected
