@@ -17,6 +17,7 @@ from genie_gym.collection.policies import POLICIES, Policy, make_policy
 from genie_gym.collection.progress import CollectionProgress
 from genie_gym.collection.workers import WorkerPool
 from genie_gym.errors import ConfigError, GenieGymError
+from genie_gym.games.catalogue import console_buttons
 from genie_gym.games.game_names import game_names
 from genie_gym.utils import paths
 from genie_gym.utils.options import make_config
@@ -93,8 +94,8 @@ def collect(
         What was collected.
 
     Raises:
-        ConfigError: An option is out of range, the policy is unknown, or the folder holds episodes of this policy and
-            seed with another maximum length.
+        ConfigError: An option is out of range, the policy is unknown, the game has no savestates to name, or the folder
+            holds episodes of this policy and seed with another maximum length.
         CheckpointError: The saved agent is missing or damaged.
         GameError: The game is unknown or does not start.
         DataError: The folder cannot be written or holds another game.
@@ -167,6 +168,10 @@ def _report(target: Target, seconds: float, interrupted: bool) -> CollectReport:
 
 def _make_job(config: CollectConfig, policy: Policy | None) -> Job:
     spec = real_game(config.game, config, config.out)
+    if config.savestates:
+        if console_buttons(spec.system) is None:
+            raise ConfigError(f"savestates are named for games of stable-retro; {spec.name} has none (leave them out)")
+        spec = replace(spec, savestates=config.savestates)
     name, found = make_policy(policy or _policy_or_agent(spec.name, config.policy), config.epsilon)
     header = {
         "game": spec.to_dict(),

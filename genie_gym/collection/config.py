@@ -29,6 +29,8 @@ class CollectConfig(EnvOptions):
             trained with explore, by its name (autoexplore-0) or path.
         epsilon: Share of the policy's actions, from 0 to 1, that are replaced by random ones.
         max_steps: Maximum length of an episode, in steps.
+        savestates: Names of a console game's savestates, such as Level1-1, at one of which each episode begins; those
+            of the folder's episodes by default, or all that come with stable-retro. What is trained on them remembers.
         high_res: Also store each frame at 256x256 pixels, which train-upscaler needs. Takes about ten times the space;
             episodes stored without high-resolution frames are collected again.
         out: Folder of the dataset; the game's own folder below the data folder by default.
@@ -48,6 +50,7 @@ class CollectConfig(EnvOptions):
     policy: str = "random"
     epsilon: float = 0.0
     max_steps: int = 1000
+    savestates: tuple[str, ...] = ()
     high_res: bool = False
     out: Path | None = None
     ray: str | None = None

@@ -47,6 +47,9 @@ def _checked_game(game: Any, actions: list[str]) -> dict[str, Any]:
         _require(_is_text(game.get(key, "")), f"the game's {key}", game.get(key), "a text of printable characters")
     env = game.get("env")  # of an own game; whoever starts it checks what it names
     _require(env is None or _is_env(env), "the game's env", env, "an object with env, kwargs, picture and actions")
+    starts = game.get("savestates", [])
+    named = isinstance(starts, list) and all(_is_text(one) and one for one in starts)
+    _require(named, "the game's savestates", starts, "a list of names")
     fps, noop_max = game.get("fps", 15.0), game.get("noop_max", 0)
     _require(_is_number(fps) and fps > 0, "the game's fps", fps, "a number above 0")
     _require(_is_count(noop_max, 0), "the game's noop_max", noop_max, "a whole number of 0 or more")

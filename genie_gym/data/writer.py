@@ -137,11 +137,21 @@ def _check_same(storage: Storage, existing: dict[str, Any], shared: dict[str, An
             raise DataError(
                 f"{storage.folder} was recorded with {key} {existing[key]}, not {shared[key]}; choose another folder"
             )
+    old_starts, new_starts = (one["game"].get("savestates", []) for one in (existing, shared))
+    if old_starts != new_starts:
+        raise DataError(
+            f"{storage.folder} was recorded from {_listed(old_starts)}, not from {_listed(new_starts)}; choose another "
+            "folder (--out)"
+        )
     before, now = existing["game"].get("env"), shared["game"].get("env")
     if None not in (before, now) and before != now:  # an own game may also be recorded without one
         changed = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
         old, new = ({key: env.get(key) for key in changed} for env in (before, now))
         raise DataError(f"{storage.folder} was recorded with {old}, not {new}; choose another folder (--out)")
+
+
+def _listed(savestates: list[str]) -> str:
+    return f"the savestates {', '.join(savestates)}" if savestates else "all savestates"
 
 
 def _versions() -> dict[str, Any]:

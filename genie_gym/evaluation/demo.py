@@ -152,7 +152,8 @@ def _real_game(config: DemoConfig, checkpoint: Checkpoint) -> GameSpec | None:
     if config.env is not None:
         spec = real_game(known.name, config, checkpoint=config.checkpoint)
     elif known.name in games.names():
-        return games.find(known.name) if games.available(known.name) else None
+        spec = replace(games.find(known.name), savestates=known.savestates)
+        return spec if games.available(known.name) else None
     elif known.env is None:
         return None
     else:

@@ -72,7 +72,8 @@ class RetroGame(gym.Env[np.ndarray, np.int64]):
 
     Args:
         game: Specification of the game.
-        random_start: Start episodes at a random savestate rather than the default one.
+        random_start: Start episodes at a random savestate, of the specification's if it names some, rather than the
+            default one.
 
     Raises:
         GameError: The ROM is missing, or this process already runs an emulator.
@@ -95,7 +96,9 @@ class RetroGame(gym.Env[np.ndarray, np.int64]):
 
     @property
     def states(self) -> list[str]:
-        """Names of the savestates from which an episode can start, without those for two players."""
+        """Names of the savestates from which an episode starts: all but those for two players by default."""
+        if self.game.savestates:
+            return list(self.game.savestates)
         found = self._retro.data.list_states(f"{self.game.name}-v0", self._inttype)
         return [state for state in found if not state.endswith(".2P")] or found
 

@@ -43,6 +43,7 @@ class GameSpec:
         frame_skip: Emulator frames per agent step; 1 if the game has no frames between steps.
         noop_max: Maximum number of no-op steps at a random start; 0 if the seed already varies the start.
         env: Where the environment comes from, of an own game if that is known, and of those of ale-py.
+        savestates: Names of a console game's savestates at which episodes begin; all of them by default.
 
     >>> spec = GameSpec("Pong-Own", "Pong", "Own", (Action("NOOP"), Action("UP", keys=("up",))))
     >>> GameSpec.from_dict(spec.to_dict()) == spec
@@ -57,6 +58,7 @@ class GameSpec:
     frame_skip: int = 4
     noop_max: int = 30
     env: EnvSource | None = None
+    savestates: tuple[str, ...] = ()
 
     @property
     def meanings(self) -> list[str]:
@@ -90,8 +92,10 @@ class GameSpec:
         plain = asdict(self)
         for action in plain["actions"]:
             action.update(buttons=list(action["buttons"]), keys=list(action["keys"]))
-        del plain["env"]
-        return {**plain, "actions": list(plain["actions"]), **({"env": self.env.to_dict()} if self.env else {})}
+        del plain["env"], plain["savestates"]
+        known: dict[str, Any] = {"env": self.env.to_dict()} if self.env else {}
+        known |= {"savestates": list(self.savestates)} if self.savestates else {}
+        return {**plain, "actions": list(plain["actions"]), **known}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "GameSpec":
@@ -106,7 +110,10 @@ class GameSpec:
                 for action in plain["actions"]
             ]
             env = None if plain.get("env") is None else EnvSource.from_dict(plain["env"])
-            return cls(**{**plain, "actions": tuple(actions), "env": env})
+            savestates = plain.get("savestates", [])
+            if not isinstance(savestates, list | tuple) or not all(isinstance(one, str) for one in savestates):
+                raise ValueError("savestates must be a list of names")
+            return cls(**{**plain, "actions": tuple(actions), "env": env, "savestates": tuple(savestates)})
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise GameError(f"Not the description of a game: {error!r} in {plain!r}.") from error
 

@@ -3,7 +3,7 @@
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from genie_gym import games
@@ -170,7 +170,8 @@ def _unused(name: str, others: dict[str, World]) -> str:
 def _real_game(known: GameSpec) -> GameSpec | None:
     """Return the game of a world, or None where it is not here, has other actions, or only a file names its code."""
     if known.name in games.names():
-        spec = games.find(known.name) if games.available(known.name) else None
+        found = games.available(known.name)
+        spec = replace(games.find(known.name), savestates=known.savestates) if found else None
     elif known.env is None:
         spec = None
     else:

@@ -1,7 +1,7 @@
 """The real game of a name: one of the list, or your own environment, as you name it or as your files describe it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -86,7 +86,7 @@ def _found(name: str, options: EnvOptions, folder: str | Path | None, checkpoint
     if given := [key for key in OPTIONS if getattr(options, key) is not None]:
         raise ConfigError(f"{given[0]} is about an environment of your own; name it with env as well")
     try:
-        return find(name)
+        spec = find(name)
     except GameError:
         title = name.removeprefix("GenieRedux/").removesuffix("-v0")
         if not paths.OWN_NAMES.fullmatch(title):
@@ -94,7 +94,12 @@ def _found(name: str, options: EnvOptions, folder: str | Path | None, checkpoint
         known = _described(paths.own_name(title), folder, checkpoint)
         if known is None:
             raise
-    return describe(paths.own_name(title), known)
+        return describe(paths.own_name(title), known)
+    # Whoever records more of one level, or explores it, goes on there.
+    for described in _descriptions(spec.name, folder, checkpoint):
+        with suppress(GameError):
+            return replace(spec, savestates=GameSpec.from_dict(described).savestates)
+    return spec
 
 
 def _with_arguments(name: str, options: EnvOptions) -> GameSpec | None:
@@ -128,20 +133,26 @@ def with_env(config: Config, spec: GameSpec) -> Config:
 
 def _described(own: str, folder: str | Path | None, checkpoint: str | None) -> EnvSource | None:
     """What the dataset or the checkpoint of an own game says about its environment, if anything; it is not trusted."""
+    for game in _descriptions(own, folder, checkpoint):
+        if game.get("env") is not None:
+            with suppress(GenieGymError, ValueError):
+                return EnvSource.from_dict(game["env"])
+    return None
+
+
+def _descriptions(name: str, folder: str | Path | None, checkpoint: str | None) -> Iterator[dict[str, Any]]:
+    """Yield what the dataset and the checkpoints of a game say about it."""
     from genie_gym.data.storage import Storage
     from genie_gym.world_model.parts import read_config
 
-    dataset = Path(folder or paths.data_dir(own))
+    dataset = Path(folder or paths.data_dir(name))
     weights = [Path(checkpoint)] if checkpoint is not None else []
     readers: list[Callable[[], dict[str, Any]]] = [
         lambda: Storage(dataset).read_header(),
-        *(lambda place=place: read_config(place) for place in [*weights, paths.weights_dir(own)]),  # type: ignore[misc]
+        *(lambda place=place: read_config(place) for place in [*weights, paths.weights_dir(name)]),  # type: ignore[misc]
     ]
     for read in readers:
-        try:
+        with suppress(GenieGymError, ValueError):  # there is none, or it is damaged, which is said by what needs it
             game = read().get("game")
-            if isinstance(game, dict) and game.get("name") == own and game.get("env") is not None:
-                return EnvSource.from_dict(game["env"])
-        except (GenieGymError, ValueError):  # there is none, or it is damaged, which is said by what needs it
-            continue
-    return None
+            if isinstance(game, dict) and game.get("name") == name:
+                yield game

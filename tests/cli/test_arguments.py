@@ -31,11 +31,10 @@ def arrived(monkeypatch, where: str, command: list[str], given: dict[str, object
         raise ConfigError("seen enough")
 
     monkeypatch.setattr(where, caught)
-    words = [
-        word
-        for name, value in given.items()
-        for word in ([f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", str(value)])
-    ]
+    words: list[str] = []
+    for name, value in given.items():
+        values = () if value is True else value if isinstance(value, tuple) else (value,)
+        words += [f"--{name.replace('_', '-')}", *map(str, values)]
     assert main([*command, *words]) == 2
     return got[0], got[1]
 
@@ -96,7 +95,14 @@ def test_coverage(monkeypatch):
 
 def test_collect(monkeypatch):
     given = {"steps": 7, "workers": 3, "seed": 9, "policy": "sticky", "epsilon": 0.3}
-    given |= {"max_steps": 11, "high_res": True, "out": Path("o"), "ray": "auto", **ENV}
+    given |= {
+        "max_steps": 11,
+        "savestates": ("Level1-1", "Level2-1"),
+        "high_res": True,
+        "out": Path("o"),
+        "ray": "auto",
+        **ENV,
+    }
     (config,), _ = arrived(monkeypatch, "genie_gym.collection.collect.collect", ["collect", "Toy"], given)
     assert vars(config) == {"game": "Toy", "games": (), "episodes": None} | given
     (config,), _ = arrived(

@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from genie_gym import data
+from genie_gym import data, games
 from genie_gym.collection.collect import collect, collect_games
 from genie_gym.errors import ConfigError, DataError, GameError, GenieGymError
+from genie_gym.exploration.coverage import replay_positions
 from genie_gym.games.game_names import game_names
 from tests.conftest import LONG
 from tests.kills import FORK, kills
@@ -299,6 +300,26 @@ def test_episodes_of_another_length_do_not_count(tmp_path):
     with pytest.raises(ConfigError, match=r"random with seed 0 of at most 5 steps, not 40; .* \(--seed\)"):
         collect("Toy", episodes=3, workers=1, out=tmp_path, max_steps=40)
     assert collect("Toy", episodes=1, workers=1, out=tmp_path, max_steps=40, seed=1).episodes == 1
+
+
+@pytest.mark.retro
+def test_episodes_begin_at_the_savestates_that_are_named(tmp_path):
+    options = OPTIONS | {"episodes": 2, "out": tmp_path}
+    collect("Airstriker", savestates=("Level1",), **options)
+    assert collect("Airstriker", **(options | {"episodes": 3})).episodes == 1  # goes on as it was begun
+    dataset = data.EpisodeDataset(tmp_path)
+    assert games.GameSpec.from_dict(dataset.header["game"]).savestates == ("Level1",)
+    assert len(list(replay_positions(dataset, range(3)))) == 3  # which finds the recorded frames again
+    with pytest.raises(DataError, match="from the savestates Level1, not from the savestates Level2"):
+        collect("Airstriker", savestates=("Level2",), **options)
+
+
+@pytest.mark.retro
+def test_savestates_that_do_not_exist(tmp_path):
+    with pytest.raises(GameError, match=r"no savestate 'Level9'; it has .*Level1"):
+        collect("Airstriker", episodes=1, workers=1, savestates=("Level9",), out=tmp_path)
+    with pytest.raises(ConfigError, match="Toy-Numpy has none"):
+        collect("Toy-Numpy", episodes=1, savestates=("Level1",), out=tmp_path)
 
 
 def test_unknown_game_and_foreign_folder(tmp_path):

@@ -1,6 +1,7 @@
 """Specifications survive JSON, and map keys as pygame does."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,12 +10,14 @@ from genie_gym.games import Action, GameSpec, find, names
 
 
 def test_every_spec_survives_json():
-    for name in names():
-        spec = find(name)
+    chosen = replace(find("Airstriker"), savestates=("Level1", "Level2"))
+    for spec in (*map(find, names()), chosen):
         assert GameSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
-@pytest.mark.parametrize("spoiled", [{}, {"actions": "RIGHT"}, {"actions": [{"keys": []}]}, {"colour": "red"}])
+@pytest.mark.parametrize(
+    "spoiled", [{}, {"actions": "RIGHT"}, {"actions": [{"keys": []}]}, {"colour": "red"}, {"savestates": "Level1"}]
+)
 def test_a_foreign_description_is_refused(spoiled):
     plain = find("Airstriker").to_dict()
     with pytest.raises(GameError, match="Not the description of a game"):
