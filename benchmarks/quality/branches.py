@@ -6,7 +6,7 @@ in the game and in the model, which is shown the frames before.
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,8 @@ def run_beside_the_game(options: argparse.Namespace) -> tuple[Checkpoint, Branch
     """Return the checkpoint, branches of the real game, and the model's frames beside them, as `dream` returns them."""
     torch.set_num_threads(options.threads)
     checkpoint = load_checkpoint(resolve_checkpoint(options.checkpoint), options.device, "auto")
-    env = games.make(checkpoint.game["name"])
+    known = games.GameSpec.from_dict(checkpoint.game)
+    env = games.make(replace(games.find(known.name), savestates=known.savestates))
     branches = branch(env, POLICIES[options.policy](), options.moments, options.hold, options.seed)
     env.close()
     return checkpoint, branches, dream(checkpoint, branches, options.hold)
